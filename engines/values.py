@@ -1,0 +1,260 @@
+"""Specs and results: frozen data that crosses process borders as JSON (see `engines.wire`).
+
+Nothing here does anything; a candidate's settings are names and plain values, never a vendor's objects.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Value = bool | int | float | str
+Shape = tuple[int, ...]
+Samples = NDArray[np.float64]
+Tensors = dict[str, NDArray[np.generic]]
+
+DimensionKind = Literal["graph", "build", "run"]
+Stage = Literal["prepare", "graph", "build", "load", "check", "warm-up", "measure"]
+
+
+class Settings(Mapping[str, Value]):
+    """Named values of one kind of dimension; immutable, hashable, in the order of their names."""
+
+    __slots__ = ("_items",)
+
+    def __init__(self, items: Mapping[str, Value] | None = None, **more: Value) -> None:
+        self._items = dict(sorted({**(items or {}), **more}.items()))
+
+    def __getitem__(self, name: str) -> Value:
+        return self._items[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._items)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __hash__(self) -> int:
+        return hash(tuple(self._items.items()))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Mapping) and self._items == dict(other)
+
+    def __repr__(self) -> str:
+        return f"Settings({self._items!r})"
+
+
+NOTHING = Settings()
+
+
+@dataclass(frozen=True)
+class TensorFacts:
+    """An input or output; `dtype` is numpy's name, a dynamic dimension is its symbolic name or None."""
+
+    name: str
+    dtype: str
+    shape: tuple[int | str | None, ...]
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """The ONNX file as given; `digest` is its sha256, external weights included.
+
+    `index_limits` gives for integer inputs that index a table the number of its rows; `operators` counts
+    the nodes of each operator type, subgraphs included.
+    """
+
+    path: str
+    digest: str
+    inputs: tuple[TensorFacts, ...]
+    outputs: tuple[TensorFacts, ...]
+    opset: int
+    operators: Mapping[str, int]
+    parameters: int
+    weight_bytes: int
+    index_limits: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ShapeRange:
+    """The shapes of one input that an engine must take: smallest, the one to be fastest at, largest."""
+
+    minimum: Shape
+    optimum: Shape
+    maximum: Shape
+
+
+@dataclass(frozen=True)
+class InputSource:
+    """Where sample data comes from: an npz file (with its sha256), or a seed for random data."""
+
+    seed: int = 0
+    path: str | None = None
+    digest: str | None = None
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What is measured: a model at shapes on inputs.
+
+    `batch` is the number of samples in one inference at the optimum shapes; `batched_inputs` names the
+    inputs whose first dimension may be changed to another batch (none when the model fixes it).
+    """
+
+    model: ModelFacts
+    shapes: Mapping[str, ShapeRange]
+    batch: int
+    batched_inputs: tuple[str, ...]
+    inputs: InputSource
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What a result belongs to: the processor, its driver, and the versions of the libraries that ran."""
+
+    kind: Literal["cpu", "gpu", "simulated"]
+    processor: str
+    cores: int
+    memory_bytes: int
+    system: str
+    driver: str | None = None
+    libraries: Mapping[str, str] = field(default_factory=dict)
+    limits: Mapping[str, Value] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Dimension:
+    """One axis of the search space: its choices, and what a user gets without choosing.
+
+    `excluded` says of each choice that this machine or model cannot use, why not.
+    """
+
+    name: str
+    kind: DimensionKind
+    choices: tuple[Value, ...]
+    default: Value
+    about: str
+    excluded: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One point of the space: how the graph is made, what the builder is told, how the engine is run."""
+
+    graph: Settings = NOTHING
+    build: Settings = NOTHING
+    run: Settings = NOTHING
+
+    @property
+    def settings(self) -> dict[str, Value]:
+        """All three together, by name."""
+        return {**self.graph, **self.build, **self.run}
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A graph or an engine in the workspace: its digest, size and what making it took (0 when reused)."""
+
+    digest: str
+    size_bytes: int
+    seconds: float
+    reused: bool
+    facts: Mapping[str, Value] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """One timed block: the latency of each inference in the order of their ends, and the block's span.
+
+    `telemetry` is what was read around the block, never in it.
+    """
+
+    latency_ms: Samples
+    span_seconds: float
+    started_at: float
+    telemetry: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Measurement:
+    """Raw samples of one engine under one run spec; statistics are derived from it, never kept instead.
+
+    `batch` is the number of samples in one inference, `converged` whether the interval became narrow
+    enough before the time was up, `memory_bytes` None where the machine does not tell.
+    """
+
+    blocks: tuple[Block, ...]
+    batch: int
+    streams: int
+    warmup_seconds: float
+    warmup_runs: int
+    converged: bool
+    memory_bytes: int | None = None
+
+
+@dataclass(frozen=True)
+class OutputError:
+    """How far one output is from the reference: relative L2 norm, and the largest absolute difference."""
+
+    name: str
+    relative_l2: float
+    max_abs: float
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """The worst of every output over all samples checked, before and after the timed blocks."""
+
+    outputs: tuple[OutputError, ...]
+    samples: int
+
+    @property
+    def error(self) -> float:
+        """Relative L2 error of the worst output."""
+        return max((output.relative_l2 for output in self.outputs), default=0.0)
+
+    @property
+    def max_abs_error(self) -> float:
+        """Largest absolute difference in any output."""
+        return max((output.max_abs for output in self.outputs), default=0.0)
+
+
+FailureKind = Literal[
+    "refused",  # the vendor's library said no
+    "crashed",  # the worker died
+    "timeout",
+    "out_of_memory",
+    "not_finite",
+    "wrong_output",  # another shape, type or name than the model's
+    "disk_full",
+    "internal",  # our own mistake
+]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a candidate has no measurement; a result like any other."""
+
+    stage: Stage
+    kind: FailureKind
+    message: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """What came of one candidate: exactly one of measurement and failure, and what was known by then."""
+
+    candidate: Candidate
+    graph: Artifact | None = None
+    engine: Artifact | None = None
+    accuracy: Accuracy | None = None
+    measurement: Measurement | None = None
+    failure: Failure | None = None
+    stage_seconds: Mapping[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if (self.measurement is None) == (self.failure is None):
+            raise ValueError("an evaluation has exactly one of measurement and failure")

@@ -1,0 +1,140 @@
+"""What a study is and what it found: frozen data read from storage, the only thing that reports are made from."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from engines.statistics import Estimate
+from engines.values import (
+    NOTHING,
+    Accuracy,
+    Artifact,
+    Candidate,
+    Dimension,
+    Evaluation,
+    Failure,
+    Machine,
+    Measurement,
+    Settings,
+    Workload,
+)
+
+Direction = Literal["minimize", "maximize"]
+TrialState = Literal["feasible", "infeasible", "failed"]
+
+
+@dataclass(frozen=True)
+class Objective:
+    """A metric to be made small or large."""
+
+    metric: str
+    direction: Direction
+
+
+@dataclass(frozen=True)
+class Constraint:
+    """A limit that a metric must keep, such as error<=0.01."""
+
+    metric: str
+    operator: Literal["<=", ">="]
+    limit: float
+
+    def __str__(self) -> str:
+        return f"{self.metric}{self.operator}{self.limit:g}"
+
+    def violation(self, value: float) -> float:
+        """How far the value is beyond the limit, in the metric's unit; zero or less when it is kept."""
+        return value - self.limit if self.operator == "<=" else self.limit - value
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How long to warm up and to measure, in seconds, and how narrow the interval is to be.
+
+    `target_half_width` is relative: 0.02 stops sampling once the 95 % interval is within 2 % of the value.
+    """
+
+    warmup_seconds: float = 0.2
+    minimum_seconds: float = 0.5
+    maximum_seconds: float = 3.0
+    block_seconds: float = 0.1
+    target_half_width: float = 0.02
+
+
+@dataclass(frozen=True)
+class StudySpec:
+    """Everything that makes a study this study; two searches with the same spec go on with each other's work.
+
+    `space` holds every dimension of the backend, its choices narrowed to those searched: one choice is a
+    fixed value. The baseline need not lie inside it.
+    """
+
+    workload: Workload
+    backend: str
+    backend_options: Settings
+    machine: Machine
+    objectives: tuple[Objective, ...]
+    constraints: tuple[Constraint, ...]
+    space: tuple[Dimension, ...]
+    baseline: Candidate
+
+
+@dataclass(frozen=True, eq=False)
+class TrialRecord:
+    """One candidate and what came of it.
+
+    `metrics` holds what could be derived, by name (see `studies.metrics`); `violations` maps a constraint's
+    text to how far it was missed; `reused` says that the measurement was answered from storage.
+    """
+
+    number: int
+    candidate: Candidate
+    state: TrialState
+    metrics: Mapping[str, Estimate]
+    violations: Mapping[str, float]
+    evaluation: Evaluation
+    started_at: datetime
+    seconds: float
+    reused: bool = False
+    log: str = ""
+
+    @property
+    def failure(self) -> Failure | None:
+        return self.evaluation.failure
+
+    @property
+    def measurement(self) -> Measurement | None:
+        return self.evaluation.measurement
+
+    @property
+    def accuracy(self) -> Accuracy | None:
+        return self.evaluation.accuracy
+
+    @property
+    def engine(self) -> Artifact | None:
+        return self.evaluation.engine
+
+
+@dataclass(frozen=True, eq=False)
+class StudyRecord:
+    """A study as stored; trial 0 is the baseline, and trials are in the order of their numbers."""
+
+    name: str
+    spec: StudySpec
+    trials: tuple[TrialRecord, ...]
+    created_at: datetime
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+
+__all__ = [
+    "NOTHING",
+    "Constraint",
+    "Direction",
+    "Objective",
+    "Policy",
+    "StudyRecord",
+    "StudySpec",
+    "TrialRecord",
+    "TrialState",
+]
