@@ -1,9 +1,9 @@
 """What can go wrong, and who has to act.
 
-    TunerError
-    ├── UserError      the caller can mend it: one line and a hint, exit code 2
-    ├── EngineError    one candidate cannot be made or run: stored as a failed trial
-    └── Interrupted    the caller asked to stop
+TunerError
+├── UserError      the caller can mend it: one line and a hint, exit code 2
+├── EngineError    one candidate cannot be made or run: stored as a failed trial
+└── Interrupted    the caller asked to stop
 """
 
 

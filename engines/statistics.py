@@ -56,7 +56,7 @@ def mean(samples: Samples) -> float:
 
 
 def percentile(percent: float) -> Callable[[Samples], float]:
-    """trtexec's percentile: of the ascending samples the element max(n - 1 - int((1 - p / 100) * n), 0)."""
+    """Trtexec's percentile: of the ascending samples the element max(n - 1 - int((1 - p / 100) * n), 0)."""
 
     def of(samples: Samples) -> float:
         index = max(len(samples) - 1 - int((1 - percent / 100) * len(samples)), 0)
@@ -84,10 +84,10 @@ def _batch_means(value: float, batches: Sequence[float]) -> Estimate:
 
 
 def student_t_975(freedom: int) -> float:
-    """The 97.5 % quantile of Student's t, to four digits from 3 degrees of freedom on.
+    """The 97.5 % quantile of Student's t, within 0.2 %.
 
-    Exact for 1 and 2; else the expansion in Abramowitz and Stegun, Handbook of Mathematical Functions,
-    26.7.5, of the normal quantile.
+    Tabled for 1 and 2 degrees of freedom; else the expansion in Abramowitz and Stegun, Handbook of
+    Mathematical Functions, 26.7.5, of the normal quantile.
     """
     if freedom <= 2:
         return {1: 12.7062, 2: 4.30265}[freedom]
@@ -99,4 +99,4 @@ def student_t_975(freedom: int) -> float:
         (3 * x**7 + 19 * x**5 + 17 * x**3 - 15 * x) / 384,
         (79 * x**9 + 776 * x**7 + 1482 * x**5 - 1920 * x**3 - 945 * x) / 92160,
     )
-    return sum(term / freedom**power for power, term in enumerate(terms))
+    return float(sum(term / freedom**power for power, term in enumerate(terms)))

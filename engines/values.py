@@ -195,6 +195,20 @@ class Measurement:
 
 
 @dataclass(frozen=True)
+class Policy:
+    """How long to warm up and to measure, in seconds, and how narrow the interval is to be.
+
+    `target_half_width` is relative: 0.02 stops sampling once the 95 % interval is within 2 % of the value.
+    """
+
+    warmup_seconds: float = 0.2
+    minimum_seconds: float = 0.5
+    maximum_seconds: float = 3.0
+    block_seconds: float = 0.1
+    target_half_width: float = 0.02
+
+
+@dataclass(frozen=True)
 class OutputError:
     """How far one output is from the reference: relative L2 norm, and the largest absolute difference."""
 

@@ -23,7 +23,7 @@ def to_json(value: object) -> bytes:
 
 def from_json(text: bytes | str, of: type[T]) -> T:
     """The value of type `of` in the text; raises msgspec.ValidationError naming the field that is off."""
-    return cast(T, _decoder(of).decode(text))
+    return cast("T", decoder(cast("Any", of)).decode(text))
 
 
 def to_plain(value: object) -> Any:
@@ -42,7 +42,8 @@ def _encoder() -> msgspec.json.Encoder:
 
 
 @cache
-def _decoder(of: type[T]) -> "msgspec.json.Decoder[T]":
+def decoder(of: Any) -> "msgspec.json.Decoder[Any]":
+    """The decoder of a type, made once."""
     return msgspec.json.Decoder(of, dec_hook=_decode)
 
 

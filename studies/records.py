@@ -7,7 +7,6 @@ from typing import Literal
 
 from engines.statistics import Estimate
 from engines.values import (
-    NOTHING,
     Accuracy,
     Artifact,
     Candidate,
@@ -46,20 +45,6 @@ class Constraint:
     def violation(self, value: float) -> float:
         """How far the value is beyond the limit, in the metric's unit; zero or less when it is kept."""
         return value - self.limit if self.operator == "<=" else self.limit - value
-
-
-@dataclass(frozen=True)
-class Policy:
-    """How long to warm up and to measure, in seconds, and how narrow the interval is to be.
-
-    `target_half_width` is relative: 0.02 stops sampling once the 95 % interval is within 2 % of the value.
-    """
-
-    warmup_seconds: float = 0.2
-    minimum_seconds: float = 0.5
-    maximum_seconds: float = 3.0
-    block_seconds: float = 0.1
-    target_half_width: float = 0.02
 
 
 @dataclass(frozen=True)
@@ -125,16 +110,3 @@ class StudyRecord:
     trials: tuple[TrialRecord, ...]
     created_at: datetime
     versions: Mapping[str, str] = field(default_factory=dict)
-
-
-__all__ = [
-    "NOTHING",
-    "Constraint",
-    "Direction",
-    "Objective",
-    "Policy",
-    "StudyRecord",
-    "StudySpec",
-    "TrialRecord",
-    "TrialState",
-]

@@ -1,0 +1,139 @@
+"""How each trial's latencies are spread, the fastest first; quantiles only, never the samples themselves."""
+
+from typing import NamedTuple
+
+import plotly.graph_objects as go
+
+from dashboards import formats
+from dashboards.charts import drawing
+from dashboards.charts.drawing import Drawing, plain
+from dashboards.palette import light
+from studies.analysis import Spread, baseline, finite, spread
+from studies.records import StudyRecord, TrialRecord
+
+MOST_TRIALS = 30
+_ORDERED_BY = "latency_ms"
+
+
+class Row(NamedTuple):
+    number: int
+    role: str
+    spread: Spread
+    text: str
+
+
+class Distributions(NamedTuple):
+    """The trials shown, the smallest median first, and how many slower ones are left out."""
+
+    rows: tuple[Row, ...]
+    left_out: int
+
+
+def draw(study: StudyRecord) -> Drawing | None:
+    """The chart; None where no trial was measured."""
+    data = distributions(study)
+    if not data.rows:
+        return None
+    return Drawing(_title(data), _note(data), {"": _figure(data)})
+
+
+def distributions(study: StudyRecord, most: int = MOST_TRIALS) -> Distributions:
+    """The `most` trials of the smallest median latency; the best and the baseline are always among them."""
+    roles = drawing.roles_of(study)
+    ordered = [trial for _, trial in sorted(_medians(study), key=lambda entry: entry[0])]
+    shown = {trial.number for trial in ordered if trial is baseline(study) or roles[trial.number] == "best"}
+    for trial in ordered:
+        if len(shown) >= most:
+            break
+        shown.add(trial.number)
+    rows = [
+        Row(trial.number, roles[trial.number], found, _text(study, trial, found))
+        for trial in ordered
+        if trial.number in shown and (found := spread(trial)) is not None
+    ]
+    return Distributions(tuple(rows), len(ordered) - len(rows))
+
+
+def _medians(study: StudyRecord) -> list[tuple[float, TrialRecord]]:
+    found = [(finite(trial, _ORDERED_BY), trial) for trial in study.trials if trial.measurement]
+    return [(estimate.value, trial) for estimate, trial in found if estimate is not None]
+
+
+def _text(study: StudyRecord, trial: TrialRecord, found: Spread) -> str:
+    quantiles = (
+        f"median {formats.number(found.median)} ms, middle half {formats.number(found.first_quartile)} to "
+        f"{formats.number(found.third_quartile)}, 1 % to 99 % {formats.number(found.low)} to "
+        f"{formats.number(found.high)}, {formats.plural(found.samples, 'inference')}"
+    )
+    return f"{drawing.hover(study, trial)}<br>{plain(quantiles)}"
+
+
+def _title(data: Distributions) -> str:
+    by_role = {row.role: row.spread for row in data.rows}
+    best, reference = by_role.get("best"), by_role.get("baseline")
+    if best is None or reference is None:
+        return f"Latency of {formats.plural(len(data.rows), 'measured trial')}"
+    before, after = formats.number(reference.median), formats.number(best.median)
+    medians = f"Median {after} ms against the baseline's {before} ms"
+    if best.high < reference.low:
+        return f"{medians}; its 99th percentile is below the baseline's 1st"
+    if best.third_quartile < reference.first_quartile:
+        return f"{medians}; the middle halves do not overlap"
+    return medians
+
+
+def _note(data: Distributions) -> str:
+    rest = f" {formats.plural(data.left_out, 'slower trial')} left out." if data.left_out else ""
+    return (
+        "Latency of single inferences, the smallest median first. Box: the middle half, with the median; "
+        f"whiskers: 1st to 99th percentile.{rest}"
+    )
+
+
+def _figure(data: Distributions) -> go.Figure:
+    labels = [_label(row) for row in data.rows]
+    traces = [_trace(data, role) for role in drawing.ROLES if any(row.role == role for row in data.rows)]
+    highs = [row.spread.high for row in data.rows] + [row.spread.low for row in data.rows]
+    return drawing.figure(
+        traces,
+        110 + 22 * len(data.rows),
+        xaxis={
+            "title": {"text": "time of one inference (ms)"},
+            "type": "log" if drawing.log_scale(highs) else "linear",
+        },
+        yaxis={
+            "type": "category",
+            "categoryorder": "array",
+            "categoryarray": labels[::-1],
+            "showgrid": False,
+            "range": [-0.7, len(labels) - 0.3],
+            "dtick": 1,
+            "tickfont": {"size": 12},
+        },
+        boxgap=0.35,
+    )
+
+
+def _trace(data: Distributions, role: str) -> go.Box:
+    rows = [row for row in data.rows if row.role == role]
+    return go.Box(
+        y=[_label(row) for row in rows],
+        q1=[row.spread.first_quartile for row in rows],
+        median=[row.spread.median for row in rows],
+        q3=[row.spread.third_quartile for row in rows],
+        lowerfence=[row.spread.low for row in rows],
+        upperfence=[row.spread.high for row in rows],
+        orientation="h",
+        name=role,
+        line={"color": light(role), "width": 1.5},
+        fillcolor=light(f"{role}-soft") if role in ("best", "baseline", "infeasible") else light("line"),
+        whiskerwidth=0.4,
+        hoveron="boxes",
+        text=[row.text for row in rows],
+        hoverinfo="text",
+        offsetgroup="all",
+    )
+
+
+def _label(row: Row) -> str:
+    return f"{row.role} {row.number}" if row.role in ("best", "baseline") else str(row.number)

@@ -1,0 +1,165 @@
+"""What every chart gives to the page, and what their figures have in common."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from html import escape
+from typing import Any, Literal
+
+import plotly.graph_objects as go
+
+from dashboards import formats
+from dashboards.palette import light
+from engines.statistics import Estimate
+from studies.analysis import baseline, best, objective_value
+from studies.effects import chosen
+from studies.records import StudyRecord, TrialRecord
+
+FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Liberation Sans', sans-serif"
+SYMBOLS = {
+    "feasible": "circle",
+    "infeasible": "triangle-up-open",
+    "failed": "x-thin",
+    "baseline": "diamond",
+    "best": "star",
+}
+SIZES = {"feasible": 7, "infeasible": 9, "failed": 8, "baseline": 12, "best": 15}
+ROLES = tuple(SYMBOLS)
+
+
+@dataclass(frozen=True, eq=False)
+class Drawing:
+    """A chart for the page: what is seen, how to read it, and one figure a view (none: nothing to draw)."""
+
+    title: str
+    note: str
+    views: Mapping[str, go.Figure] = field(default_factory=dict)
+
+
+def roles_of(study: StudyRecord) -> dict[int, str]:
+    """How every trial is marked, by its number; the baseline when it is the best too is marked best."""
+    roles: dict[int, str] = {trial.number: trial.state for trial in study.trials}
+    for role, trial in (("baseline", baseline(study)), ("best", best(study))):
+        if trial is not None and trial.state != "failed":
+            roles[trial.number] = role
+    return roles
+
+
+def figure(traces: Sequence[Any], height: int, **layout: Any) -> go.Figure:
+    """A figure in the house style; `layout` adds to it."""
+    made = go.Figure(data=list(traces), layout={"template": _template(), "height": height, **layout})
+    if len([trace for trace in traces if trace.showlegend is not False]) < 2:
+        made.update_layout(showlegend=False)
+    return made
+
+
+def plain(text: str) -> str:
+    """Text as plotly shows it letter by letter: its labels are read as a kind of HTML."""
+    return escape(text, quote=False)
+
+
+def hover(study: StudyRecord, trial: TrialRecord) -> str:
+    """What is shown of a trial under the pointer: objectives, error, and where it leaves the baseline."""
+    values = [
+        f"{objective.metric} {formats.metric(objective.metric, objective_value(trial, objective))}"
+        for objective in study.spec.objectives
+    ]
+    if "error" in trial.metrics and all(objective.metric != "error" for objective in study.spec.objectives):
+        values.append(f"error {formats.metric('error', trial.metrics['error'])}")
+    failure = trial.failure
+    if failure is not None:
+        values = [formats.shortened(f"{failure.stage}, {failure.kind}: {failure.message}", 90)]
+    lines = [f"trial {trial.number}, {trial.state}", *values, *_differences(study, trial)]
+    return "<br>".join(plain(line) for line in lines)
+
+
+def log_scale(values: Sequence[float], spread: float = 8) -> bool:
+    """Whether values differ so much that a linear axis would hide the small ones."""
+    return bool(values) and min(values) > 0 and max(values) / min(values) > spread
+
+
+def numbers(trials: Sequence[int], most: int = 20) -> str:
+    """Trial numbers one after the other, and how many more there are."""
+    listed = ", ".join(str(number) for number in trials[:most])
+    return f"{listed} and {len(trials) - most:,} more" if len(trials) > most else listed
+
+
+def marker(role: str) -> dict[str, Any]:
+    """How trials of a role are drawn."""
+    thin = role in ("failed", "infeasible")
+    line = {"width": 2 if thin else 1, "color": light(role if thin else "surface")}
+    return {"symbol": SYMBOLS[role], "size": SIZES[role], "color": light(role), "line": line}
+
+
+def bars(estimates: Sequence[Estimate], role: str) -> dict[str, Any]:
+    """Error bars of the 95 % intervals; of length zero where there is none."""
+    ends = [(found.low, found.value, found.high) for found in estimates]
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": [0.0 if high is None else high - value for _, value, high in ends],
+        "arrayminus": [0.0 if low is None else value - low for low, value, _ in ends],
+        "color": light(role),
+        "thickness": 1,
+        "width": 0,
+    }
+
+
+def rule(
+    axis: Literal["x", "y"], at: float, role: str, label: str = "", dash: str = "solid"
+) -> dict[str, Any]:
+    """A line right across the plot, behind the marks, at a value of one axis."""
+    other = "y" if axis == "x" else "x"
+    made: dict[str, Any] = {"type": "line", f"{other}ref": f"{other} domain", f"{other}0": 0, f"{other}1": 1}
+    made |= {f"{axis}0": at, f"{axis}1": at, "layer": "between"}
+    made["line"] = {"color": light(role), "width": 1 if dash == "solid" else 2, "dash": dash}
+    if label:
+        made["label"] = {
+            "text": plain(label),
+            "textposition": "end",
+            "textangle": 0,
+            "xanchor": "right",
+            "yanchor": "bottom",
+            "font": {"color": light(role), "size": 12},
+        }
+    return made
+
+
+def _differences(study: StudyRecord, trial: TrialRecord, most: int = 8) -> list[str]:
+    reference = study.spec.baseline.settings
+    changed = [
+        formats.shortened(f"{dimension.name} = {formats.setting(chosen(trial, dimension))}", 60)
+        for dimension in study.spec.space
+        if chosen(trial, dimension) != reference.get(dimension.name, dimension.default)
+    ]
+    more = [f"and {len(changed) - most} more settings"] if len(changed) > most else []
+    return [*changed[:most], *more]
+
+
+def _template() -> dict[str, Any]:
+    axis = {
+        "gridcolor": light("line"),
+        "linecolor": light("line"),
+        "zeroline": False,
+        "automargin": True,
+        "title": {"standoff": 12, "font": {"size": 13}},
+        "tickcolor": light("line"),
+    }
+    return {
+        "layout": {
+            "font": {"family": FONT, "size": 13, "color": light("ink")},
+            "paper_bgcolor": light("surface"),
+            "plot_bgcolor": light("surface"),
+            "margin": {"l": 16, "r": 16, "t": 8, "b": 16},
+            "xaxis": axis,
+            "yaxis": axis,
+            "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom", "xanchor": "left"},
+            "hoverlabel": {
+                "align": "left",
+                "bgcolor": light("surface"),
+                "bordercolor": light("muted"),
+                "font": {"family": FONT, "size": 12, "color": light("ink")},
+            },
+            "hovermode": "closest",
+            "dragmode": False,
+        }
+    }

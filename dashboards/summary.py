@@ -1,0 +1,261 @@
+"""The top of a study's page: what was found, against what, where, and what went wrong."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import PurePath
+
+from dashboards import formats, wording
+from dashboards.markup import Html, element, join
+from engines.values import Dimension, ShapeRange, TensorFacts, Value
+from studies.analysis import baseline, best, comparison, finite, pareto_front
+from studies.effects import chosen
+from studies.records import StudyRecord, TrialRecord
+
+Fact = tuple[str, str]
+
+
+def summary(study: StudyRecord) -> Html:
+    """The whole top: the verdict, the best candidate's settings, the Pareto front, facts and failures."""
+    found = element("div", _settings(study), _front(study), _failures(study), class_="found")
+    parts = (_verdict(study), found, facts(study))
+    return join(part for part in parts if part)
+
+
+def _verdict(study: StudyRecord) -> Html:
+    found = comparison(study)
+    pairs = [("trials", f"{len(study.trials):,}")]
+    pairs += [(state, f"{wording.count(study, state):,}") for state in ("feasible", "infeasible", "failed")]
+    if found.verdict in ("faster", "slower", "unproven"):
+        luck = "The best of many trials is partly luck: the interval does not allow for the choosing."
+    else:
+        luck = ""
+    return element(
+        "section",
+        element("p", wording.headline(study), class_="headline"),
+        element("p", wording.verdict(study), class_="sentence"),
+        element("p", luck, class_="hint") if luck else "",
+        element("dl", *(_figure(name, value) for name, value in pairs), class_="counts"),
+        class_=f"verdict {found.verdict.replace(' ', '-')}",
+        aria_label="Verdict",
+    )
+
+
+def _figure(name: str, value: str) -> Html:
+    return element(
+        "div",
+        element("dt", name),
+        element("dd", value),
+    )
+
+
+def _settings(study: StudyRecord) -> Html:
+    found, reference = best(study), baseline(study)
+    other = found if found is not reference else None
+    heads = ["", "baseline", *([f"trial {other.number}, the best"] if other else [])]
+    trials = [reference, *([other] if other else [])]
+    rows = [_metric_row(metric, trials) for metric in shown_metrics(study)]
+    dimensions = sorted(study.spec.space, key=lambda dimension: not _changes(study, dimension, other))
+    rows += [_setting_row(study, dimension, other) for dimension in dimensions]
+    table = element(
+        "table",
+        element("thead", element("tr", *(element("th", head, scope="col") for head in heads))),
+        element("tbody", *rows),
+        class_="settings",
+    )
+    hint = element("p", "What the best changes is marked.", class_="hint") if other else ""
+    title = "The best against the baseline" if other else "The baseline"
+    return _section(title, hint, _wide(table))
+
+
+def shown_metrics(study: StudyRecord) -> tuple[str, ...]:
+    """The metrics that the study is about: objectives, what constraints limit, and the error."""
+    named = [objective.metric for objective in study.spec.objectives]
+    named += [constraint.metric for constraint in study.spec.constraints]
+    return tuple(dict.fromkeys([*named, "error"]))
+
+
+def _metric_row(metric: str, trials: Sequence[TrialRecord | None]) -> Html:
+    cells = [formats.metric(metric, finite(trial, metric)) if trial else formats.MISSING for trial in trials]
+    head = element("th", metric, scope="row", title=formats.about(metric))
+    return element("tr", head, *(element("td", cell) for cell in cells), class_="metric")
+
+
+def _setting_row(study: StudyRecord, dimension: Dimension, other: TrialRecord | None) -> Html:
+    head = element("th", dimension.name, scope="row", title=dimension.about)
+    before = element("td", formats.setting(_before(study, dimension)))
+    if other is None:
+        return element("tr", head, before)
+    after = formats.setting(chosen(other, dimension))
+    if not _changes(study, dimension, other):
+        return element("tr", head, before, element("td", after))
+    return element(
+        "tr", head, before, element("td", element("strong", after), " ", _mark("changed")), class_="changed"
+    )
+
+
+def _before(study: StudyRecord, dimension: Dimension) -> Value:
+    return study.spec.baseline.settings.get(dimension.name, dimension.default)
+
+
+def _changes(study: StudyRecord, dimension: Dimension, other: TrialRecord | None) -> bool:
+    return other is not None and chosen(other, dimension) != _before(study, dimension)
+
+
+def _mark(text: str) -> Html:
+    return element("span", text, class_="mark")
+
+
+def _front(study: StudyRecord) -> Html:
+    if len(study.spec.objectives) < 2:
+        return Html("")
+    names = [objective.metric for objective in study.spec.objectives]
+    rows = [
+        element(
+            "tr",
+            element("th", trial_link(trial), scope="row"),
+            *(element("td", formats.metric(name, finite(trial, name))) for name in names),
+        )
+        for trial in pareto_front(study)
+    ]
+    head = element("tr", *(element("th", name, scope="col") for name in ("trial", *names)))
+    table = element("table", element("thead", head), element("tbody", *rows), class_="settings")
+    hint = element("p", "No other feasible trial is better in every objective.", class_="hint")
+    return _section(f"Pareto front: {formats.plural(len(rows), 'trial')}", hint, _wide(table))
+
+
+def facts(study: StudyRecord) -> Html:
+    """Everything the result belongs to: model, machine, backend, and what was searched for."""
+    groups: Mapping[str, Callable[[StudyRecord], list[Fact]]] = {
+        "Model": _model,
+        "Machine": _machine,
+        "Backend": _backend,
+        "Search": _search,
+    }
+    cards = [_card(title, of(study)) for title, of in groups.items()]
+    return element("section", *cards, class_="facts", aria_label="What was searched")
+
+
+def _card(title: str, facts: Sequence[Fact]) -> Html:
+    pairs = [join((element("dt", name), element("dd", value))) for name, value in facts]
+    return element("div", element("h2", title), element("dl", *pairs), class_="card")
+
+
+def _model(study: StudyRecord) -> list[Fact]:
+    workload = study.spec.workload
+    model = workload.model
+    operators = sorted(model.operators.items(), key=lambda entry: (-entry[1], entry[0]))
+    counted = ", ".join(f"{name} {count}" for name, count in operators[:12])
+    more = f" and {len(operators) - 12} more types" if len(operators) > 12 else ""
+    shapes = workload.shapes
+    return [
+        ("name", PurePath(model.path).name),
+        ("sha256", model.digest),
+        *(("input", _tensor(tensor, shapes.get(tensor.name))) for tensor in model.inputs),
+        *(("output", _tensor(tensor, None)) for tensor in model.outputs),
+        ("operators", f"{sum(model.operators.values()):,}: {counted}{more}"),
+        ("weights", f"{model.parameters:,} parameters, {formats.size(model.weight_bytes)}"),
+        ("opset", str(model.opset)),
+        ("sample data", workload.inputs.path or f"random, seed {workload.inputs.seed}"),
+    ]
+
+
+def _tensor(tensor: TensorFacts, shapes: ShapeRange | None) -> str:
+    declared = formats.TIMES.join("?" if size is None else str(size) for size in tensor.shape) or "scalar"
+    text = f"{tensor.name}: {tensor.dtype} {declared}"
+    if shapes is None:
+        return text
+    ends = dict.fromkeys(
+        formats.TIMES.join(map(str, shape)) for shape in (shapes.minimum, shapes.optimum, shapes.maximum)
+    )
+    return f"{text}, measured at {formats.TIMES.join(map(str, shapes.optimum))}" + (
+        f" (from {next(iter(ends))} to {list(ends)[-1]})" if len(ends) > 1 else ""
+    )
+
+
+def _machine(study: StudyRecord) -> list[Fact]:
+    machine = study.spec.machine
+    return [
+        ("processor", machine.processor),
+        ("cores", f"{machine.cores:,}"),
+        ("memory", formats.size(machine.memory_bytes)),
+        ("system", machine.system),
+        *([("driver", machine.driver)] if machine.driver else []),
+        *((name, formats.setting(value)) for name, value in machine.limits.items()),
+    ]
+
+
+def _backend(study: StudyRecord) -> list[Fact]:
+    versions = {**study.spec.machine.libraries, **study.versions}
+    return [
+        ("backend", study.spec.backend),
+        *((name, formats.setting(value)) for name, value in study.spec.backend_options.items()),
+        *((name, version) for name, version in sorted(versions.items())),
+    ]
+
+
+def _search(study: StudyRecord) -> list[Fact]:
+    spec = study.spec
+    searched = searched_dimensions(study)
+    size = math.prod(len(dimension.choices) for dimension in spec.space)
+    reused = sum(trial.reused for trial in study.trials)
+    return [
+        *(
+            ("objective", f"{goal.direction} {goal.metric}: {formats.about(goal.metric)}")
+            for goal in spec.objectives
+        ),
+        *(("constraint", str(constraint)) for constraint in spec.constraints),
+        ("space", f"{size:,} candidates in {formats.plural(len(searched), 'dimension')}"),
+        ("trials", f"{wording.counted(study)}{f', {reused:,} answered from storage' if reused else ''}"),
+        ("time", formats.duration(sum(trial.seconds for trial in study.trials))),
+        ("started", formats.moment(study.created_at)),
+    ]
+
+
+def searched_dimensions(study: StudyRecord) -> tuple[Dimension, ...]:
+    """The dimensions with more than one choice, or in which trials differ all the same."""
+    return tuple(
+        dimension
+        for dimension in study.spec.space
+        if len(dimension.choices) > 1 or len({str(chosen(trial, dimension)) for trial in study.trials}) > 1
+    )
+
+
+def _failures(study: StudyRecord) -> Html:
+    failed = [_failure_line(trial) for trial in study.trials if trial.state == "failed"]
+    missed = [_missed_line(trial) for trial in study.trials if trial.state == "infeasible"]
+    groups = (("failed", failed), ("infeasible", missed))
+    shown = [_listed(state, lines) for state, lines in groups if lines]
+    return _section("Failed and infeasible", *shown) if shown else Html("")
+
+
+def _listed(state: str, lines: Sequence[Html]) -> Html:
+    title = element("summary", f"{formats.plural(len(lines), 'trial')} {state}")
+    return element("details", title, element("ul", *lines), class_=f"listed {state}", open=len(lines) <= 12)
+
+
+def _failure_line(trial: TrialRecord) -> Html:
+    failure = trial.failure
+    if failure is None:
+        return element("li", trial_link(trial), " failed")
+    kind = failure.kind.replace("_", " ")
+    hint = element("span", f" {failure.hint}", class_="hint") if failure.hint else ""
+    return element(
+        "li", trial_link(trial), " ", _mark(f"{failure.stage}: {kind}"), f" {failure.message}", hint
+    )
+
+
+def _missed_line(trial: TrialRecord) -> Html:
+    return element("li", trial_link(trial), f" misses {wording.missed(trial)}")
+
+
+def trial_link(trial: TrialRecord) -> Html:
+    """A link to the trial's row in the table."""
+    return element("a", f"Trial {trial.number}", href=f"#trial-{trial.number}")
+
+
+def _section(title: str, *children: str) -> Html:
+    return element("section", element("h2", title), *children, class_="card")
+
+
+def _wide(table: Html) -> Html:
+    return element("div", table, class_="scroll")

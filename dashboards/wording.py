@@ -1,0 +1,113 @@
+"""What a study found, in sentences: the same words for the page, its charts and the command."""
+
+from collections import Counter
+
+from dashboards.formats import estimate, interval, times, unit_of
+from engines.statistics import Estimate
+from studies.analysis import Comparison, comparison, objective_value
+from studies.metrics import METRICS
+from studies.records import Objective, StudyRecord, TrialRecord
+
+
+def verdict(study: StudyRecord) -> str:
+    """One sentence: whether the best trial beats the baseline, by how much, and how sure that is."""
+    found = comparison(study)
+    if not study.trials:
+        return "No trial has finished yet."
+    if found.best is None:
+        return f"No trial is feasible: {counted(study)}{_most_missed(study)}."
+    if found.verdict == "no baseline" or found.baseline is None:
+        value = value_of(found.best, found.objective)
+        return f"The baseline has no value to compare with; the best is trial {found.best.number} at {value}."
+    if found.best.candidate == found.baseline.candidate:
+        return "Nothing beats the baseline: keep it."
+    return _compared(found, found.best)
+
+
+def headline(study: StudyRecord) -> str:
+    """The verdict in a few words, such as how many times faster."""
+    found = comparison(study)
+    if found.verdict in ("no baseline", "nothing feasible"):
+        return "No baseline" if found.best else "Nothing feasible"
+    if found.verdict == "same":
+        return "Keep the baseline"
+    return f"{_by_how_much(found)}{' (unproven)' if found.verdict == 'unproven' else ''}"
+
+
+def counted(study: StudyRecord) -> str:
+    """How many trials there are of each state, those with none left out."""
+    counts = {state: count(study, state) for state in ("feasible", "infeasible", "failed")}
+    return ", ".join(f"{number:,} {state}" for state, number in counts.items() if number) or "no trials"
+
+
+def count(study: StudyRecord, state: str) -> int:
+    return sum(trial.state == state for trial in study.trials)
+
+
+def value_of(trial: TrialRecord, objective: Objective) -> str:
+    """The trial's objective with its interval and unit."""
+    return estimate(objective_value(trial, objective), unit_of(objective.metric))
+
+
+def comparative(objective: Objective, better: bool = True) -> str:
+    """What being better or worse in the objective is called."""
+    unit = METRICS[objective.metric].unit if objective.metric in METRICS else ""
+    if unit in ("ms", "s", "samples/s"):
+        return "faster" if better else "slower"
+    return "smaller" if better == (objective.direction == "minimize") else "larger"
+
+
+def missed(trial: TrialRecord) -> str:
+    """The constraints that the trial misses, with the values that it has instead."""
+    parts = []
+    for constraint in trial.violations:
+        metric = constraint.replace(">=", "<=").split("<=")[0]
+        parts.append(f"{constraint} (is {estimate(trial.metrics.get(metric), unit_of(metric))})")
+    return ", ".join(parts)
+
+
+def _most_missed(study: StudyRecord) -> str:
+    counts = Counter(constraint for trial in study.trials for constraint in trial.violations)
+    return "".join(f"; {number:,} miss {constraint}" for constraint, number in counts.most_common(1))
+
+
+def _compared(found: Comparison, best: TrialRecord) -> str:
+    speedup = found.speedup or Estimate(1.0)
+    if found.verdict == "same":
+        certain = _certainty(speedup)
+        return (
+            f"No significant difference from the baseline: keep it. Trial {best.number}, the best, "
+            f"is {times(speedup.value)} as {_quality(found.objective)}{certain}."
+        )
+    if found.verdict == "unproven":
+        return (
+            f"Trial {best.number} looks {_by_how_much(found)} than the baseline, "
+            "but was not measured long enough for an interval."
+        )
+    beginning = f"Trial {best.number}" if found.verdict == "faster" else "The best feasible trial"
+    infeasible = found.baseline is not None and found.baseline.state == "infeasible"
+    ending = ", which misses a constraint" if infeasible else ""
+    certain = _certainty(speedup if speedup.value >= 1 else _inverse(speedup))
+    return f"{beginning} is {_by_how_much(found)} than the baseline{ending}{certain}."
+
+
+def _certainty(ratio: Estimate) -> str:
+    return f" ({interval(ratio)})" if interval(ratio) else ""
+
+
+def _inverse(ratio: Estimate) -> Estimate:
+    low, high = (1 / bound if bound else None for bound in (ratio.high, ratio.low))
+    return Estimate(1 / ratio.value, low, high)
+
+
+def _by_how_much(found: Comparison) -> str:
+    if found.speedup is None:
+        return comparative(found.objective, better=found.verdict == "faster")
+    better = found.speedup.value >= 1
+    factor = found.speedup.value if better else 1 / found.speedup.value
+    return f"{times(factor)} {comparative(found.objective, better=better)}"
+
+
+def _quality(objective: Objective) -> str:
+    word = comparative(objective)
+    return {"faster": "fast", "smaller": "small", "larger": "large"}[word]

@@ -1,0 +1,55 @@
+"""The seam between the search and a vendor's library: what a backend offers, and what runs an engine."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from engines.values import Block, Dimension, Machine, Settings, Tensors, Value, Workload
+
+
+class Runner(Protocol):
+    """An engine that is loaded and ready to run under one run spec; closed by whoever opened it."""
+
+    streams: int
+
+    def infer(self, inputs: Tensors, stream: int = 0) -> Tensors:
+        """The outputs, by name, computed in the launch mode that is measured; raises EngineError."""
+
+    def block(self, seconds: float) -> Block:
+        """Runs on the inputs that the runner was opened with for about `seconds`, on all streams at once."""
+
+    def close(self) -> None:
+        """Gives back everything that the engine holds."""
+
+
+class Backend(Protocol):
+    """A vendor's library; made with its options, lives in a worker process.
+
+    Methods raise UserError where the user must act and EngineError where only this candidate fails.
+    """
+
+    name: str
+
+    def machine(self) -> Machine:
+        """The machine that results belong to."""
+
+    def dimensions(self, workload: Workload, concurrent: bool) -> tuple[Dimension, ...]:
+        """The space for this workload; `concurrent` adds what raises throughput at the cost of latency."""
+
+    def reference(self, workload: Workload, batches: Sequence[Tensors]) -> list[Tensors]:
+        """The right outputs for each batch of inputs."""
+
+    def graph_key(self, workload: Workload, settings: Settings) -> object:
+        """What decides the graph's content beyond model and settings; None when the model itself is used."""
+
+    def make_graph(self, workload: Workload, settings: Settings, file: Path) -> Mapping[str, Value]:
+        """Writes the ONNX graph derived from the model; gives facts worth keeping."""
+
+    def engine_key(self, workload: Workload) -> object:
+        """What decides the engine's content beyond the graph and the build settings."""
+
+    def build(self, graph: Path, workload: Workload, settings: Settings, folder: Path) -> Mapping[str, Value]:
+        """Writes the engine into an empty folder; gives facts worth keeping."""
+
+    def open(self, folder: Path, workload: Workload, settings: Settings, inputs: Tensors) -> Runner:
+        """Loads the engine from its folder, to be measured on the inputs."""

@@ -1,0 +1,331 @@
+"""ONNX Runtime on the CPU.
+
+The engine is the optimized model that ONNX Runtime saves; it is loaded again with all optimizations off, so
+that run specs share it. Timing is by the host's clock around bound runs, one client thread a stream.
+"""
+
+import platform
+import re
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+
+from engines import cpu
+from engines.backends.base import Runner
+from engines.errors import EngineError, UserError
+from engines.inputs import make_inputs
+from engines.quantization import EXTERNAL_WEIGHTS_BYTES, convert_fp16, quantize_int8
+from engines.values import (
+    Block,
+    Dimension,
+    Machine,
+    Settings,
+    Tensors,
+    Value,
+    Workload,
+)
+
+ENGINE = "engine.onnx"
+PROVIDERS = ["CPUExecutionProvider"]
+# in the order of what they do; a level that this version lacks is left out
+LEVELS = {
+    "disable_all": "ORT_DISABLE_ALL",
+    "basic": "ORT_ENABLE_BASIC",
+    "extended": "ORT_ENABLE_EXTENDED",
+    "layout": "ORT_ENABLE_LAYOUT",
+    "all": "ORT_ENABLE_ALL",
+}
+MODES = {"sequential": "ORT_SEQUENTIAL", "parallel": "ORT_PARALLEL"}
+LARGEST_BATCH = 32
+MOST_STREAMS = 8
+WARNING = 2
+
+
+class OnnxRuntime:
+    """The backend `onnxruntime`; it has no options."""
+
+    name = "onnxruntime"
+
+    def __init__(self, options: Settings) -> None:
+        if options:
+            raise UserError(f"the backend onnxruntime has no option {next(iter(options))!r}", "Leave it out.")
+        # its telemetry thread and its hints at start-up have no place in a measurement or a log
+        ort.set_default_logger_severity(WARNING)
+
+    def machine(self) -> Machine:
+        return Machine(
+            kind="cpu",
+            processor=cpu.processor_name(),
+            cores=cpu.available_cores(),
+            memory_bytes=cpu.total_memory_bytes(),
+            system=cpu.system_name(),
+            libraries={"onnxruntime": ort.__version__},
+        )
+
+    def dimensions(self, workload: Workload, concurrent: bool) -> tuple[Dimension, ...]:
+        cores = cpu.available_cores()
+        threads = (0, *_powers_of_two(cores))
+        return (
+            _precision(),
+            Dimension(
+                "graph_optimization_level",
+                "build",
+                tuple(name for name, member in LEVELS.items() if hasattr(ort.GraphOptimizationLevel, member)),
+                "all",
+                "how far ONNX Runtime rewrites the graph",
+            ),
+            Dimension(
+                "intra_op_threads", "run", threads, 0, "threads inside one operator; 0 is its own choice"
+            ),
+            Dimension("allow_spinning", "run", (True, False), True, "idle threads spin instead of sleeping"),
+            Dimension(
+                "execution_mode",
+                "run",
+                tuple(MODES),
+                "sequential",
+                "operators one after another, or independent ones at once",
+            ),
+            Dimension(
+                "streams",
+                "run",
+                _powers_of_two(min(MOST_STREAMS, 2 * cores)) if concurrent else (1,),
+                1,
+                "client threads that share the session",
+            ),
+            Dimension(
+                "batch", "run", _batches(workload, concurrent), workload.batch, "samples in one inference"
+            ),
+        )
+
+    def reference(self, workload: Workload, batches: Sequence[Tensors]) -> list[Tensors]:
+        options = ort.SessionOptions()
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+        try:
+            session = ort.InferenceSession(workload.model.path, options, providers=PROVIDERS)
+        except Exception as error:
+            raise _cannot_load(error) from error
+        names = [output.name for output in session.get_outputs()]
+        try:
+            return [dict(zip(names, session.run(names, batch), strict=True)) for batch in batches]
+        except Exception as error:
+            raise UserError(
+                f"ONNX Runtime cannot run the model on these inputs: {_one_line(error)}",
+                "Check --shapes and --inputs.",
+            ) from error
+
+    def graph_key(self, workload: Workload, settings: Settings) -> object:
+        if settings["precision"] == "fp32":
+            return None
+        return [ort.__version__, workload.inputs, workload.shapes, workload.batch]
+
+    def make_graph(self, workload: Workload, settings: Settings, file: Path) -> Mapping[str, Value]:
+        model, weight_bytes = Path(workload.model.path), workload.model.weight_bytes
+        try:
+            if settings["precision"] == "int8":
+                quantize_int8(model, make_inputs(workload, workload.batch), file, weight_bytes)
+            else:
+                convert_fp16(model, file, weight_bytes)
+        except (EngineError, MemoryError, OSError):
+            raise
+        except Exception as error:
+            raise EngineError(f"cannot make the {settings['precision']} graph: {_one_line(error)}") from error
+        return {}
+
+    def engine_key(self, workload: Workload) -> object:
+        machine = self.machine()
+        return [machine.processor, machine.libraries]
+
+    def build(self, graph: Path, workload: Workload, settings: Settings, folder: Path) -> Mapping[str, Value]:
+        options = ort.SessionOptions()
+        options.graph_optimization_level = getattr(
+            ort.GraphOptimizationLevel, LEVELS[str(settings["graph_optimization_level"])]
+        )
+        options.optimized_model_filepath = str(folder / ENGINE)
+        if workload.model.weight_bytes > EXTERNAL_WEIGHTS_BYTES:
+            options.add_session_config_entry(
+                "session.optimized_model_external_initializers_file_name", f"{ENGINE}.data"
+            )
+        _translated(lambda: ort.InferenceSession(str(graph), options, providers=PROVIDERS))
+        return {}
+
+    def open(self, folder: Path, workload: Workload, settings: Settings, inputs: Tensors) -> Runner:
+        options = ort.SessionOptions()
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+        options.intra_op_num_threads = int(settings["intra_op_threads"])
+        options.execution_mode = getattr(ort.ExecutionMode, MODES[str(settings["execution_mode"])])
+        spinning = "1" if settings["allow_spinning"] else "0"
+        options.add_session_config_entry("session.intra_op.allow_spinning", spinning)
+        options.add_session_config_entry("session.inter_op.allow_spinning", spinning)
+        session = _translated(
+            lambda: ort.InferenceSession(str(folder / ENGINE), options, providers=PROVIDERS)
+        )
+        return SessionRunner(session, int(settings["streams"]), inputs)
+
+
+class SessionRunner:
+    """A session with one client thread a stream, each with its own bound inputs and outputs."""
+
+    def __init__(self, session: Any, streams: int, inputs: Tensors) -> None:
+        self.streams = streams
+        self._session = session
+        self._names = [output.name for output in session.get_outputs()]
+        self._bindings = [self._bind(inputs) for _ in range(streams)]
+
+    def infer(self, inputs: Tensors, stream: int = 0) -> Tensors:
+        binding = self._bind(inputs)
+        _translated(lambda: self._session.run_with_iobinding(binding))
+        return dict(zip(self._names, binding.copy_outputs_to_cpu(), strict=True))
+
+    def block(self, seconds: float) -> Block:
+        started_at = time.time()
+        clients = [_Client(self._session, binding) for binding in self._bindings]
+        begin = time.perf_counter_ns()
+        deadline = begin + int(seconds * 1e9)
+        threads = [threading.Thread(target=client.run, args=(deadline,)) for client in clients[1:]]
+        for thread in threads:
+            thread.start()
+        clients[0].run(deadline)
+        for thread in threads:
+            thread.join()
+        for client in clients:
+            if client.error is not None:
+                raise EngineError(_one_line(client.error)) from client.error
+        stamps = np.concatenate(
+            [np.array(client.stamps, dtype=np.int64).reshape(-1, 2) for client in clients]
+        )
+        stamps = stamps[np.argsort(stamps[:, 1], kind="stable")]
+        return Block(
+            latency_ms=(stamps[:, 1] - stamps[:, 0]) / 1e6,
+            span_seconds=float(stamps[-1, 1] - begin) / 1e9,
+            started_at=started_at,
+        )
+
+    def close(self) -> None:
+        self._bindings.clear()
+        self._session = None
+
+    def _bind(self, inputs: Tensors) -> Any:
+        binding = self._session.io_binding()
+        for tensor in self._session.get_inputs():
+            binding.bind_ortvalue_input(tensor.name, ort.OrtValue.ortvalue_from_numpy(inputs[tensor.name]))
+        for name in self._names:
+            binding.bind_output(name)
+        return binding
+
+
+class _Client:
+    def __init__(self, session: Any, binding: Any) -> None:
+        self._run, self._binding = session.run_with_iobinding, binding
+        self.stamps: list[tuple[int, int]] = []
+        self.error: Exception | None = None
+
+    def run(self, deadline: int) -> None:
+        run, binding, stamps, clock = self._run, self._binding, self.stamps, time.perf_counter_ns
+        try:
+            while True:
+                start = clock()
+                run(binding)
+                end = clock()
+                stamps.append((start, end))
+                if end >= deadline:
+                    return
+        except Exception as error:  # handed to the thread that asked for the block
+            self.error = error
+
+
+def _precision() -> Dimension:
+    excluded = {}
+    if not _has_fp16_kernels():
+        excluded["fp16"] = f"ONNX Runtime's CPU provider computes fp16 through fp32 on {platform.machine()}"
+    choices = tuple(name for name in ("fp32", "int8", "fp16") if name not in excluded)
+    return Dimension(
+        "precision", "graph", choices, "fp32", "numeric type of weights and activations", excluded
+    )
+
+
+def _batches(workload: Workload, concurrent: bool) -> tuple[int, ...]:
+    """The batches that the profile allows; without a range of batches, powers of two."""
+    if not concurrent or not workload.batched_inputs:
+        return (workload.batch,)
+    ranges = [workload.shapes[name] for name in workload.batched_inputs]
+    low = max(shapes.minimum[0] for shapes in ranges)
+    high = min(shapes.maximum[0] for shapes in ranges)
+    if low == high:
+        low, high = 1, max(LARGEST_BATCH, workload.batch)
+    inside = {batch for batch in _powers_of_two(high) if batch >= low}
+    return tuple(sorted(inside | {workload.batch}))
+
+
+@cache
+def _has_fp16_kernels() -> bool:
+    """Whether a convolution given in fp16 stays in fp16, seen in the graph that ONNX Runtime makes of it."""
+    import onnx
+    from onnx import TensorProto, helper
+
+    half = TensorProto.FLOAT16
+    weights = helper.make_tensor("w", half, (1, 1, 1, 1), [1.0])
+    shape = (1, 1, 4, 4)
+    graph = helper.make_graph(
+        [helper.make_node("Conv", ["x", "w"], ["y"])],
+        "probe",
+        [helper.make_tensor_value_info("x", half, shape)],
+        [helper.make_tensor_value_info("y", half, shape)],
+        [weights],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
+    with tempfile.TemporaryDirectory() as folder:
+        options = ort.SessionOptions()
+        options.optimized_model_filepath = str(Path(folder) / "probe.onnx")
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_BASIC
+        try:
+            ort.InferenceSession(model.SerializeToString(), options, providers=PROVIDERS)
+        except Exception:
+            return False
+        optimized = onnx.load(options.optimized_model_filepath)
+    return all(node.op_type != "Cast" for node in optimized.graph.node)
+
+
+def _cannot_load(error: Exception) -> UserError:
+    text = _one_line(error)
+    operator = re.search(r"(\S+?)\(-?\d+\) is not a registered function/op", text)
+    missing = re.search(r"Could not find an implementation for (\S+?)\((\d+)\) node", text)
+    if operator:
+        return UserError(
+            f"ONNX Runtime has no operator {operator[1]!r}",
+            "Replace it in the model, or use a backend that has it.",
+        )
+    if missing:
+        return UserError(
+            f"ONNX Runtime's CPU provider has no kernel for the operator {missing[1]!r} (opset {missing[2]})",
+            "Replace it in the model, or use a backend that has it.",
+        )
+    return UserError(f"ONNX Runtime cannot load the model: {text}", "Check it with onnx.checker.")
+
+
+def _translated(call: Callable[[], Any]) -> Any:
+    try:
+        return call()
+    except (MemoryError, OSError):
+        raise
+    except Exception as error:
+        text = _one_line(error)
+        kind = "out_of_memory" if "bad_alloc" in text or "Failed to allocate memory" in text else "refused"
+        raise EngineError(text, kind=kind) from error
+
+
+def _one_line(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return re.sub(r"^\[ONNXRuntimeError\] : \d+ : (\w+ : )?", "", text) or type(error).__name__
+
+
+def _powers_of_two(largest: int) -> tuple[int, ...]:
+    """1, 2, 4 ... up to and including the largest, which need not be one."""
+    powers = [1 << exponent for exponent in range(largest.bit_length()) if 1 << exponent <= largest]
+    return tuple(sorted({*powers, largest}))

@@ -1,0 +1,66 @@
+"""What this host is: its processor, the cores and the memory we may use, and what a process took."""
+
+import gc
+import os
+import platform
+from pathlib import Path
+
+_STATUS = Path("/proc/self/status")
+
+
+def processor_name() -> str:
+    """The model of the CPU, as the operating system names it."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def available_cores() -> int:
+    """The cores that this process may use: its affinity, and the quota of its control group."""
+    affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(affinity, _quota_cores() or affinity))
+
+
+def total_memory_bytes() -> int:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def system_name() -> str:
+    return f"{platform.system()} {platform.release()} {platform.machine()}"
+
+
+def restart_memory_peak() -> int | None:
+    """Forgets the peak of resident memory; the bytes resident now, None where the system does not tell."""
+    gc.collect()
+    try:
+        Path("/proc/self/clear_refs").write_text("5")  # proc(5): resets VmHWM
+    except OSError:
+        return None
+    return _status_bytes("VmRSS")
+
+
+def memory_peak() -> int | None:
+    """The most bytes resident since the peak was restarted."""
+    return _status_bytes("VmHWM")
+
+
+def _status_bytes(field: str) -> int | None:
+    try:
+        for line in _STATUS.read_text().splitlines():
+            if line.startswith(field + ":"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return None
+
+
+def _quota_cores() -> int | None:
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+    except (OSError, ValueError):
+        return None
+    return None if quota == "max" else max(1, int(quota) // int(period))

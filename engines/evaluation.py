@@ -1,0 +1,174 @@
+"""One candidate from model to measurement: graph, build, load, check, warm-up, measure, check again.
+
+A candidate that fails is a result; only what the user must mend (UserError) is raised.
+"""
+
+import errno
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import cast
+
+from engines import accuracy, cpu, measuring
+from engines.artifacts import make_engine, make_graph
+from engines.backends.base import Backend, Runner
+from engines.errors import EngineError, UserError
+from engines.inputs import make_inputs
+from engines.ranges import nvtx_range
+from engines.values import (
+    Accuracy,
+    Artifact,
+    Candidate,
+    Evaluation,
+    Failure,
+    FailureKind,
+    Measurement,
+    OutputError,
+    Policy,
+    Stage,
+    Tensors,
+    Workload,
+)
+from engines.workspace import Workspace
+
+Report = Callable[[Stage], None]
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Batches of inputs, and what is right for each."""
+
+    batch: int
+    inputs: list[Tensors]
+    outputs: list[Tensors]
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What the trials of one study share inside a worker; references are computed when first needed."""
+
+    backend: Backend
+    workload: Workload
+    workspace: Workspace
+    policy: Policy
+    references: dict[int, Reference] = field(default_factory=dict)
+
+    def reference(self, batch: int) -> Reference:
+        if batch not in self.references:
+            inputs = make_inputs(self.workload, batch)
+            outputs = self.backend.reference(self.workload, inputs)
+            self.references[batch] = Reference(batch, inputs, outputs)
+        return self.references[batch]
+
+
+def evaluate(bench: Bench, candidate: Candidate, report: Report) -> Evaluation:
+    """What comes of the candidate; `report` is told each stage as it begins."""
+    progress = _Progress(report)
+    measurement = failure = None
+    try:
+        with nvtx_range("trial"):
+            measurement = _run_stages(bench, candidate, progress)
+    except UserError:
+        raise
+    except Exception as error:
+        failure = _failure_of(error, progress.stage)
+    return Evaluation(
+        candidate=candidate,
+        graph=progress.graph,
+        engine=progress.engine,
+        accuracy=progress.accuracy,
+        measurement=measurement,
+        failure=failure,
+        stage_seconds=progress.stage_seconds,
+    )
+
+
+@dataclass
+class _Progress:
+    """What is known of a candidate so far, so that a failure keeps it."""
+
+    report: Report
+    stage: Stage = "graph"
+    stage_seconds: dict[str, float] = field(default_factory=dict)
+    graph: Artifact | None = None
+    engine: Artifact | None = None
+    accuracy: Accuracy | None = None
+
+    @contextmanager
+    def during(self, stage: Stage) -> Iterator[None]:
+        self.stage = stage
+        self.report(stage)
+        start = time.perf_counter()
+        try:
+            with nvtx_range(stage):
+                yield
+        finally:
+            self.stage_seconds[stage] = self.stage_seconds.get(stage, 0.0) + time.perf_counter() - start
+
+
+def _run_stages(bench: Bench, candidate: Candidate, progress: _Progress) -> Measurement:
+    backend, workload, workspace = bench.backend, bench.workload, bench.workspace
+    with progress.during("graph"):
+        progress.graph, file = make_graph(backend, workload, candidate.graph, workspace)
+    with progress.during("build"):
+        graph = progress.graph, file
+        progress.engine, folder = make_engine(backend, workload, candidate.build, workspace, graph)
+    with progress.during("load"):
+        reference = bench.reference(int(candidate.run.get("batch", workload.batch)))
+        resident = cpu.restart_memory_peak()
+        runner = backend.open(folder, workload, candidate.run, reference.inputs[0])
+    try:
+        measurement = _check_and_measure(bench.policy, runner, reference, progress)
+        return replace(measurement, memory_bytes=_growth(resident))
+    finally:
+        runner.close()
+
+
+def _check_and_measure(
+    policy: Policy, runner: Runner, reference: Reference, progress: _Progress
+) -> Measurement:
+    """Checks before and after, so that an engine that is right once and wrong under load is caught."""
+    with progress.during("check"):
+        before = _check(runner, reference)
+        progress.accuracy = accuracy.worst(before, _samples(reference))
+    with progress.during("warm-up"):
+        warmup = measuring.warm_up(runner, policy)
+    with progress.during("measure"):
+        measurement = measuring.measure(runner, policy, warmup, reference.batch)
+    with progress.during("check"):
+        progress.accuracy = accuracy.worst([*before, *_check(runner, reference)], _samples(reference))
+    return measurement
+
+
+def _check(runner: Runner, reference: Reference) -> list[tuple[OutputError, ...]]:
+    """The errors of every batch; the first of them on every stream, since each may have its own buffers."""
+    pairs = list(zip(reference.inputs, reference.outputs, strict=True))
+    errors = [accuracy.compare(expected, runner.infer(inputs)) for inputs, expected in pairs]
+    inputs, expected = pairs[0]
+    streams = range(1, runner.streams)
+    return errors + [accuracy.compare(expected, runner.infer(inputs, stream)) for stream in streams]
+
+
+def _samples(reference: Reference) -> int:
+    return reference.batch * len(reference.inputs)
+
+
+def _growth(resident: int | None) -> int | None:
+    peak = cpu.memory_peak()
+    return None if resident is None or peak is None else max(0, peak - resident)
+
+
+def _failure_of(error: Exception, stage: Stage) -> Failure:
+    if isinstance(error, EngineError):
+        return Failure(stage, cast("FailureKind", error.kind), error.message, error.hint)
+    if isinstance(error, MemoryError):
+        return Failure(stage, "out_of_memory", str(error) or "the host's memory is exhausted")
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return Failure(stage, "disk_full", f"no space left in the workspace: {error.strerror}")
+    traceback.print_exception(error, file=sys.stderr)
+    return Failure(
+        stage, "internal", f"{type(error).__name__}: {error}", "The trial's log has the traceback."
+    )

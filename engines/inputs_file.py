@@ -1,0 +1,196 @@
+"""Sample data from a user's npz file: checked once when it is given, then read and cut into batches.
+
+An array for a batched input holds any number of samples along its first axis. One for another input holds its
+shape as it is, or several of that shape along its first axis or along one more.
+"""
+
+import hashlib
+import zipfile
+import zlib
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from numpy.lib.npyio import NpzFile
+from numpy.typing import NDArray
+
+from engines.dtypes import as_dtype
+from engines.errors import UserError
+from engines.shape_text import format_dims, format_shapes
+from engines.shapes import unknown_input, with_batch
+from engines.values import InputSource, ModelFacts, Shape, ShapeRange, TensorFacts, Tensors
+
+_SAVE = "Write it with np.savez('data.npz', name=array, ...)."
+
+Array = NDArray[np.generic]
+
+
+def check_inputs_file(
+    model: ModelFacts, shapes: Mapping[str, ShapeRange], batched_inputs: Collection[str], path: Path
+) -> InputSource:
+    """The file as a source of inputs; raises UserError for whatever the model could not take from it."""
+    with _opened(path) as file:
+        _refuse_names(model, file.files, path)
+        wanted = with_batch(shapes, batched_inputs, 1)
+        counts = {}
+        for facts in model.inputs:
+            array = _read(file, facts, path)
+            _refuse_shape(facts, array, wanted[facts.name], facts.name in batched_inputs)
+            _refuse_values(facts, array, model.index_limits.get(facts.name))
+            counts[facts.name] = len(_cut(array, wanted[facts.name]))
+    _refuse_uneven(counts, batched_inputs)
+    with path.open("rb") as file_again:
+        digest = hashlib.file_digest(file_again, "sha256").hexdigest()
+    return InputSource(path=str(path), digest=digest)
+
+
+def read_batches(path: Path, model: ModelFacts, shapes: Mapping[str, Shape]) -> list[Tensors]:
+    """Consecutive batches of these shapes out of a file that was checked; each array is read once.
+
+    Inputs that are not batched repeat when they have fewer sets than there are batches.
+    """
+    with _opened(path) as file:
+        cut = {
+            facts.name: _cut(np.asarray(_read(file, facts, path), order="C"), shapes[facts.name])
+            for facts in model.inputs
+        }
+    count = max(map(len, cut.values()))
+    return [{name: parts[index % len(parts)] for name, parts in cut.items()} for index in range(count)]
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[NpzFile]:
+    try:
+        with path.open("rb") as raw:
+            if not zipfile.is_zipfile(raw):
+                raise _not_npz(path)
+        file = np.load(path, allow_pickle=False)
+    except FileNotFoundError as error:
+        raise UserError(f"no such file: {str(path)!r}", "Check the path given to --inputs.") from error
+    except IsADirectoryError as error:
+        raise UserError(f"{str(path)!r} is a folder", "Give one npz file.") from error
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise UserError(f"cannot read {str(path)!r}: {reason}", "Check its permissions.") from error
+    except zipfile.BadZipFile as error:
+        raise _not_npz(path) from error
+    with file:
+        if not all(name.endswith(".npy") for name in file.zip.namelist()):
+            raise _not_npz(path)
+        yield file
+
+
+def _not_npz(path: Path) -> UserError:
+    return UserError(f"{str(path)!r} is not an npz file, or is damaged", _SAVE)
+
+
+def _refuse_names(model: ModelFacts, names: Collection[str], path: Path) -> None:
+    if not names:
+        raise UserError(f"{str(path)!r} holds no arrays", _SAVE)
+    inputs = [facts.name for facts in model.inputs]
+    for name in names:
+        if name not in inputs:
+            raise unknown_input(model, name)
+    for name in inputs:
+        if name not in names:
+            raise UserError(
+                f"{str(path)!r} has no array for the input {name!r}",
+                f"It has {', '.join(names)}; the model takes {', '.join(inputs)}.",
+            )
+
+
+def _read(file: NpzFile, facts: TensorFacts, path: Path) -> Array:
+    try:
+        array = file[facts.name]
+    except ValueError as error:
+        if "allow_pickle" not in str(error):
+            raise _not_npz(path) from error
+        raise UserError(
+            f"the array {facts.name!r} in {str(path)!r} is pickled, and pickles are not loaded",
+            f"Save it as a plain array of {facts.dtype}.",
+        ) from error
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
+        raise _not_npz(path) from error
+    if not isinstance(array, np.ndarray):
+        raise _not_npz(path)
+    typed = as_dtype(array, facts.dtype)
+    if typed is None:
+        raise UserError(
+            f"{facts.name!r} in {str(path)!r} is {array.dtype.name}, and the model takes {facts.dtype}",
+            f"Save {facts.name}.astype({_spelled(facts.dtype)}).",
+        )
+    return typed
+
+
+def _spelled(dtype: str) -> str:
+    if dtype in ("string", "bool"):
+        return "str" if dtype == "string" else "bool"
+    return f"np.{dtype}" if hasattr(np, dtype) else f"ml_dtypes.{dtype}"
+
+
+def _refuse_shape(facts: TensorFacts, array: Array, wanted: Shape, batched: bool) -> None:
+    if array.size == 0 and 0 not in wanted:
+        raise UserError(f"the array for the input {facts.name!r} is empty", "Give at least one sample.")
+    if _fits(array.shape, wanted, batched):
+        return
+    expected = format_dims(("N", *wanted[1:]) if batched else wanted)
+    fixable = len(array.shape) == len(facts.shape) and all(
+        not isinstance(dim, int) or dim == size for dim, size in zip(facts.shape, array.shape, strict=True)
+    )
+    example = {facts.name: (1, *array.shape[1:]) if batched else array.shape}
+    hint = f"Or measure at the shape of the data: --shapes {format_shapes(example)}." if fixable else ""
+    raise UserError(
+        f"the array for the input {facts.name!r} is {format_dims(array.shape)}, not {expected}",
+        hint or "Give the array the shape that the model takes, samples along the first axis.",
+    )
+
+
+def _fits(shape: Shape, wanted: Shape, batched: bool) -> bool:
+    if batched:
+        return shape[1:] == wanted[1:] and len(shape) == len(wanted)
+    if shape == wanted or shape[1:] == wanted:
+        return True
+    return len(shape) == len(wanted) > 0 and shape[1:] == wanted[1:] and shape[0] % max(wanted[0], 1) == 0
+
+
+def _refuse_values(facts: TensorFacts, array: Array, rows: int | None) -> None:
+    where = f"the array for the input {facts.name!r}"
+    if "float" in facts.dtype or "complex" in facts.dtype:
+        wrong = array.size - int(np.count_nonzero(np.isfinite(array)))
+        if wrong:
+            raise UserError(
+                f"{where} has NaN or infinity in {wrong} of its {array.size} values",
+                "Leave out or mend these samples.",
+            )
+    if rows is not None and array.size:
+        low, high = int(array.min()), int(array.max())
+        # a negative index counts from the end of the table
+        if low < -rows or high >= rows:
+            raise UserError(
+                f"{where} has the index {high if high >= rows else low} into a table of {rows} rows",
+                f"Use indices from 0 to {rows - 1}.",
+            )
+
+
+def _refuse_uneven(counts: Mapping[str, int], batched_inputs: Collection[str]) -> None:
+    batched = {name: count for name, count in counts.items() if name in batched_inputs}
+    others = {name: count for name, count in counts.items() if name not in batched and count > 1}
+    for group in (batched, others):
+        if len(set(group.values())) > 1:
+            said = ", ".join(f"{name!r} {count}" for name, count in group.items())
+            raise UserError(f"the inputs have different numbers of samples: {said}", "Give each as many.")
+
+
+def _cut(array: Array, shape: Shape) -> list[Array]:
+    """Consecutive parts of this shape; the last is filled up from the first samples."""
+    if array.shape == shape:
+        return [array]
+    if array.ndim > len(shape):
+        return [np.asarray(part) for part in array]
+    size = shape[0]
+    parts = [array[start : start + size] for start in range(0, len(array), size)]
+    if len(parts[-1]) < size:
+        start = len(array) - len(parts[-1])
+        parts[-1] = np.take(array, np.arange(start, start + size) % len(array), axis=0)
+    return parts

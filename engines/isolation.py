@@ -1,0 +1,247 @@
+"""The owner's side of a worker process: kept warm, killed when it takes too long, replaced when it dies.
+
+A candidate that kills its worker or never ends is answered with a Failure like any other.
+"""
+
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import IO
+
+import msgspec
+
+from engines.errors import TunerError, UserError
+from engines.protocol import (
+    Evaluate,
+    Evaluated,
+    Message,
+    Open,
+    Opened,
+    Prepare,
+    Progress,
+    Refused,
+    Reply,
+    decode_reply,
+    encode,
+)
+from engines.values import Candidate, Evaluation, Failure, FailureKind, Stage
+from engines.workspace import Workspace
+
+OPENING_SECONDS = 300.0
+CLOSING_SECONDS = 2.0
+# how often a waiting owner looks up, so that progress can show the time that passes
+TICK_SECONDS = 0.2
+
+OnProgress = Callable[[Stage], None]
+
+
+def _ignore(stage: Stage) -> None:
+    """Progress that nobody watches."""
+
+
+class Worker:
+    """One worker process, started when first needed; a context manager."""
+
+    def __init__(self, opening: Open, workspace: Workspace) -> None:
+        self._opening = opening
+        self._log_path = workspace.logs / f"worker-{os.getpid()}.log"
+        self._process: subprocess.Popen[bytes] | None = None
+        self._replies: queue.SimpleQueue[Reply | None] = queue.SimpleQueue()
+
+    def __enter__(self) -> "Worker":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def open(self) -> Opened:
+        """Starts the process; the machine and the dimensions, or UserError."""
+        if self._process is None:
+            self._start()
+        try:
+            reply = self._ask(self._opening, OPENING_SECONDS, _ignore)
+        except _Lost as lost:
+            raise UserError(
+                f"the backend {self._opening.backend!r} took its process down: {lost.failure.message}",
+                f"See the log {self._log_path}.",
+            ) from lost
+        assert isinstance(reply, Opened)
+        return reply
+
+    def prepare(self, batch: int, on_progress: OnProgress = _ignore, seconds: float = 1800.0) -> None:
+        """Computes the reference; raises UserError when the model cannot run, or takes its worker down."""
+        try:
+            self._ask(Prepare(batch), seconds, on_progress)
+        except _Lost as lost:
+            raise UserError(
+                f"the model cannot be run for reference: {lost.failure.message}",
+                "Try another backend, or smaller --shapes.",
+            ) from lost
+
+    def evaluate(self, candidate: Candidate, seconds: float, on_progress: OnProgress = _ignore) -> Evaluation:
+        """What comes of the candidate within the time; the worker's death is a failed evaluation."""
+        try:
+            if self._process is None:
+                self.open()
+            reply = self._ask(Evaluate(candidate), seconds, on_progress)
+        except _Lost as lost:
+            return Evaluation(candidate, failure=lost.failure, stage_seconds=lost.stage_seconds)
+        assert isinstance(reply, Evaluated)
+        return reply.evaluation
+
+    def log_position(self) -> int:
+        """Where the log ends now, in bytes."""
+        return self._log_path.stat().st_size if self._log_path.exists() else 0
+
+    def log_since(self, position: int, most: int = 1_000_000) -> str:
+        """What was printed since, its end where it is long."""
+        if not self._log_path.exists():
+            return ""
+        with self._log_path.open("rb") as log:
+            size = log.seek(0, os.SEEK_END)
+            log.seek(max(position, size - most))
+            return log.read().decode(errors="replace")
+
+    def kill(self) -> None:
+        """Stops the process and its children at once; the next call starts another."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        _close(process.stdin)
+
+    def close(self) -> None:
+        """Lets the process end, or ends it; an empty log goes with it."""
+        process, self._process = self._process, None
+        if process is not None:
+            _close(process.stdin)
+            try:
+                process.wait(CLOSING_SECONDS)
+            except subprocess.TimeoutExpired:
+                self._process = process
+                self.kill()
+        if self._log_path.exists() and self._log_path.stat().st_size == 0:
+            self._log_path.unlink()
+
+    def _start(self) -> None:
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        self._replies = queue.SimpleQueue()
+        with self._log_path.open("ab") as log:
+            # a session of its own, so that Ctrl-C reaches the owner alone and a kill reaches grandchildren
+            self._process = subprocess.Popen(
+                [sys.executable, "-u", "-m", "engines.worker"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env=environment,
+                start_new_session=True,
+            )
+        assert self._process.stdout is not None
+        arguments = (self._process.stdout, self._replies)
+        threading.Thread(target=_read, args=arguments, daemon=True).start()
+
+    def _ask(self, request: Message, seconds: float, on_progress: OnProgress) -> Reply:
+        """The reply to one request; raises _Lost when the worker dies or the time is up."""
+        watch = _Watch()
+        self._send(request)
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                reply = self._replies.get(timeout=min(TICK_SECONDS, max(0.001, deadline - time.monotonic())))
+            except queue.Empty:
+                if time.monotonic() >= deadline:
+                    self.kill()
+                    raise watch.failure("timeout", f"still not done after {seconds:.3g} s") from None
+                on_progress(watch.stage)
+                continue
+            if reply is None:
+                raise self._post_mortem(watch)
+            if isinstance(reply, Refused):
+                raise UserError(reply.message, reply.hint)
+            if not isinstance(reply, Progress):
+                return reply
+            watch.enter(reply.stage)
+            on_progress(reply.stage)
+
+    def _send(self, request: Message) -> None:
+        assert self._process is not None
+        assert self._process.stdin is not None
+        # a process that is already dead shows itself by the end of its replies
+        with suppress(BrokenPipeError):
+            self._process.stdin.write(encode(request))
+            self._process.stdin.flush()
+
+    def _post_mortem(self, watch: "_Watch") -> "_Lost":
+        """What the dead process died of."""
+        process, self._process = self._process, None
+        assert process is not None
+        code = process.wait()
+        _close(process.stdin)
+        if code >= 0:
+            return watch.failure("crashed", f"the worker ended by itself with exit code {code}")
+        name = _signal_name(-code)
+        if -code == signal.SIGKILL:
+            message = f"the worker was killed ({name}), most likely by the system for lack of memory"
+            return watch.failure("out_of_memory", message)
+        return watch.failure("crashed", f"the worker died of {name}")
+
+
+class _Watch:
+    """How far a worker has come with one request."""
+
+    def __init__(self) -> None:
+        self.stage: Stage = "prepare"
+        self.stage_seconds: dict[str, float] = {}
+        self._since = time.monotonic()
+
+    def enter(self, stage: Stage) -> None:
+        self._account()
+        self.stage = stage
+
+    def failure(self, kind: FailureKind, message: str) -> "_Lost":
+        self._account()
+        return _Lost(Failure(self.stage, kind, message), dict(self.stage_seconds))
+
+    def _account(self) -> None:
+        now = time.monotonic()
+        if self.stage != "prepare":
+            self.stage_seconds[self.stage] = self.stage_seconds.get(self.stage, 0.0) + now - self._since
+        self._since = now
+
+
+class _Lost(TunerError):
+    """The worker is gone, and with it the request."""
+
+    def __init__(self, failure: Failure, stage_seconds: Mapping[str, float]) -> None:
+        super().__init__(failure.message)
+        self.failure, self.stage_seconds = failure, stage_seconds
+
+
+def _read(source: IO[bytes], replies: "queue.SimpleQueue[Reply | None]") -> None:
+    """Hands over what the worker says; None at its end. A line cut short by death is no message."""
+    with source:
+        for line in source:
+            with suppress(msgspec.DecodeError):
+                replies.put(decode_reply(line))
+    replies.put(None)
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def _close(pipe: IO[bytes] | None) -> None:
+    if pipe is not None:
+        with suppress(BrokenPipeError):
+            pipe.close()

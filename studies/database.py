@@ -1,0 +1,124 @@
+"""Opens the database that a storage lives in: a SQLite file or a PostgreSQL server, named by a URL.
+
+Knows nothing of tables. Trouble that a user can mend comes out as UserError (see `studies.database_errors`).
+"""
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError
+
+from engines.errors import UserError
+from studies.database_errors import LOCK_SECONDS, location, translated
+
+__all__ = ["engine_options", "location", "open_engine", "parse_url", "reading", "writing"]
+
+_FORMS = "Write a path, sqlite:///path or postgresql://user@host/database."
+_WRITES = "tuner_writes"
+
+
+def parse_url(storage: str) -> URL:
+    """The database meant by a path or a URL, its path made absolute; raises UserError for any other kind."""
+    if not storage.strip():
+        raise UserError("the storage has an empty name", _FORMS)
+    if "://" not in storage:
+        return _sqlite_file(URL.create("sqlite", database=storage))
+    # the text is not repeated in the message, for it may hold a password
+    kind = storage.partition("://")[0]
+    try:
+        url = make_url(storage)
+    except (ArgumentError, ValueError) as error:
+        raise UserError(f"the storage URL that begins with {kind}:// cannot be read", _FORMS) from error
+    if kind in ("sqlite", "sqlite+pysqlite"):
+        return _sqlite_file(url)
+    if kind in ("postgresql", "postgres", "postgresql+psycopg"):
+        return url.set(drivername="postgresql+psycopg")
+    raise UserError(f"studies cannot be stored in {kind}://", _FORMS)
+
+
+def engine_options(url: URL) -> dict[str, Any]:
+    """What SQLAlchemy's create_engine is to be told, for our tables and for Optuna's alike."""
+    if url.get_backend_name() == "sqlite":
+        # a timeout in the URL is the user's own and goes before ours
+        timeout = {} if "timeout" in url.query else {"timeout": LOCK_SECONDS}
+        return {"connect_args": {"factory": _SqliteConnection, **timeout}}
+    patience = {} if "connect_timeout" in url.query else {"connect_timeout": 10}
+    # servers and firewalls close connections that idle through a long build
+    return {"connect_args": patience, "pool_pre_ping": True}
+
+
+def open_engine(url: URL) -> Engine:
+    """The engine of a database, not yet connected; raises UserError when its driver is not installed."""
+    options = engine_options(url)
+    if url.get_backend_name() != "sqlite":
+        try:
+            return create_engine(url, **options)
+        except ImportError as error:
+            hint = "Run: pip install 'trt-tuner[postgresql]'."
+            raise UserError("storing in PostgreSQL needs the package psycopg", hint) from error
+    # sqlite3 would begin transactions by itself, late and never around CREATE TABLE
+    options["connect_args"]["isolation_level"] = None
+    engine = create_engine(url, **options)
+    event.listen(engine, "begin", _begin_on_sqlite)
+    return engine
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """A transaction that only reads."""
+    with translated(engine.url), engine.begin() as connection:
+        yield connection
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """A transaction that writes, committed at the end of the block and undone by an exception."""
+    with translated(engine.url), engine.connect() as connection:
+        connection.execution_options(**{_WRITES: True})
+        with connection.begin():
+            yield connection
+
+
+class _SqliteConnection(sqlite3.Connection):
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        try:
+            self.execute("PRAGMA foreign_keys = ON")
+            # with a write-ahead log this may lose the last trials to a power cut, never the database
+            self.execute("PRAGMA synchronous = NORMAL")
+            self._keep_a_write_ahead_log(time.monotonic() + options["timeout"])
+        except sqlite3.Error:
+            self.close()
+            raise
+
+    def _keep_a_write_ahead_log(self, deadline: float) -> None:
+        while True:
+            try:
+                self.execute("PRAGMA journal_mode = WAL")
+                return
+            except sqlite3.OperationalError as error:
+                # SQLite fails at once, whatever the timeout, when others open a new file at the same moment
+                if not error.sqlite_errorname.startswith("SQLITE_BUSY") or time.monotonic() > deadline:
+                    raise
+            time.sleep(0.005)
+
+
+def _begin_on_sqlite(connection: Connection) -> None:
+    # a plain BEGIN that writes later fails at once, whatever the timeout, when another wrote in between
+    writes = connection.get_execution_options().get(_WRITES, False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _sqlite_file(url: URL) -> URL:
+    if url.host is not None:
+        raise UserError(f"sqlite://{url.host} names a server, not a file", _FORMS)
+    if url.database in (None, "", ":memory:") or url.query.get("mode") == "memory":
+        raise UserError("a storage in memory would be lost at the end", _FORMS)
+    if str(url.database).startswith("file:"):  # sqlite's own URI, which sqlite resolves
+        return url
+    return url.set(database=str(Path(str(url.database)).expanduser().absolute()))

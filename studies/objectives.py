@@ -1,0 +1,78 @@
+"""Objectives and constraints: read from what a user wrote, and judged on an evaluation."""
+
+import difflib
+import math
+import re
+from collections.abc import Mapping, Sequence
+
+from engines.errors import UserError
+from engines.statistics import Estimate
+from engines.values import Evaluation
+from studies.metrics import METRICS, metrics_of
+from studies.records import Constraint, Objective, TrialState
+
+DEFAULT_OBJECTIVE = "latency_ms"
+DEFAULT_ERROR_LIMIT = Constraint("error", "<=", 0.01)
+
+
+def parse_objectives(names: Sequence[str]) -> tuple[Objective, ...]:
+    """The objectives named, latency_ms when none is; raises UserError for an unknown or repeated name."""
+    names = list(names) or [DEFAULT_OBJECTIVE]
+    if len(set(names)) < len(names):
+        raise UserError(f"an objective is named twice: {', '.join(names)}", "Name each objective once.")
+    return tuple(Objective(_known(name, "objective"), METRICS[name].better) for name in names)
+
+
+def parse_constraints(texts: Sequence[str]) -> tuple[Constraint, ...]:
+    """The constraints written, and error<=0.01 where none limits error or max_abs_error."""
+    constraints = tuple(_parse_constraint(text) for text in texts)
+    if any(constraint.metric in ("error", "max_abs_error") for constraint in constraints):
+        return constraints
+    return (*constraints, DEFAULT_ERROR_LIMIT)
+
+
+def judge(
+    evaluation: Evaluation, constraints: Sequence[Constraint]
+) -> tuple[TrialState, dict[str, Estimate], dict[str, float]]:
+    """What the evaluation is worth: its state, its metrics, and by how much it misses which constraints."""
+    metrics = metrics_of(evaluation)
+    if evaluation.failure is not None:
+        return "failed", metrics, {}
+    violations = violations_of(metrics, constraints)
+    return ("infeasible" if violations else "feasible"), metrics, violations
+
+
+def violations_of(metrics: Mapping[str, Estimate], constraints: Sequence[Constraint]) -> dict[str, float]:
+    """The constraints missed and by how much; a metric that is not known misses its limit by infinity."""
+    missed = {}
+    for constraint in constraints:
+        estimate = metrics.get(constraint.metric)
+        violation = constraint.violation(estimate.value) if estimate else math.inf
+        if violation > 0:
+            missed[str(constraint)] = violation
+    return missed
+
+
+def _parse_constraint(text: str) -> Constraint:
+    match = re.fullmatch(r"\s*(\w+)\s*(<=|>=|<|>|==|=)\s*(\S+)\s*", text)
+    hint = "Write NAME<=NUMBER or NAME>=NUMBER, such as 'error<=0.01'."
+    if match is None:
+        raise UserError(f"cannot read the constraint {text!r}", hint)
+    name, operator, number = match.groups()
+    if operator not in ("<=", ">="):
+        raise UserError(f"a constraint is <= or >=, not {operator}: {text!r}", hint)
+    try:
+        limit = float(number)
+    except ValueError:
+        limit = math.nan
+    if not math.isfinite(limit):
+        raise UserError(f"{number!r} is not a number in the constraint {text!r}", hint)
+    return Constraint(_known(name, "constraint"), "<=" if operator == "<=" else ">=", limit)
+
+
+def _known(name: str, what: str) -> str:
+    if name in METRICS:
+        return name
+    near = difflib.get_close_matches(name, METRICS, 1)
+    guess = f"Did you mean {near[0]}? " if near else ""
+    raise UserError(f"unknown metric {name!r} in the {what}", f"{guess}Known: {', '.join(METRICS)}.")

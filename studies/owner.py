@@ -1,0 +1,199 @@
+"""The study's owner: asks the sampler, has a candidate evaluated, stores the result, tells the sampler.
+
+Every finished trial is stored before anything else hears of it, so a search that is killed loses at most the
+trial in flight, and the next run goes on behind it.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import partial
+from typing import Literal, Protocol
+
+import optuna
+
+from engines.errors import UserError
+from engines.ranges import nvtx_range
+from engines.values import Candidate, Evaluation, Failure, Policy, Settings, Stage
+from studies import mirror
+from studies.identity import evaluation_key
+from studies.objectives import judge
+from studies.records import StudySpec, TrialRecord
+from studies.sampler import DistinctSampler
+from studies.space import candidate_at
+from studies.storage import Storage
+
+Ending = Literal["complete", "exhausted", "timeout", "interrupted"]
+
+BASELINE_SECONDS = 1800.0
+SHORTEST_LIMIT_SECONDS = 60.0
+# a candidate may be slower to build than the baseline, but not without end
+TIMES_BASELINE = 20.0
+# failures before the engine exists are the same for every run spec
+BUILD_STAGES = ("graph", "build")
+# failures that another try would only repeat
+LASTING = ("refused", "not_finite", "wrong_output")
+
+
+class Executor(Protocol):
+    """Where candidates are evaluated: a local worker now, a machine of many GPUs or a fleet as well."""
+
+    def evaluate(
+        self, candidate: Candidate, seconds: float, on_progress: Callable[[Stage], None]
+    ) -> Evaluation:
+        """What comes of the candidate within the time."""
+
+    def log_position(self) -> int: ...
+
+    def log_since(self, position: int) -> str: ...
+
+
+class Observer(Protocol):
+    """Who watches a search."""
+
+    def started(self, number: int, candidate: Candidate) -> None: ...
+
+    def stage(self, number: int, stage: Stage) -> None: ...
+
+    def finished(self, record: TrialRecord) -> None: ...
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When to end: trials in all, seconds in this run (None for no end), seconds a trial (None to derive)."""
+
+    trials: int
+    seconds: float | None = None
+    trial_seconds: float | None = None
+
+
+@dataclass
+class Stop:
+    """Set by whoever wants the search to end after the trial in flight; `running` says that there is one."""
+
+    requested: bool = False
+    running: bool = False
+
+
+@dataclass
+class _State:
+    """What the owner knows of the study while it runs."""
+
+    records: list[TrialRecord] = field(default_factory=list)
+    refused_builds: dict[tuple[Settings, Settings], tuple[int, Failure]] = field(default_factory=dict)
+
+    def add(self, record: TrialRecord) -> None:
+        self.records.append(record)
+        failure = record.failure
+        if failure is not None and failure.stage in BUILD_STAGES and failure.kind != "internal":
+            key = (record.candidate.graph, record.candidate.build)
+            self.refused_builds.setdefault(key, (record.number, failure))
+
+
+@dataclass(frozen=True)
+class Owner:
+    """One study being searched: where it is stored, who evaluates, who watches.
+
+    With `remeasure`, what earlier studies measured is measured again.
+    """
+
+    name: str
+    spec: StudySpec
+    policy: Policy
+    storage: Storage
+    executor: Executor
+    observer: Observer
+    seed: int = 0
+    remeasure: bool = False
+
+    def run(self, limits: Limits, stop: Stop) -> Ending:
+        """Evaluates until a limit is met, the space is exhausted, or somebody stops it."""
+        state = _State()
+        for record in self.storage.read_study(self.name).trials:
+            state.add(record)
+        sampler = DistinctSampler(self.spec.space, self.seed + len(state.records))
+        for record in state.records:
+            sampler.mark_seen(record.candidate.settings)
+        tell = mirror.open_mirror(self.storage, self.name, self.spec, sampler, state.records)
+        deadline = None if limits.seconds is None else time.monotonic() + limits.seconds
+        stop.running = True
+        with nvtx_range("study"):
+            while (ending := _ending(state, limits, stop, sampler, deadline)) is None:
+                record = self._try(self._next(tell.study, state, sampler), state, limits)
+                state.add(record)
+                tell.add(record)
+        return ending
+
+    def _next(self, study: optuna.Study, state: _State, sampler: DistinctSampler) -> Candidate:
+        if not state.records:
+            candidate = self.spec.baseline
+        else:
+            candidate = candidate_at(self.spec.space, sampler.suggest(study))
+        sampler.mark_seen(candidate.settings)
+        return candidate
+
+    def _try(self, candidate: Candidate, state: _State, limits: Limits) -> TrialRecord:
+        number, key = len(state.records), evaluation_key(self.spec, self.policy, candidate)
+        self.observer.started(number, candidate)
+        started_at, start, log_start = datetime.now(UTC), time.perf_counter(), self.executor.log_position()
+        evaluation, reused = self._known(candidate, key, state), True
+        if evaluation is None:
+            seconds = _trial_seconds(state, limits)
+            watch = partial(self.observer.stage, number)
+            evaluation, reused = self.executor.evaluate(candidate, seconds, watch), False
+        _stop_on_full_disk(evaluation)
+        log = "" if reused else self.executor.log_since(log_start)
+        seconds = time.perf_counter() - start
+        self.storage.add_trial(
+            self.name, number, key, evaluation, started_at=started_at, seconds=seconds, reused=reused, log=log
+        )
+        verdict, metrics, violations = judge(evaluation, self.spec.constraints)
+        record = TrialRecord(
+            number, candidate, verdict, metrics, violations, evaluation, started_at, seconds, reused, log
+        )
+        self.observer.finished(record)
+        return record
+
+    def _known(self, candidate: Candidate, key: str, state: _State) -> Evaluation | None:
+        """What needs no work: a build that was refused before, or what an earlier study found."""
+        refused = state.refused_builds.get((candidate.graph, candidate.build))
+        if refused is not None:
+            number, failure = refused
+            message = f"as in trial {number}: {failure.message}"
+            return Evaluation(candidate, failure=replace(failure, message=message))
+        stored = None if self.remeasure else self.storage.find_evaluation(key)
+        if stored is None or (stored.failure is not None and stored.failure.kind not in LASTING):
+            return None
+        return stored
+
+
+def _ending(
+    state: _State, limits: Limits, stop: Stop, sampler: DistinctSampler, deadline: float | None
+) -> Ending | None:
+    if stop.requested:
+        return "interrupted"
+    if len(state.records) >= limits.trials:
+        return "complete"
+    if state.records and sampler.is_exhausted:
+        return "exhausted"
+    if deadline is not None and time.monotonic() >= deadline:
+        return "timeout"
+    return None
+
+
+def _trial_seconds(state: _State, limits: Limits) -> float:
+    if limits.trial_seconds is not None:
+        return limits.trial_seconds
+    if not state.records:
+        return BASELINE_SECONDS
+    baseline = sum(state.records[0].evaluation.stage_seconds.values())
+    return max(SHORTEST_LIMIT_SECONDS, TIMES_BASELINE * baseline)
+
+
+def _stop_on_full_disk(evaluation: Evaluation) -> None:
+    if evaluation.failure is not None and evaluation.failure.kind == "disk_full":
+        raise UserError(
+            evaluation.failure.message,
+            "Finished trials are saved: free some space and run the same command again to go on.",
+        )

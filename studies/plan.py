@@ -1,0 +1,118 @@
+"""Everything that is settled before trial 0: model, shapes, inputs, backend, space, objectives, baseline.
+
+A user's mistake ends here, as a UserError; it never becomes a failed trial.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from engines.backends import choose_backend, parse_backend
+from engines.inputs_file import check_inputs_file
+from engines.isolation import Worker
+from engines.model import read_model
+from engines.protocol import Open
+from engines.shape_text import parse_shapes
+from engines.shapes import batch_of, resolve
+from engines.values import InputSource, ModelFacts, Policy, ShapeRange, Workload
+from engines.workspace import Workspace
+from studies.objectives import parse_constraints, parse_objectives
+from studies.records import Constraint, Objective, StudySpec
+from studies.space import baseline_of, narrow, parse_fixed
+
+# what is gained by working on more at a time, at the cost of each
+CONCURRENT_METRICS = ("throughput",)
+
+
+@dataclass(frozen=True)
+class ShapeRequest:
+    """Shapes as the user wrote them, each text in any spelling that `engines.shapes` reads."""
+
+    shapes: Sequence[str] = ()
+    minimum: Sequence[str] = ()
+    optimum: Sequence[str] = ()
+    maximum: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be searched, as the user wrote it."""
+
+    model: Path
+    backend: str
+    objectives: Sequence[str]
+    constraints: Sequence[str]
+    shapes: ShapeRequest
+    inputs: Path | None
+    precision: str | None
+    fixed: Sequence[str]
+    seed: int
+    policy: Policy
+
+
+@dataclass(frozen=True)
+class Question:
+    """The request as far as it is settled without the backend; `notes` are for the user to read."""
+
+    workload: Workload
+    backend: Open
+    objectives: tuple[Objective, ...]
+    constraints: tuple[Constraint, ...]
+    fixed: dict[str, tuple[str, ...]]
+    notes: tuple[str, ...]
+
+
+def settle(request: Request, workspace: Workspace) -> Question:
+    """Reads and checks all that the owner can check by itself."""
+    objectives, constraints = parse_objectives(request.objectives), parse_constraints(request.constraints)
+    name, options = parse_backend(request.backend)
+    name, why = choose_backend(name)
+    fixed = parse_fixed(request.fixed)
+    if request.precision is not None:
+        fixed |= parse_fixed([f"precision={request.precision}"])
+    model = read_model(request.model)
+    shapes, notes = _shapes(model, request.shapes)
+    workload = _workload(model, shapes, request)
+    opening = Open(
+        backend=name,
+        options=options,
+        workspace=str(workspace.root.resolve()),
+        workload=workload,
+        policy=request.policy,
+        concurrent=any(objective.metric in CONCURRENT_METRICS for objective in objectives),
+    )
+    backend_note = (f"backend {name}: {why}",) if why else ()
+    return Question(workload, opening, objectives, constraints, fixed, (*backend_note, *notes))
+
+
+def specify(question: Question, worker: Worker) -> StudySpec:
+    """The study's specification, with what the backend says of the machine and the space."""
+    opened = worker.open()
+    return StudySpec(
+        workload=question.workload,
+        backend=question.backend.backend,
+        backend_options=question.backend.options,
+        machine=opened.machine,
+        objectives=question.objectives,
+        constraints=question.constraints,
+        space=narrow(opened.dimensions, question.fixed),
+        baseline=baseline_of(opened.dimensions),
+    )
+
+
+def _shapes(model: ModelFacts, request: ShapeRequest) -> tuple[dict[str, ShapeRange], tuple[str, ...]]:
+    return resolve(
+        model,
+        parse_shapes(request.shapes),
+        parse_shapes(request.minimum),
+        parse_shapes(request.optimum),
+        parse_shapes(request.maximum),
+    )
+
+
+def _workload(model: ModelFacts, shapes: dict[str, ShapeRange], request: Request) -> Workload:
+    batch, batched = batch_of(model, shapes)
+    source = InputSource(seed=request.seed)
+    if request.inputs is not None:
+        source = check_inputs_file(model, shapes, batched, request.inputs)
+    return Workload(model, shapes, batch, batched, source)

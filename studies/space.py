@@ -1,0 +1,106 @@
+"""The space of candidates: the backend's dimensions, narrowed to what the user wants searched."""
+
+import difflib
+import itertools
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+
+from engines.errors import UserError
+from engines.values import Candidate, Dimension, Settings, Value
+
+Point = Mapping[str, Value]
+Space = tuple[Dimension, ...]
+
+
+def parse_fixed(texts: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Choices by name out of NAME=VALUE or NAME=VALUE,VALUE; raises UserError for anything else."""
+    fixed: dict[str, tuple[str, ...]] = {}
+    for text in texts:
+        name, separator, values = text.partition("=")
+        chosen = tuple(value.strip() for value in values.split(",") if value.strip())
+        if not separator or not name.strip() or not chosen:
+            raise UserError(f"cannot read --fix {text!r}", "Write NAME=VALUE, such as --fix precision=fp32.")
+        if name.strip() in fixed:
+            raise UserError(f"--fix names {name.strip()!r} twice", "Name it once: NAME=VALUE,VALUE.")
+        fixed[name.strip()] = chosen
+    return fixed
+
+
+def narrow(dimensions: Sequence[Dimension], fixed: Mapping[str, Sequence[str]]) -> Space:
+    """The dimensions with only the choices named; raises UserError for what the space does not have."""
+    known = {dimension.name: dimension for dimension in dimensions}
+    for name in fixed:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            guess = f"Did you mean {near[0]}? " if near else ""
+            raise UserError(f"the space has no dimension {name!r}", f"{guess}Known: {', '.join(known)}.")
+    return tuple(
+        replace(dimension, choices=_chosen(dimension, fixed[dimension.name]))
+        if dimension.name in fixed
+        else dimension
+        for dimension in dimensions
+    )
+
+
+def candidate_at(space: Sequence[Dimension], point: Point) -> Candidate:
+    """The candidate at a point; a dimension that the point does not name takes its only choice."""
+
+    def settings(kind: str) -> Settings:
+        chosen = {
+            dimension.name: point.get(dimension.name, dimension.choices[0])
+            for dimension in space
+            if dimension.kind == kind
+        }
+        return Settings(chosen)
+
+    return Candidate(graph=settings("graph"), build=settings("build"), run=settings("run"))
+
+
+def baseline_of(dimensions: Sequence[Dimension]) -> Candidate:
+    """What a user gets without choosing: every dimension at its default."""
+    return candidate_at(dimensions, {dimension.name: dimension.default for dimension in dimensions})
+
+
+def searched(space: Sequence[Dimension]) -> Space:
+    """The dimensions that have something to choose."""
+    return tuple(dimension for dimension in space if len(dimension.choices) > 1)
+
+
+def size(space: Sequence[Dimension]) -> int:
+    """The number of candidates."""
+    return math.prod(len(dimension.choices) for dimension in space)
+
+
+def engines_in(space: Sequence[Dimension]) -> int:
+    """The number of different engines; the other candidates only run one of them in another way."""
+    return size([dimension for dimension in space if dimension.kind != "run"])
+
+
+def points(space: Sequence[Dimension]) -> Iterable[Point]:
+    """Every point, the last dimension changing fastest."""
+    names = [dimension.name for dimension in space]
+    for values in itertools.product(*(dimension.choices for dimension in space)):
+        yield dict(zip(names, values, strict=True))
+
+
+def _chosen(dimension: Dimension, wanted: Sequence[str]) -> tuple[Value, ...]:
+    by_text = {text_of(choice): choice for choice in dimension.choices}
+    for text in wanted:
+        if text.lower() in dimension.excluded:
+            reason = dimension.excluded[text.lower()]
+            raise UserError(
+                f"{dimension.name}={text} is not in the space: {reason}", _choices_hint(dimension)
+            )
+        if text.lower() not in by_text:
+            raise UserError(f"{dimension.name} cannot be {text!r}", _choices_hint(dimension))
+    return tuple(choice for text, choice in by_text.items() if text in {value.lower() for value in wanted})
+
+
+def text_of(value: Value) -> str:
+    """A choice as a user writes it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _choices_hint(dimension: Dimension) -> str:
+    return f"It can be {', '.join(text_of(choice) for choice in dimension.choices)}."
