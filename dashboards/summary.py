@@ -1,17 +1,14 @@
 """The top of a study's page: what was found, against what, where, and what went wrong."""
 
-import math
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import PurePath
+from collections.abc import Sequence
 
 from dashboards import formats, wording
+from dashboards.facts import facts
 from dashboards.markup import Html, element, join
-from engines.values import Dimension, ShapeRange, TensorFacts, Value
+from engines.values import Dimension, Value
 from studies.analysis import baseline, best, comparison, finite, pareto_front
 from studies.effects import chosen
 from studies.records import StudyRecord, TrialRecord
-
-Fact = tuple[str, str]
 
 
 def summary(study: StudyRecord) -> Html:
@@ -123,103 +120,6 @@ def _front(study: StudyRecord) -> Html:
     return _section(f"Pareto front: {formats.plural(len(rows), 'trial')}", hint, _wide(table))
 
 
-def facts(study: StudyRecord) -> Html:
-    """Everything the result belongs to: model, machine, backend, and what was searched for."""
-    groups: Mapping[str, Callable[[StudyRecord], list[Fact]]] = {
-        "Model": _model,
-        "Machine": _machine,
-        "Backend": _backend,
-        "Search": _search,
-    }
-    cards = [_card(title, of(study)) for title, of in groups.items()]
-    return element("section", *cards, class_="facts", aria_label="What was searched")
-
-
-def _card(title: str, facts: Sequence[Fact]) -> Html:
-    pairs = [join((element("dt", name), element("dd", value))) for name, value in facts]
-    return element("div", element("h2", title), element("dl", *pairs), class_="card")
-
-
-def _model(study: StudyRecord) -> list[Fact]:
-    workload = study.spec.workload
-    model = workload.model
-    operators = sorted(model.operators.items(), key=lambda entry: (-entry[1], entry[0]))
-    counted = ", ".join(f"{name} {count}" for name, count in operators[:12])
-    more = f" and {len(operators) - 12} more types" if len(operators) > 12 else ""
-    shapes = workload.shapes
-    return [
-        ("name", PurePath(model.path).name),
-        ("sha256", model.digest),
-        *(("input", _tensor(tensor, shapes.get(tensor.name))) for tensor in model.inputs),
-        *(("output", _tensor(tensor, None)) for tensor in model.outputs),
-        ("operators", f"{sum(model.operators.values()):,}: {counted}{more}"),
-        ("weights", f"{model.parameters:,} parameters, {formats.size(model.weight_bytes)}"),
-        ("opset", str(model.opset)),
-        ("sample data", workload.inputs.path or f"random, seed {workload.inputs.seed}"),
-    ]
-
-
-def _tensor(tensor: TensorFacts, shapes: ShapeRange | None) -> str:
-    declared = formats.TIMES.join("?" if size is None else str(size) for size in tensor.shape) or "scalar"
-    text = f"{tensor.name}: {tensor.dtype} {declared}"
-    if shapes is None:
-        return text
-    ends = dict.fromkeys(
-        formats.TIMES.join(map(str, shape)) for shape in (shapes.minimum, shapes.optimum, shapes.maximum)
-    )
-    return f"{text}, measured at {formats.TIMES.join(map(str, shapes.optimum))}" + (
-        f" (from {next(iter(ends))} to {list(ends)[-1]})" if len(ends) > 1 else ""
-    )
-
-
-def _machine(study: StudyRecord) -> list[Fact]:
-    machine = study.spec.machine
-    return [
-        ("processor", machine.processor),
-        ("cores", f"{machine.cores:,}"),
-        ("memory", formats.size(machine.memory_bytes)),
-        ("system", machine.system),
-        *([("driver", machine.driver)] if machine.driver else []),
-        *((name, formats.setting(value)) for name, value in machine.limits.items()),
-    ]
-
-
-def _backend(study: StudyRecord) -> list[Fact]:
-    versions = {**study.spec.machine.libraries, **study.versions}
-    return [
-        ("backend", study.spec.backend),
-        *((name, formats.setting(value)) for name, value in study.spec.backend_options.items()),
-        *((name, version) for name, version in sorted(versions.items())),
-    ]
-
-
-def _search(study: StudyRecord) -> list[Fact]:
-    spec = study.spec
-    searched = searched_dimensions(study)
-    size = math.prod(len(dimension.choices) for dimension in spec.space)
-    reused = sum(trial.reused for trial in study.trials)
-    return [
-        *(
-            ("objective", f"{goal.direction} {goal.metric}: {formats.about(goal.metric)}")
-            for goal in spec.objectives
-        ),
-        *(("constraint", str(constraint)) for constraint in spec.constraints),
-        ("space", f"{size:,} candidates in {formats.plural(len(searched), 'dimension')}"),
-        ("trials", f"{wording.counted(study)}{f', {reused:,} answered from storage' if reused else ''}"),
-        ("time", formats.duration(sum(trial.seconds for trial in study.trials))),
-        ("started", formats.moment(study.created_at)),
-    ]
-
-
-def searched_dimensions(study: StudyRecord) -> tuple[Dimension, ...]:
-    """The dimensions with more than one choice, or in which trials differ all the same."""
-    return tuple(
-        dimension
-        for dimension in study.spec.space
-        if len(dimension.choices) > 1 or len({str(chosen(trial, dimension)) for trial in study.trials}) > 1
-    )
-
-
 def _failures(study: StudyRecord) -> Html:
     failed = [_failure_line(trial) for trial in study.trials if trial.state == "failed"]
     missed = [_missed_line(trial) for trial in study.trials if trial.state == "infeasible"]
@@ -239,9 +139,16 @@ def _failure_line(trial: TrialRecord) -> Html:
         return element("li", trial_link(trial), " failed")
     kind = failure.kind.replace("_", " ")
     hint = element("span", f" {failure.hint}", class_="hint") if failure.hint else ""
-    return element(
-        "li", trial_link(trial), " ", _mark(f"{failure.stage}: {kind}"), f" {failure.message}", hint
-    )
+    label = _mark(f"{failure.stage}: {kind}")
+    return element("li", trial_link(trial), " ", label, f" {failure.message}", hint, _log(trial.log))
+
+
+def _log(text: str, most_lines: int = 12, most_characters: int = 1200) -> Html:
+    """The end of a failed trial's log, folded away."""
+    end = "\n".join(text.rstrip().splitlines()[-most_lines:])[-most_characters:]
+    if not end:
+        return Html("")
+    return element("details", element("summary", "log"), element("pre", end), class_="log")
 
 
 def _missed_line(trial: TrialRecord) -> Html:

@@ -7,8 +7,9 @@ from typing import NamedTuple
 
 from dashboards import formats, wording
 from dashboards.charts.drawing import roles_of
+from dashboards.facts import searched_dimensions
 from dashboards.markup import Html, element
-from dashboards.summary import searched_dimensions, shown_metrics
+from dashboards.summary import shown_metrics
 from engines.values import Dimension
 from studies.analysis import finite
 from studies.effects import chosen

@@ -9,9 +9,11 @@ from numpy.typing import NDArray
 
 from engines.dtypes import numpy_dtype
 from engines.errors import UserError
-from engines.inputs_file import read_batches
+from engines.inputs_file import check_inputs_file, read_batches
 from engines.shapes import with_batch
 from engines.values import InputSource, ModelFacts, Shape, TensorFacts, Tensors, Workload
+
+__all__ = ["RANDOM_BATCHES", "check_inputs_file", "make_inputs"]
 
 RANDOM_BATCHES = 4
 

@@ -27,17 +27,16 @@ def read_model(path: Path) -> ModelFacts:
     """
     data = model_file.file_bytes(path)
     model = model_file.parse(data, path)
-    files = weights.external_files(model, path.parent)
-    digest = weights.digest(data, files)
-    del data
     _refuse_incomplete(model.graph)
     inputs = tuple(_facts(value, "input") for value in _true_inputs(model.graph))
+    outputs = tuple(_facts(value, "output") for value in model.graph.output)
+    files = weights.external_files(model, path.parent)
     tensors = list(model_parts.tensors_of(model))
     return ModelFacts(
         path=str(path),
-        digest=digest,
+        digest=weights.digest(data, files),
         inputs=inputs,
-        outputs=tuple(_facts(value, "output") for value in model.graph.output),
+        outputs=outputs,
         opset=_opset(model),
         operators=_operators(model),
         parameters=sum(weights.elements(tensor) for tensor in tensors),

@@ -4,8 +4,18 @@ import difflib
 from collections.abc import Collection, Mapping
 
 from engines.errors import UserError
-from engines.shape_text import UNNAMED, format_dims, format_shapes
+from engines.shape_text import UNNAMED, format_dims, format_shapes, parse_shapes
 from engines.values import ModelFacts, Shape, ShapeRange, TensorFacts
+
+__all__ = [
+    "batch_of",
+    "describe_inputs",
+    "format_shapes",
+    "parse_shapes",
+    "resolve",
+    "unknown_input",
+    "with_batch",
+]
 
 _NOTHING: Mapping[str, Shape] = {}
 

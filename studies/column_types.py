@@ -1,7 +1,6 @@
 """Column types that give back on every database what they were given."""
 
 # SQLAlchemy hands the dialect to every column type, whether it matters or not
-# ruff: noqa: ARG002
 
 import json
 import math

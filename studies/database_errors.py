@@ -4,6 +4,7 @@ What a user cannot mend (a statement that is wrong, a row that breaks a rule) is
 """
 
 import sqlite3
+import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -111,7 +112,8 @@ _SQLITE: Mapping[str, tuple[str, str]] = {
 
 def _why_not_opened(path: Path) -> tuple[str, str]:
     try:
-        path.parent.stat()
+        if not stat.S_ISDIR(path.parent.stat().st_mode):
+            return f"{path.parent} is a file, not the folder of a storage", "Name another storage."
         if path.is_dir():
             return f"the storage {path} is a folder", f"Name a file in it, such as {path / 'studies.db'}."
     except (FileNotFoundError, NotADirectoryError):

@@ -107,10 +107,10 @@ def bars(estimates: Sequence[Estimate], role: str) -> dict[str, Any]:
 def rule(
     axis: Literal["x", "y"], at: float, role: str, label: str = "", dash: str = "solid"
 ) -> dict[str, Any]:
-    """A line right across the plot, behind the marks, at a value of one axis."""
+    """A line right across the plot at a value of one axis; solid ones are behind the grid."""
     other = "y" if axis == "x" else "x"
     made: dict[str, Any] = {"type": "line", f"{other}ref": f"{other} domain", f"{other}0": 0, f"{other}1": 1}
-    made |= {f"{axis}0": at, f"{axis}1": at, "layer": "between"}
+    made |= {f"{axis}0": at, f"{axis}1": at, "layer": "below" if dash == "solid" else "above"}
     made["line"] = {"color": light(role), "width": 1 if dash == "solid" else 2, "dash": dash}
     if label:
         made["label"] = {

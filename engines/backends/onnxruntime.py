@@ -9,7 +9,8 @@ import re
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,7 @@ LEVELS = {
     "all": "ORT_ENABLE_ALL",
 }
 MODES = {"sequential": "ORT_SEQUENTIAL", "parallel": "ORT_PARALLEL"}
+CALIBRATION_SEEDS = 8
 LARGEST_BATCH = 32
 MOST_STREAMS = 8
 WARNING = 2
@@ -129,7 +131,7 @@ class OnnxRuntime:
         model, weight_bytes = Path(workload.model.path), workload.model.weight_bytes
         try:
             if settings["precision"] == "int8":
-                quantize_int8(model, make_inputs(workload, workload.batch), file, weight_bytes)
+                quantize_int8(model, calibration_inputs(workload), file, weight_bytes)
             else:
                 convert_fp16(model, file, weight_bytes)
         except (EngineError, MemoryError, OSError):
@@ -167,6 +169,14 @@ class OnnxRuntime:
             lambda: ort.InferenceSession(str(folder / ENGINE), options, providers=PROVIDERS)
         )
         return SessionRunner(session, int(settings["streams"]), inputs)
+
+
+def calibration_inputs(workload: Workload) -> Iterator[Tensors]:
+    """All of the user's samples; without any, enough random ones that ranges are not those of a lucky few."""
+    source = workload.inputs
+    seeds = [source.seed] if source.path else range(source.seed, source.seed + CALIBRATION_SEEDS)
+    for seed in seeds:
+        yield from make_inputs(replace(workload, inputs=replace(source, seed=seed)), workload.batch)
 
 
 class SessionRunner:

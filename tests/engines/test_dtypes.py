@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 from engines.dtypes import as_dtype, numpy_dtype
-from engines.errors import UserError
 
 
 @pytest.mark.parametrize("name", ["float32", "bool", "int64", "bfloat16", "float8_e4m3fn", "int4"])

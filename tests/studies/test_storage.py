@@ -94,7 +94,7 @@ def test_values_that_python_takes_for_equal_keep_their_types(storage: Storage, s
 
 def test_a_study_name_is_taken_once(storage: Storage, study_spec: StudySpec) -> None:
     storage.create_study("study", study_spec, {})
-    with pytest.raises(UserError, match="there is a study 'study' in .* already"):
+    with pytest.raises(UserError, match=r"there is a study 'study' in .* already"):
         storage.create_study("study", replace(study_spec, backend="onnxruntime"), {})
     assert storage.find_spec("study") == study_spec
 
@@ -125,14 +125,14 @@ def test_times_come_back_in_utc(storage: Storage, study_spec: StudySpec) -> None
 
 
 def test_an_unknown_study_is_refused_with_those_that_exist(storage: Storage, study_spec: StudySpec) -> None:
-    with pytest.raises(UserError, match="no study 'resnet'.*no studies yet"):
+    with pytest.raises(UserError, match=r"no study 'resnet'.*no studies yet"):
         storage.read_study("resnet")
     for name in ("resnet-50", "bert"):
         storage.create_study(name, study_spec, {})
     with pytest.raises(UserError) as refused:
         storage.read_study("resnet")
     assert refused.value.hint == "Did you mean resnet-50? Known: bert, resnet-50."
-    with pytest.raises(UserError, match="no study 'vit'.*Known: bert, resnet-50"):
+    with pytest.raises(UserError, match=r"no study 'vit'.*Known: bert, resnet-50"):
         add(storage, "vit", 0, failed(0))
     with pytest.raises(UserError, match="no study 'vit'"):
         storage.finished("vit")
@@ -142,7 +142,7 @@ def test_of_many_studies_the_newest_are_named(storage: Storage, study_spec: Stud
     for number in range(13):
         storage.create_study(f"s{number}", study_spec, {})
     assert storage.study_names() == tuple(f"s{number}" for number in range(13))
-    with pytest.raises(UserError, match="Known: s12, s11, .*, s3 and 3 older ones"):
+    with pytest.raises(UserError, match=r"Known: s12, s11, .*, s3 and 3 older ones"):
         storage.read_study("-")
 
 
