@@ -6,7 +6,7 @@ from pathlib import PurePath
 
 from dashboards import formats, wording
 from dashboards.markup import Html, element, join
-from engines.values import Dimension, ShapeRange, TensorFacts
+from engines.values import Dimension, InputSource, ShapeRange, TensorFacts
 from studies.effects import chosen
 from studies.records import StudyRecord
 
@@ -45,21 +45,25 @@ def _model(study: StudyRecord) -> list[Fact]:
         ("operators", f"{sum(model.operators.values()):,}: {counted}{more}"),
         ("weights", f"{model.parameters:,} parameters, {formats.size(model.weight_bytes)}"),
         ("opset", str(model.opset)),
-        ("sample data", workload.inputs.path or f"random, seed {workload.inputs.seed}"),
+        ("sample data", _sample_data(workload.inputs)),
     ]
 
 
+def _sample_data(source: InputSource) -> str:
+    return PurePath(source.path).name if source.path else f"random, seed {source.seed}"
+
+
 def _tensor(tensor: TensorFacts, shapes: ShapeRange | None) -> str:
-    declared = formats.TIMES.join("?" if size is None else str(size) for size in tensor.shape) or "scalar"
-    text = f"{tensor.name}: {tensor.dtype} {declared}"
+    text = f"{tensor.name}: {tensor.dtype} {_shape(tensor.shape)}"
     if shapes is None:
         return text
-    ends = dict.fromkeys(
-        formats.TIMES.join(map(str, shape)) for shape in (shapes.minimum, shapes.optimum, shapes.maximum)
-    )
-    return f"{text}, measured at {formats.TIMES.join(map(str, shapes.optimum))}" + (
-        f" (from {next(iter(ends))} to {list(ends)[-1]})" if len(ends) > 1 else ""
-    )
+    several = shapes.minimum != shapes.maximum
+    ends = f" (from {_shape(shapes.minimum)} to {_shape(shapes.maximum)})" if several else ""
+    return f"{text}, measured at {_shape(shapes.optimum)}{ends}"
+
+
+def _shape(sizes: Sequence[int | str | None]) -> str:
+    return formats.TIMES.join("?" if size is None else str(size) for size in sizes) or "scalar"
 
 
 def _machine(study: StudyRecord) -> list[Fact]:

@@ -8,11 +8,12 @@ import gzip
 import hashlib
 import json
 import os
+from contextlib import suppress
 from functools import cache
 from importlib import resources
 from pathlib import Path, PurePath
 from string import Template
-from typing import Any
+from typing import Any, NamedTuple
 
 from plotly.offline import get_plotlyjs
 
@@ -55,7 +56,8 @@ def write(study: StudyRecord, path: Path) -> None:
         temporary.write_text(text, encoding="utf-8")
         temporary.replace(path)
     except OSError as error:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink()
         reason = error.strerror or type(error).__name__
         raise UserError(
             f"cannot write the report to {path}: {reason}", "Name another place for it."
@@ -63,23 +65,11 @@ def write(study: StudyRecord, path: Path) -> None:
 
 
 def _card(name: str, drawing: Drawing) -> Html:
-    labels = list(drawing.views)
-    tabs = [
-        element(
-            "button",
-            label,
-            type="button",
-            data_view=label,
-            aria_pressed="true" if label == labels[0] else "false",
-        )
-        for label in labels
-        if len(labels) > 1
-    ]
     height = max(figure.layout.height for figure in drawing.views.values())
     return element(
         "figure",
         element("figcaption", element("h2", drawing.title), element("p", drawing.note, class_="hint")),
-        element("div", *tabs, class_="tabs", role="group", aria_label="Show") if tabs else "",
+        _tabs(list(drawing.views)),
         element(
             "div",
             element("p", "The chart is drawn by the page's script.", class_="waiting"),
@@ -92,6 +82,17 @@ def _card(name: str, drawing: Drawing) -> Html:
         class_="card",
         id=name,
     )
+
+
+def _tabs(labels: list[str]) -> Html:
+    """One button a view; nothing where there is only one."""
+    if len(labels) < 2:
+        return Html("")
+    buttons = [
+        element("button", label, type="button", data_view=label, aria_pressed=str(label == labels[0]).lower())
+        for label in labels
+    ]
+    return element("div", *buttons, class_="tabs", role="group", aria_label="Show")
 
 
 def _figures(drawings: dict[str, Drawing]) -> str:
@@ -108,23 +109,25 @@ def _script_json(value: Any) -> str:
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-class _Library:
+class _Library(NamedTuple):
     """plotly.js as it is embedded: compressed, and the digest by which the page lets it run."""
 
-    def __init__(self, source: str) -> None:
-        self.packed = base64.b64encode(gzip.compress(source.encode(), 9, mtime=0)).decode()
-        self.digest = _digest(source)
+    packed: str
+    digest: str
 
 
 @cache
 def _plotly() -> _Library:
-    return _Library(get_plotlyjs())
+    source = get_plotlyjs()
+    packed = base64.b64encode(gzip.compress(source.encode(), 9, mtime=0)).decode()
+    return _Library(packed, _digest(source))
 
 
 def _policy() -> str:
-    """Which scripts may run: these two and no other, and nothing may be fetched."""
-    scripts = f"'{_plotly().digest}' '{_digest(_asset('page.js'))}'"
-    return f"default-src 'none'; script-src {scripts}; style-src 'unsafe-inline'; img-src data: blob:"
+    """Which scripts may run: these two and no other; nothing is fetched, and nothing sent."""
+    scripts = f"script-src '{_plotly().digest}' '{_digest(_asset('page.js'))}'"
+    looks = "style-src 'unsafe-inline'; img-src data: blob:"
+    return f"default-src 'none'; {scripts}; {looks}; form-action 'none'; base-uri 'none'"
 
 
 def _digest(source: str) -> str:

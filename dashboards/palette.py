@@ -20,7 +20,7 @@ PALETTE = {
     "line": Shades("#dfe3ea", "#2d3644"),
     "best": Shades("#0a63b8", "#5fb0ff"),
     "baseline": Shades("#a65f00", "#f2ad4b"),
-    "feasible": Shades("#64748c", "#8ea0ba"),
+    "feasible": Shades("#5f6f87", "#8ea0ba"),
     "infeasible": Shades("#8f3f97", "#d792df"),
     "failed": Shades("#b3261e", "#ff8a80"),
     "best-soft": Shades("#e3effa", "#182f47"),

@@ -28,9 +28,9 @@ def headline(study: StudyRecord) -> str:
     """The verdict in a few words, such as how many times faster."""
     found = comparison(study)
     if found.verdict in ("no baseline", "nothing feasible"):
-        return "No baseline" if found.best else "Nothing feasible"
+        return "Nothing to compare with" if found.best else "Nothing feasible"
     if found.verdict == "same":
-        return "Keep the baseline"
+        return "As good as the baseline" if _baseline_misses(found) else "Keep the baseline"
     return f"{_by_how_much(found)}{' (unproven)' if found.verdict == 'unproven' else ''}"
 
 
@@ -74,21 +74,27 @@ def _most_missed(study: StudyRecord) -> str:
 def _compared(found: Comparison, best: TrialRecord) -> str:
     speedup = found.speedup or Estimate(1.0)
     if found.verdict == "same":
-        certain = _certainty(speedup)
-        return (
-            f"No significant difference from the baseline: keep it. Trial {best.number}, the best, "
-            f"is {times(speedup.value)} as {_quality(found.objective)}{certain}."
-        )
+        return f"{_no_difference(found, best)} as {_quality(found.objective)}{_certainty(speedup)}."
     if found.verdict == "unproven":
         return (
             f"Trial {best.number} looks {_by_how_much(found)} than the baseline, "
             "but was not measured long enough for an interval."
         )
     beginning = f"Trial {best.number}" if found.verdict == "faster" else "The best feasible trial"
-    infeasible = found.baseline is not None and found.baseline.state == "infeasible"
-    ending = ", which misses a constraint" if infeasible else ""
+    ending = ", which misses a constraint" if _baseline_misses(found) else ""
     certain = _certainty(speedup if speedup.value >= 1 else _inverse(speedup))
     return f"{beginning} is {_by_how_much(found)} than the baseline{ending}{certain}."
+
+
+def _no_difference(found: Comparison, best: TrialRecord) -> str:
+    factor = times(found.speedup.value if found.speedup else 1.0)
+    if _baseline_misses(found):
+        return f"Trial {best.number} keeps the constraints that the baseline misses, and is {factor}"
+    return f"No significant difference from the baseline: keep it. Trial {best.number}, the best, is {factor}"
+
+
+def _baseline_misses(found: Comparison) -> bool:
+    return found.baseline is not None and found.baseline.state == "infeasible"
 
 
 def _certainty(ratio: Estimate) -> str:

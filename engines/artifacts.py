@@ -1,8 +1,11 @@
 """Graphs and engines by digest: made once, then found again, in this study or the next."""
 
+import shutil
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
+
+import msgspec
 
 from engines.backends.base import Backend
 from engines.values import Artifact, Settings, Value, Workload
@@ -47,19 +50,35 @@ def engine_digest(backend: Backend, workload: Workload, settings: Settings, grap
     return digest(graph_digest, backend.name, settings, backend.engine_key(workload))
 
 
+def discard(workspace: Workspace, engine: Artifact) -> None:
+    """Removes an engine that turned out to be spoiled."""
+    shutil.rmtree(workspace.engines / engine.digest, ignore_errors=True)
+
+
 def _make(name: str, folder: Path, make: Callable[[Path], Mapping[str, Value]]) -> Artifact:
-    if folder.is_dir():
-        return _read(name, folder, seconds=0.0, reused=True)
+    found = _find(name, folder)
+    if found is not None:
+        return found
     start = time.perf_counter()
     with new_folder(folder) as new:
         facts = make(new)
         seconds = time.perf_counter() - start
         # how long it took belongs to the artifact, so that whoever reuses it knows
-        (new / FACTS).write_bytes(to_json({"build_seconds": seconds, **facts}))
-    return _read(name, folder, seconds, reused=False)
+        facts = {"build_seconds": seconds, **facts, "size_bytes": folder_bytes(new)}
+        (new / FACTS).write_bytes(to_json(facts))
+    return Artifact(name, int(facts.pop("size_bytes")), seconds, reused=False, facts=facts)
 
 
-def _read(name: str, folder: Path, seconds: float, reused: bool) -> Artifact:
-    facts = from_json((folder / FACTS).read_bytes(), dict[str, Value])
-    size = folder_bytes(folder) - (folder / FACTS).stat().st_size
-    return Artifact(name, size, seconds, reused, facts)
+def _find(name: str, folder: Path) -> Artifact | None:
+    """What was made before; None, and nothing left of it, where a crash of the system cut it short."""
+    if not folder.is_dir():
+        return None
+    try:
+        facts = from_json((folder / FACTS).read_bytes(), dict[str, Value])
+        size = int(facts.pop("size_bytes"))
+        if size == folder_bytes(folder) - (folder / FACTS).stat().st_size:
+            return Artifact(name, size, seconds=0.0, reused=True, facts=facts)
+    except (OSError, KeyError, msgspec.DecodeError):
+        pass
+    shutil.rmtree(folder, ignore_errors=True)
+    return None

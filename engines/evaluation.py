@@ -10,10 +10,11 @@ import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import cast
 
 from engines import accuracy, cpu, measuring
-from engines.artifacts import make_engine, make_graph
+from engines.artifacts import discard, make_engine, make_graph
 from engines.backends.base import Backend, Runner
 from engines.errors import EngineError, UserError
 from engines.inputs import make_inputs
@@ -96,6 +97,7 @@ class _Progress:
     graph: Artifact | None = None
     engine: Artifact | None = None
     accuracy: Accuracy | None = None
+    resident: int | None = None
 
     @contextmanager
     def during(self, stage: Stage) -> Iterator[None]:
@@ -110,21 +112,39 @@ class _Progress:
 
 
 def _run_stages(bench: Bench, candidate: Candidate, progress: _Progress) -> Measurement:
-    backend, workload, workspace = bench.backend, bench.workload, bench.workspace
     with progress.during("graph"):
-        progress.graph, file = make_graph(backend, workload, candidate.graph, workspace)
-    with progress.during("build"):
-        graph = progress.graph, file
-        progress.engine, folder = make_engine(backend, workload, candidate.build, workspace, graph)
-    with progress.during("load"):
-        reference = bench.reference(int(candidate.run.get("batch", workload.batch)))
-        resident = cpu.restart_memory_peak()
-        runner = backend.open(folder, workload, candidate.run, reference.inputs[0])
+        progress.graph, file = make_graph(bench.backend, bench.workload, candidate.graph, bench.workspace)
+    graph = progress.graph, file
+    with progress.during("prepare"):
+        reference = bench.reference(int(candidate.run.get("batch", bench.workload.batch)))
+    try:
+        runner = _build_and_load(bench, candidate, graph, reference, progress)
+    except EngineError:
+        # an engine that was just built is refused for good, one from the cache may be spoiled
+        if progress.engine is None or not progress.engine.reused:
+            raise
+        discard(bench.workspace, progress.engine)
+        runner = _build_and_load(bench, candidate, graph, reference, progress)
     try:
         measurement = _check_and_measure(bench.policy, runner, reference, progress)
-        return replace(measurement, memory_bytes=_growth(resident))
+        return replace(measurement, memory_bytes=_growth(progress.resident))
     finally:
         runner.close()
+
+
+def _build_and_load(
+    bench: Bench,
+    candidate: Candidate,
+    graph: tuple[Artifact, Path],
+    reference: Reference,
+    progress: _Progress,
+) -> Runner:
+    backend, workload = bench.backend, bench.workload
+    with progress.during("build"):
+        progress.engine, folder = make_engine(backend, workload, candidate.build, bench.workspace, graph)
+    progress.resident = cpu.restart_memory_peak()
+    with progress.during("load"):
+        return backend.open(folder, workload, candidate.run, reference.inputs[0])
 
 
 def _check_and_measure(

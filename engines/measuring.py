@@ -9,6 +9,7 @@ from engines import statistics
 from engines.backends.base import Runner
 from engines.values import Block, Measurement, Policy
 
+# fewer give an interval that says nothing, so even a slow engine is run this often
 MINIMUM_BLOCKS = 5
 # a block shorter than this many inferences says little of its own, and its end counts for too much
 INFERENCES_PER_BLOCK = 5
@@ -30,7 +31,8 @@ def warm_up(runner: Runner, policy: Policy) -> list[Block]:
 
 def measure(runner: Runner, policy: Policy, warmup: list[Block], batch: int) -> Measurement:
     """Samples in blocks until the interval is narrow enough or the time is up; keeps everything."""
-    block_seconds = max(policy.block_seconds, INFERENCES_PER_BLOCK * _typical_seconds(warmup[-1]))
+    several = INFERENCES_PER_BLOCK * _typical_seconds(warmup[-1])
+    block_seconds = max(policy.block_seconds, min(several, policy.maximum_seconds / MINIMUM_BLOCKS))
     blocks: list[Block] = []
     while True:
         blocks.append(runner.block(block_seconds))
@@ -42,7 +44,9 @@ def measure(runner: Runner, policy: Policy, warmup: list[Block], batch: int) -> 
             warmup_runs=sum(len(block.latency_ms) for block in warmup),
             converged=_is_narrow(blocks, policy, batch, runner.streams),
         )
-        enough = _seconds(blocks) >= policy.minimum_seconds and len(blocks) >= MINIMUM_BLOCKS
+        if len(blocks) < MINIMUM_BLOCKS:
+            continue
+        enough = _seconds(blocks) >= policy.minimum_seconds
         if (enough and measurement.converged) or _seconds(blocks) >= policy.maximum_seconds:
             return measurement
 

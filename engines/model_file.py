@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 
 import onnx
-from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from google.protobuf.message import DecodeError
 
 from engines.errors import UserError
 

@@ -9,6 +9,8 @@ from typing import Any
 from engines.errors import EngineError
 from engines.values import Tensors
 
+# part of a graph's name: to be raised when the same model would be made into another graph
+RECIPE = 1
 # protobuf cannot hold more than 2 GB, so the weights go beside the graph well before that
 EXTERNAL_WEIGHTS_BYTES = 1_000_000_000
 
@@ -39,6 +41,7 @@ def quantize_int8(model: Path, batches: Iterable[Tensors], file: Path, weight_by
             activation_type=quantization.QuantType.QUInt8,
             weight_type=quantization.QuantType.QInt8,
             per_channel=True,
+            op_types_to_quantize=_worth_quantizing(prepared),
             use_external_data_format=external,
         )
     _require(file, {"QuantizeLinear", "DequantizeLinear"}, "nothing in this model can be quantized to int8")
@@ -52,6 +55,19 @@ def convert_fp16(model: Path, file: Path, weight_bytes: int) -> None:
     converted = convert_float_to_float16(onnx.load(model), keep_io_types=True, disable_shape_infer=False)
     onnx.save(converted, file, save_as_external_data=weight_bytes > EXTERNAL_WEIGHTS_BYTES)
     _require(file, {"Cast"}, "nothing in this model can be converted to fp16")
+
+
+def _worth_quantizing(model: Path) -> list[str] | None:
+    """Operator types to quantize; None for all.
+
+    Convolutional networks need everything between their convolutions in 8 bits to stay there. In others only
+    the products are worth it, and sums must be left alone: the mask that attention adds before its softmax
+    has a range in which the scores vanish.
+    """
+    import onnx
+
+    operators = {node.op_type for node in onnx.load(model, load_external_data=False).graph.node}
+    return None if "Conv" in operators else ["MatMul", "Gemm"]
 
 
 def _require(file: Path, operators: set[str], message: str) -> None:

@@ -46,13 +46,10 @@ class PlainJson(TypeDecorator[Any]):
 
 
 class AnyDouble(TypeDecorator[float]):
-    """A number that may be NaN, which SQLite cannot tell from NULL."""
+    """A number that may be NaN, which SQLite turns into NULL."""
 
     impl = Double
     cache_ok = True
-
-    def process_bind_param(self, value: float | None, dialect: Dialect) -> float | None:
-        return None if value is None or math.isnan(value) else value
 
     def process_result_value(self, value: float | None, dialect: Dialect) -> float:
         return math.nan if value is None else value

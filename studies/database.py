@@ -54,17 +54,13 @@ def engine_options(url: URL) -> dict[str, Any]:
 
 def open_engine(url: URL) -> Engine:
     """The engine of a database, not yet connected; raises UserError when its driver is not installed."""
-    options = engine_options(url)
-    if url.get_backend_name() != "sqlite":
-        try:
-            return create_engine(url, **options)
-        except ImportError as error:
-            hint = "Run: pip install 'trt-tuner[postgresql]'."
-            raise UserError("storing in PostgreSQL needs the package psycopg", hint) from error
-    # sqlite3 would begin transactions by itself, late and never around CREATE TABLE
-    options["connect_args"]["isolation_level"] = None
-    engine = create_engine(url, **options)
-    event.listen(engine, "begin", _begin_on_sqlite)
+    try:
+        engine = create_engine(url, **engine_options(url))
+    except ImportError as error:
+        hint = "Run: pip install 'trt-tuner[postgresql]'."
+        raise UserError("storing in PostgreSQL needs the package psycopg", hint) from error
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "begin", _begin_on_sqlite)
     return engine
 
 
@@ -102,14 +98,15 @@ class _SqliteConnection(sqlite3.Connection):
                 self.execute("PRAGMA journal_mode = WAL")
                 return
             except sqlite3.OperationalError as error:
-                # SQLite fails at once, whatever the timeout, when others open a new file at the same moment
+                # SQLite does not wait here while another makes the file, whatever its timeout
                 if not error.sqlite_errorname.startswith("SQLITE_BUSY") or time.monotonic() > deadline:
                     raise
             time.sleep(0.005)
 
 
 def _begin_on_sqlite(connection: Connection) -> None:
-    # a plain BEGIN that writes later fails at once, whatever the timeout, when another wrote in between
+    # sqlite3 by itself would begin late and never around CREATE TABLE; and a plain BEGIN that writes later
+    # fails at once, whatever the timeout, when another wrote in between
     writes = connection.get_execution_options().get(_WRITES, False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
 

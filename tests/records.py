@@ -106,6 +106,15 @@ def awkward_study(trials: int = 30) -> StudyRecord:
     return replace(study, spec=spec, trials=tuple(records))
 
 
+def study_of(
+    *evaluations: Evaluation, objectives: Sequence[str] = (), constraints: Sequence[str] = ()
+) -> StudyRecord:
+    """A study of these evaluations; the first is the baseline's; they start 10 s apart."""
+    spec = study_spec(objectives, constraints)
+    trials = tuple(record(spec, number, made, 10.0 * number) for number, made in enumerate(evaluations))
+    return StudyRecord("made-up", spec, trials, START)
+
+
 def study_spec(objectives: Sequence[str] = (), constraints: Sequence[str] = ()) -> StudySpec:
     return StudySpec(
         workload=_workload(),

@@ -12,7 +12,7 @@ from studies.running import Standing
 from tuner.searching import Watcher
 
 DOING = {
-    "prepare": "starting a worker",
+    "prepare": "preparing",
     "graph": "making the graph",
     "build": "building the engine",
     "load": "loading the engine",

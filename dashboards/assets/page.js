@@ -109,7 +109,8 @@
     plot.querySelector(".waiting")?.remove();
     const config = {
       responsive: !printing, displaylogo: false,
-      modeBarButtonsToRemove: ["select2d", "lasso2d", "pan2d", "zoomIn2d", "zoomOut2d", "autoScale2d"],
+      // Named one by one, since plotly.js would add a button that sends the chart to its vendor.
+      modeBarButtons: [["toImage", "resetScale2d"]], plotlyServerURL: "",
     };
     Plotly.react(plot, figure.data, figure.layout, config);
   }

@@ -93,6 +93,7 @@ def _note(data: Distributions) -> str:
 def _figure(data: Distributions) -> go.Figure:
     labels = [_label(row) for row in data.rows]
     traces = [_trace(data, role) for role in drawing.ROLES if any(row.role == role for row in data.rows)]
+    traces.append(_pointers(data))
     highs = [row.spread.high for row in data.rows] + [row.spread.low for row in data.rows]
     return drawing.figure(
         traces,
@@ -128,10 +129,21 @@ def _trace(data: Distributions, role: str) -> go.Box:
         line={"color": light(role), "width": 1.5},
         fillcolor=light(f"{role}-soft") if role in ("best", "baseline", "infeasible") else light("line"),
         whiskerwidth=0.4,
-        hoveron="boxes",
-        text=[row.text for row in rows],
-        hoverinfo="text",
+        hoverinfo="skip",
         offsetgroup="all",
+    )
+
+
+def _pointers(data: Distributions) -> go.Scatter:
+    """Unseen points at the medians that carry the text: plotly shows none of a box's own."""
+    return go.Scatter(
+        x=[row.spread.median for row in data.rows],
+        y=[_label(row) for row in data.rows],
+        mode="markers",
+        marker={"size": 18, "opacity": 0},
+        showlegend=False,
+        text=[row.text for row in data.rows],
+        hovertemplate="%{text}<extra></extra>",
     )
 
 

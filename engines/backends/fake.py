@@ -12,6 +12,7 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
 from engines import cpu
@@ -119,7 +120,11 @@ class Fake:
         return {"build_seconds": round(self._build_seconds * effort, 3)}
 
     def open(self, folder: Path, workload: Workload, settings: Settings, inputs: Tensors) -> Runner:
-        spec = Settings({**from_json((folder / ENGINE).read_bytes(), Settings), **settings})
+        try:
+            built = from_json((folder / ENGINE).read_bytes(), Settings)
+        except msgspec.DecodeError as error:
+            raise EngineError(f"the imaginary engine is spoiled: {error}") from error
+        spec = Settings({**built, **settings})
         time.sleep(self._trial_seconds / 2)
         return FakeRunner(spec, self._seed, self._noise, self._fault(spec, RUN_FAULTS))
 

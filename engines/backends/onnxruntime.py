@@ -22,7 +22,7 @@ from engines import cpu
 from engines.backends.base import Runner
 from engines.errors import EngineError, UserError
 from engines.inputs import make_inputs
-from engines.quantization import EXTERNAL_WEIGHTS_BYTES, convert_fp16, quantize_int8
+from engines.quantization import EXTERNAL_WEIGHTS_BYTES, RECIPE, convert_fp16, quantize_int8
 from engines.values import (
     Block,
     Dimension,
@@ -125,7 +125,8 @@ class OnnxRuntime:
     def graph_key(self, workload: Workload, settings: Settings) -> object:
         if settings["precision"] == "fp32":
             return None
-        return [ort.__version__, workload.inputs, workload.shapes, workload.batch]
+        samples = workload.inputs.digest or workload.inputs.seed
+        return [RECIPE, ort.__version__, samples, workload.shapes, workload.batch]
 
     def make_graph(self, workload: Workload, settings: Settings, file: Path) -> Mapping[str, Value]:
         model, weight_bytes = Path(workload.model.path), workload.model.weight_bytes

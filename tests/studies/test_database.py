@@ -1,6 +1,8 @@
 import sqlite3
 import subprocess
 import sys
+import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -122,6 +124,16 @@ def test_an_exception_undoes_what_was_written(database_url: str) -> None:
     engine.dispose()
 
 
+def test_opening_waits_while_another_makes_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "studies.db"
+    with closing(sqlite3.connect(path, isolation_level=None, check_same_thread=False)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        release = threading.Timer(0.05, other.execute, ["COMMIT"])
+        release.start()
+        open_storage(str(path)).close()
+        release.join()
+
+
 OPENERS = """
 import sys
 from studies.storage import open_storage
@@ -146,7 +158,7 @@ def test_processes_may_make_the_same_storage_at_the_same_moment(tmp_path: Path) 
         for _ in range(3)
     ]
     answers = set()
-    for number in range(30):
+    for number in range(10):
         for opener in openers:
             assert opener.stdin is not None
             assert opener.stdout is not None
@@ -156,6 +168,5 @@ def test_processes_may_make_the_same_storage_at_the_same_moment(tmp_path: Path) 
         opener.communicate()
     assert answers == {"ready\n", "opened\n"}
     assert [opener.returncode for opener in openers] == [0, 0, 0]
-    with sqlite3.connect(tmp_path / "0.db") as connection:
-        assert connection.execute("SELECT count(*) FROM tuner_schema").fetchone()[0] >= 1
-    connection.close()
+    with closing(sqlite3.connect(tmp_path / "0.db")) as connection:
+        assert connection.execute("SELECT min(version) FROM tuner_schema").fetchone() == (1,)

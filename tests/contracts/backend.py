@@ -1,0 +1,204 @@
+"""What every backend must do; a backend's test module subclasses this and says how it is opened."""
+
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import pytest
+
+from engines.accuracy import compare
+from engines.artifacts import make_engine, make_graph
+from engines.backends import BACKENDS, Backend, Runner, open_backend
+from engines.errors import EngineError, UserError
+from engines.evaluation import Bench, evaluate
+from engines.inputs import make_inputs
+from engines.values import Candidate, Dimension, Machine, Settings, Tensors, Workload
+from engines.wire import from_json, to_json
+from engines.workspace import Workspace
+from studies.space import baseline_of, candidate_at
+from tests.workloads import QUICK, tiny_conv, workload_of
+
+
+class BackendContract:
+    """The suite; `name` is the backend's, `options` what it is opened with."""
+
+    name: ClassVar[str]
+    options: ClassVar[Settings] = Settings()
+    # relative L2 error of the baseline against the reference
+    tolerance: ClassVar[float] = 1e-4
+
+    @pytest.fixture
+    def backend(self) -> Backend:
+        return open_backend(self.name, self.options)
+
+    @pytest.fixture
+    def workload(self, tmp_path: Path) -> Workload:
+        return workload_of(tiny_conv(tmp_path), x=(2, 3, 12, 12))
+
+    @pytest.fixture
+    def workspace(self, tmp_path: Path) -> Workspace:
+        return Workspace(tmp_path / "workspace").create()
+
+    @pytest.fixture
+    def bench(self, backend: Backend, workload: Workload, workspace: Workspace) -> Bench:
+        return Bench(backend, workload, workspace, QUICK)
+
+    def test_it_is_in_the_table_under_its_own_name(self, backend: Backend) -> None:
+        assert self.name in BACKENDS
+        assert backend.name == self.name
+
+    def test_an_unknown_option_is_the_users_mistake(self) -> None:
+        with pytest.raises(UserError, match="no option 'colour'"):
+            open_backend(self.name, Settings(colour="red"))
+
+    def test_the_machine_is_the_same_each_time_and_survives_the_wire(self, backend: Backend) -> None:
+        machine = backend.machine()
+        assert machine == backend.machine() == from_json(to_json(machine), Machine)
+        assert machine.processor
+        assert machine.cores >= 1
+        assert machine.libraries
+
+    @pytest.mark.parametrize("concurrent", [False, True])
+    def test_dimensions_are_well_formed(
+        self, backend: Backend, workload: Workload, *, concurrent: bool
+    ) -> None:
+        dimensions = backend.dimensions(workload, concurrent)
+        assert from_json(to_json(dimensions), tuple[Dimension, ...]) == dimensions
+        assert len({dimension.name for dimension in dimensions}) == len(dimensions)
+        for dimension in dimensions:
+            assert dimension.default in dimension.choices
+            assert len(set(map(str, dimension.choices))) == len(dimension.choices)
+            assert dimension.about
+            assert not set(dimension.excluded) & set(map(str, dimension.choices))
+
+    def test_streams_and_batch_are_offered_for_throughput_only(
+        self, backend: Backend, workload: Workload
+    ) -> None:
+        def choices(concurrent: bool) -> dict[str, int]:
+            return {one.name: len(one.choices) for one in backend.dimensions(workload, concurrent)}
+
+        alone, together = choices(concurrent=False), choices(concurrent=True)
+        assert (alone["streams"], alone["batch"]) == (1, 1)
+        assert together["streams"] > 1
+        assert together["batch"] > 1
+
+    def test_the_baseline_is_right_and_measured(self, bench: Bench) -> None:
+        stages: list[str] = []
+        evaluation = evaluate(bench, _baseline(bench), stages.append)
+        assert evaluation.failure is None
+        assert evaluation.accuracy is not None
+        assert evaluation.accuracy.error <= self.tolerance
+        assert evaluation.measurement is not None
+        assert evaluation.measurement.batch == 2
+        assert stages == ["graph", "prepare", "build", "load", "check", "warm-up", "measure", "check"]
+        assert set(evaluation.stage_seconds) == set(stages)
+
+    def test_every_choice_of_every_dimension_is_measured_or_fails_with_a_reason(self, bench: Bench) -> None:
+        dimensions = bench.backend.dimensions(bench.workload, True)
+        default = {dimension.name: dimension.default for dimension in dimensions}
+        for dimension in dimensions:
+            for choice in dimension.choices:
+                candidate = candidate_at(dimensions, {**default, dimension.name: choice})
+                evaluation = evaluate(bench, candidate, lambda _: None)
+                failure = evaluation.failure
+                assert failure is None or (failure.message and failure.kind != "internal"), failure
+
+    def test_an_engine_depends_on_graph_and_build_settings_and_nothing_else(self, bench: Bench) -> None:
+        dimensions = bench.backend.dimensions(bench.workload, True)
+        default = {dimension.name: dimension.default for dimension in dimensions}
+        digests = {_engine_of(bench, candidate_at(dimensions, default)): "baseline"}
+        for dimension in dimensions:
+            for choice in dimension.choices:
+                if choice == dimension.default:
+                    continue
+                found = _engine_of(bench, candidate_at(dimensions, {**default, dimension.name: choice}))
+                assert (found in digests) == (dimension.kind == "run"), (dimension.name, choice)
+                digests[found] = f"{dimension.name}={choice}"
+
+    def test_an_engine_is_built_once_and_found_again(self, bench: Bench) -> None:
+        first = evaluate(bench, _baseline(bench), lambda _: None)
+        second = evaluate(bench, _baseline(bench), lambda _: None)
+        assert first.engine is not None
+        assert second.engine is not None
+        assert (first.engine.reused, second.engine.reused) == (False, True)
+        assert first.engine.digest == second.engine.digest
+        assert first.engine.size_bytes == second.engine.size_bytes > 0
+        assert first.engine.facts["build_seconds"] == second.engine.facts["build_seconds"]
+
+    def test_a_block_times_every_inference_on_every_stream(self, bench: Bench) -> None:
+        runner, _ = _open(bench, streams=2)
+        try:
+            assert runner.streams == 2
+            block = runner.block(0.02)
+        finally:
+            runner.close()
+        assert len(block.latency_ms) >= 2
+        assert (block.latency_ms > 0).all()
+        assert block.span_seconds >= block.latency_ms.max() / 1e3 * 0.999
+        assert not block.latency_ms.flags.writeable or block.latency_ms.dtype == np.float64
+
+    def test_a_block_of_no_time_runs_once(self, bench: Bench) -> None:
+        runner, _ = _open(bench)
+        try:
+            assert len(runner.block(0.0).latency_ms) == 1
+        finally:
+            runner.close()
+
+    def test_outputs_are_right_on_every_stream_before_and_after_timing(self, bench: Bench) -> None:
+        runner, inputs = _open(bench, streams=2)
+        expected = bench.backend.reference(bench.workload, inputs)
+        try:
+            for _ in range(2):
+                for stream in range(runner.streams):
+                    for batch, right in zip(inputs, expected, strict=True):
+                        assert compare(right, runner.infer(batch, stream))[0].relative_l2 <= self.tolerance
+                runner.block(0.01)
+        finally:
+            runner.close()
+
+    def test_a_batch_of_another_size_is_computed(self, bench: Bench) -> None:
+        dimensions = bench.backend.dimensions(bench.workload, True)
+        default = {dimension.name: dimension.default for dimension in dimensions}
+        evaluation = evaluate(bench, candidate_at(dimensions, {**default, "batch": 4}), lambda _: None)
+        assert evaluation.measurement is not None
+        assert evaluation.measurement.batch == 4
+
+    def test_a_spoiled_engine_is_built_again(self, bench: Bench) -> None:
+        first = evaluate(bench, _baseline(bench), lambda _: None)
+        assert first.engine is not None
+        for file in (bench.workspace.engines / first.engine.digest).iterdir():
+            if file.name != "facts.json":
+                file.write_bytes(b"\0" * file.stat().st_size)
+        second = evaluate(bench, _baseline(bench), lambda _: None)
+        assert second.failure is None
+        assert second.engine is not None
+        assert not second.engine.reused
+
+    def test_closing_is_enough_to_run_again(self, bench: Bench) -> None:
+        for _ in range(3):
+            runner, _ = _open(bench)
+            runner.block(0.0)
+            runner.close()
+
+
+def _baseline(bench: Bench) -> Candidate:
+    return baseline_of(bench.backend.dimensions(bench.workload, False))
+
+
+def _engine_of(bench: Bench, candidate: Candidate) -> str:
+    try:
+        graph, file = make_graph(bench.backend, bench.workload, candidate.graph, bench.workspace)
+        made = (graph, file)
+        engine, _ = make_engine(bench.backend, bench.workload, candidate.build, bench.workspace, made)
+    except EngineError as error:  # a choice that this machine refuses has no engine to share
+        return str(error)
+    return engine.digest
+
+
+def _open(bench: Bench, streams: int = 1) -> tuple[Runner, list[Tensors]]:
+    candidate = _baseline(bench)
+    graph, file = make_graph(bench.backend, bench.workload, candidate.graph, bench.workspace)
+    _, folder = make_engine(bench.backend, bench.workload, candidate.build, bench.workspace, (graph, file))
+    inputs = make_inputs(bench.workload, bench.workload.batch)
+    run = Settings(candidate.run, streams=streams)
+    return bench.backend.open(folder, bench.workload, run, inputs[0]), inputs

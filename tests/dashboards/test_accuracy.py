@@ -1,0 +1,43 @@
+import numpy as np
+import pytest
+
+from dashboards.charts import accuracy
+from engines.values import Evaluation
+from tests.records import FAILURES, candidate, failed, measured, study_of, study_record
+
+
+def made(latency_ms: float, error: float) -> Evaluation:
+    random = np.random.default_rng(0)
+    return measured(candidate("int8", "all", 4, True), random, latency_ms=latency_ms, error=error)
+
+
+@pytest.mark.parametrize(
+    ("objectives", "constraints", "metrics"),
+    [
+        ([], [], ("error", "latency_ms")),
+        (["throughput"], ["max_abs_error<=1"], ("max_abs_error", "throughput")),
+        (["error"], [], ("error", "latency_ms")),
+        (["error", "p99_ms"], [], ("error", "p99_ms")),
+    ],
+)
+def test_the_axes_are_the_error_that_counts_and_the_first_other_objective(
+    objectives: list[str], constraints: list[str], metrics: tuple[str, str]
+) -> None:
+    study = study_record(1, objectives=objectives, constraints=constraints)
+    assert accuracy.metrics(study) == metrics
+
+
+def test_the_title_says_what_the_best_costs_and_how_many_are_beyond_the_limit() -> None:
+    drawing = accuracy.draw(study_of(made(3.0, 0.0), made(2.0, 0.004), made(1.0, 0.5)))
+    assert drawing is not None
+    assert drawing.title == "The best has error 0.00400; 1 of 3 trials beyond error<=0.01"
+
+
+def test_the_title_says_when_nothing_is_feasible() -> None:
+    drawing = accuracy.draw(study_of(made(3.0, 0.5)))
+    assert drawing is not None
+    assert drawing.title == "No feasible trial; 1 of 1 trial beyond error<=0.01"
+
+
+def test_failed_trials_alone_make_no_chart() -> None:
+    assert accuracy.draw(study_of(failed(made(1.0, 0.0).candidate, *FAILURES[0]))) is None

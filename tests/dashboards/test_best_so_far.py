@@ -1,0 +1,88 @@
+import numpy as np
+import pytest
+
+from dashboards.charts import best_so_far
+from dashboards.charts.best_so_far import Level, progress
+from dashboards.formats import TIMES
+from engines.values import Evaluation
+from studies.records import StudyRecord
+from tests.records import FAILURES, candidate, failed, measured, study_of, study_record
+
+BASE = candidate("fp32", "all", 2, True)
+OTHER = candidate("int8", "all", 4, True)
+
+
+def made(latency_ms: float, error: float = 0.0) -> Evaluation:
+    which = OTHER if latency_ms != 3.0 else BASE
+    return measured(which, np.random.default_rng(0), latency_ms=latency_ms, error=error, noise=0.0)
+
+
+def failure() -> Evaluation:
+    return failed(OTHER, *FAILURES[0])
+
+
+def mixed() -> StudyRecord:
+    return study_of(made(3.0), failure(), made(1.0, error=0.5), made(2.0), made(2.5))
+
+
+def test_every_trial_is_marked_and_failed_ones_have_no_value() -> None:
+    marks = progress(mixed()).marks
+    assert [mark.role for mark in marks] == ["baseline", "failed", "infeasible", "best", "feasible"]
+    assert [mark.estimate.value if mark.estimate else None for mark in marks] == [3.0, None, 1.0, 2.0, 2.5]
+
+
+def test_the_level_falls_with_each_better_feasible_trial() -> None:
+    levels = progress(mixed()).levels
+    assert [level.value for level in levels] == [3.0, 3.0, 3.0, 2.0, 2.0]
+    assert isinstance(levels[0], Level)
+    assert [level.elapsed_seconds for level in levels] == pytest.approx(
+        [mark.elapsed_seconds for mark in progress(mixed()).marks]
+    )
+
+
+def test_the_title_says_how_much_was_gained_and_by_which_trial() -> None:
+    drawing = best_so_far.draw(mixed())
+    assert drawing is not None
+    assert drawing.title == f"1.50{TIMES} faster than the baseline, found by trial 3"
+    assert list(drawing.views) == ["By trial", "By time"]
+    assert "without a value: 1." in drawing.note
+
+
+@pytest.mark.parametrize(
+    ("study", "title"),
+    [
+        (study_of(made(3.0)), "Only the baseline so far"),
+        (study_of(made(3.0), made(4.0)), "Nothing significantly better than the baseline in 2 trials"),
+        (study_of(made(3.0, 1.0), made(4.0, 1.0)), "No feasible trial among 2 trials"),
+        (study_of(failure(), made(2.0)), "The best was found by trial 1; the baseline has no value"),
+    ],
+)
+def test_the_title_says_when_nothing_was_gained(study: StudyRecord, title: str) -> None:
+    drawing = best_so_far.draw(study)
+    assert drawing is not None
+    assert drawing.title == title
+
+
+def test_failed_trials_lie_on_their_own_rail_and_the_baseline_is_a_line() -> None:
+    drawing = best_so_far.draw(mixed())
+    assert drawing is not None
+    figure = drawing.views["By trial"]
+    rail = next(trace for trace in figure.data if trace.name == "failed")
+    assert (list(rail.x), rail.yaxis) == ([1.0], "y2")
+    assert [shape.y0 for shape in figure.layout.shapes] == [3.0]
+
+
+def test_long_searches_are_told_in_longer_units_of_time() -> None:
+    drawing = best_so_far.draw(study_record(60))
+    assert drawing is not None
+    assert drawing.views["By time"].layout.xaxis.title.text == "time (minutes)"
+
+
+def test_values_far_apart_get_a_logarithmic_axis() -> None:
+    drawing = best_so_far.draw(study_of(made(3.0), made(60.0)))
+    assert drawing is not None
+    assert drawing.views["By trial"].layout.yaxis.type == "log"
+
+
+def test_a_study_without_trials_has_no_chart() -> None:
+    assert best_so_far.draw(study_record(0)) is None

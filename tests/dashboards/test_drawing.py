@@ -1,0 +1,57 @@
+from dataclasses import replace
+
+import numpy as np
+
+from dashboards.charts import drawing
+from tests.records import AWKWARD, FAILURES, awkward_study, candidate, failed, measured, study_of
+
+BASE = candidate("fp32", "all", 2, True)
+
+
+def test_text_in_figures_is_escaped_as_plotly_reads_it() -> None:
+    assert drawing.plain("<b>\"x\"</b> & 'y'") == "&lt;b&gt;\"x\"&lt;/b&gt; &amp; 'y'"
+
+
+def test_hovering_shows_the_objective_the_error_and_what_differs_from_the_baseline() -> None:
+    fast = candidate("int8", "all", 2, False)
+    random = np.random.default_rng(0)
+    study = study_of(measured(BASE, random), measured(fast, random, latency_ms=2.0, error=0.001, noise=0.0))
+    assert drawing.hover(study, study.trials[1]).split("<br>") == [
+        "trial 1, feasible",
+        "latency_ms 2.000 ms",
+        "error 0.001000",
+        "precision = int8",
+        "spinning = false",
+    ]
+
+
+def test_hovering_over_a_failed_trial_shows_why() -> None:
+    study = study_of(failed(BASE, "build", "crashed", "<died>"))
+    assert drawing.hover(study, study.trials[0]) == "trial 0, failed<br>build, crashed: &lt;died&gt;"
+
+
+def test_hovering_shows_no_markup_of_others() -> None:
+    study = awkward_study()
+    texts = [drawing.hover(study, trial) for trial in study.trials]
+    assert not any("<script" in text or AWKWARD in text for text in texts)
+
+
+def test_the_baseline_that_is_best_is_marked_best_and_a_failed_one_failed() -> None:
+    good = study_of(measured(BASE, np.random.default_rng(0)))
+    bad = study_of(failed(BASE, *FAILURES[0]))
+    assert (drawing.roles_of(good), drawing.roles_of(bad)) == ({0: "best"}, {0: "failed"})
+
+
+def test_many_settings_are_cut_short() -> None:
+    study = awkward_study(2)
+    many = replace(study.spec.space[1], choices=("x", "all"))
+    space = tuple(replace(many, name=f"setting {index}", default="x") for index in range(12))
+    run = {dimension.name: "all" for dimension in space}
+    trial = replace(study.trials[0], candidate=replace(BASE, run=type(BASE.run)(run)))
+    study = replace(study, spec=replace(study.spec, space=space))
+    assert drawing.hover(study, trial).endswith("and 4 more settings")
+
+
+def test_lists_of_trials_are_cut_short() -> None:
+    assert drawing.numbers(range(3)) == "0, 1, 2"
+    assert drawing.numbers(range(5), most=3) == "0, 1, 2 and 2 more"

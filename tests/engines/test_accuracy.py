@@ -1,0 +1,81 @@
+import ml_dtypes
+import numpy as np
+import pytest
+
+from engines.accuracy import compare, worst
+from engines.errors import EngineError
+from engines.values import OutputError
+
+RIGHT = np.array([[3.0, 4.0]], dtype=np.float32)
+
+
+def test_equal_outputs_have_no_error() -> None:
+    assert compare({"y": RIGHT}, {"y": RIGHT.copy()}) == (OutputError("y", 0.0, 0.0),)
+
+
+def test_the_error_is_relative_to_the_references_norm() -> None:
+    (error,) = compare({"y": RIGHT}, {"y": RIGHT + np.array([[0.5, 0.0]], dtype=np.float32)})
+    assert error.relative_l2 == pytest.approx(0.1)
+    assert error.max_abs == pytest.approx(0.5)
+
+
+def test_a_reference_of_zeros_has_the_distance_as_its_error() -> None:
+    zeros = np.zeros(4, dtype=np.float32)
+    (error,) = compare({"y": zeros}, {"y": zeros + np.float32(0.25)})
+    assert error.relative_l2 == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_nan_and_infinity_fail(bad: float) -> None:
+    with pytest.raises(EngineError, match="1 NaN or infinite") as caught:
+        compare({"y": RIGHT}, {"y": np.array([[3.0, bad]], dtype=np.float32)})
+    assert caught.value.kind == "not_finite"
+
+
+def test_infinity_where_the_reference_has_it_is_right_and_elsewhere_not() -> None:
+    masked = np.array([1.0, -np.inf], dtype=np.float32)
+    assert compare({"y": masked}, {"y": masked.copy()})[0].relative_l2 == 0.0
+    with pytest.raises(EngineError, match="differs where"):
+        compare({"y": masked}, {"y": np.array([1.0, 0.0], dtype=np.float32)})
+
+
+@pytest.mark.parametrize(
+    ("actual", "message"),
+    [
+        ({}, "no output 'y'"),
+        ({"y": RIGHT[:, :1]}, "shape"),
+        ({"y": RIGHT.astype(np.float64)}, "type float64, not float32"),
+    ],
+)
+def test_another_name_shape_or_type_fails(actual: dict[str, np.ndarray], message: str) -> None:
+    with pytest.raises(EngineError, match=message) as caught:
+        compare({"y": RIGHT}, actual)
+    assert caught.value.kind == "wrong_output"
+
+
+def test_integers_and_booleans_are_compared_as_numbers() -> None:
+    (error,) = compare({"y": np.array([True, False])}, {"y": np.array([True, True])})
+    assert error == OutputError("y", 1.0, 1.0)
+    (error,) = compare({"y": np.array([3, 4])}, {"y": np.array([3, 4])})
+    assert error.relative_l2 == 0.0
+
+
+def test_small_floats_are_compared_in_double_precision() -> None:
+    right = np.array([1.0, 2.0], dtype=ml_dtypes.bfloat16)
+    assert compare({"y": right}, {"y": right.copy()})[0].relative_l2 == 0.0
+
+
+def test_strings_count_the_share_that_differs() -> None:
+    right = np.array(["a", "b"], dtype=object)
+    assert compare({"y": right}, {"y": np.array(["a", "c"], dtype=object)})[0].relative_l2 == 0.5
+
+
+def test_an_empty_output_has_no_error() -> None:
+    empty = np.zeros((0, 3), dtype=np.float32)
+    assert compare({"y": empty}, {"y": empty})[0] == OutputError("y", 0.0, 0.0)
+
+
+def test_the_worst_of_each_output_counts() -> None:
+    accuracy = worst([(OutputError("y", 0.1, 3.0),), (OutputError("y", 0.2, 1.0),)], samples=8)
+    assert accuracy.outputs == (OutputError("y", 0.2, 3.0),)
+    assert (accuracy.error, accuracy.max_abs_error, accuracy.samples) == (0.2, 3.0, 8)

@@ -1,0 +1,148 @@
+import errno
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engines.artifacts import FACTS
+from engines.backends.base import Runner
+from engines.backends.fake import Fake, FakeRunner
+from engines.errors import EngineError, UserError
+from engines.evaluation import Bench, evaluate
+from engines.values import Block, Candidate, Settings, Tensors, Value, Workload
+from engines.workspace import Workspace
+from studies.space import baseline_of
+from tests.workloads import QUICK, tiny_conv, workload_of
+
+
+class Faulty(Fake):
+    """The fake, with a stage replaced."""
+
+    def __init__(self, error: Exception | None = None, stage: str = "", drift: float = 0.0) -> None:
+        super().__init__(Settings())
+        self.error, self.stage, self.drift = error, stage, drift
+        self.closed = 0
+
+    def build(self, graph: Path, workload: Workload, settings: Settings, folder: Path) -> Mapping[str, Value]:
+        if self.stage == "build" and self.error:
+            raise self.error
+        return super().build(graph, workload, settings, folder)
+
+    def open(self, folder: Path, workload: Workload, settings: Settings, inputs: Tensors) -> Runner:
+        return _Watched(super().open(folder, workload, settings, inputs), self)
+
+
+class _Watched:
+    def __init__(self, runner: Runner, owner: Faulty) -> None:
+        self._runner, self._owner, self.streams = runner, owner, runner.streams
+        self._timed = False
+
+    def infer(self, inputs: Tensors, stream: int = 0) -> Tensors:
+        outputs = self._runner.infer(inputs, stream)
+        shift = self._owner.drift if self._timed else 0.0
+        return {name: (value + shift).astype(value.dtype) for name, value in outputs.items()}  # type: ignore[operator]
+
+    def block(self, seconds: float) -> Block:
+        self._timed = True
+        if self._owner.stage == "measure" and self._owner.error:
+            raise self._owner.error
+        return self._runner.block(seconds)
+
+    def close(self) -> None:
+        self._owner.closed += 1
+        self._runner.close()
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    return Workspace(tmp_path / "w").create()
+
+
+def _bench(backend: Fake, workspace: Workspace) -> tuple[Bench, Candidate]:
+    workload = workload_of(tiny_conv(workspace.root))
+    return Bench(backend, workload, workspace, QUICK), baseline_of(backend.dimensions(workload, False))
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (EngineError("no such tactic"), "refused"),
+        (EngineError("too large", kind="out_of_memory"), "out_of_memory"),
+        (MemoryError(), "out_of_memory"),
+        (OSError(errno.ENOSPC, "No space left on device"), "disk_full"),
+        (ZeroDivisionError("division by zero"), "internal"),
+    ],
+)
+def test_what_a_build_raises_is_a_failure_of_its_kind(
+    error: Exception, kind: str, workspace: Workspace
+) -> None:
+    bench, candidate = _bench(Faulty(error, "build"), workspace)
+    failure = evaluate(bench, candidate, lambda _: None).failure
+    assert failure is not None
+    assert (failure.stage, failure.kind) == ("build", kind)
+    assert failure.message
+    assert list(workspace.engines.iterdir()) == []
+
+
+def test_an_internal_error_leaves_its_traceback_in_the_log(
+    workspace: Workspace, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bench, candidate = _bench(Faulty(ZeroDivisionError("oops"), "build"), workspace)
+    evaluate(bench, candidate, lambda _: None)
+    assert "ZeroDivisionError: oops" in capsys.readouterr().err
+
+
+def test_a_users_mistake_passes_through(workspace: Workspace) -> None:
+    bench, candidate = _bench(Faulty(UserError("free the device"), "build"), workspace)
+    with pytest.raises(UserError, match="free the device"):
+        evaluate(bench, candidate, lambda _: None)
+
+
+def test_an_engine_is_closed_whatever_happens(workspace: Workspace) -> None:
+    backend = Faulty(EngineError("launch failed"), "measure")
+    bench, candidate = _bench(backend, workspace)
+    evaluation = evaluate(bench, candidate, lambda _: None)
+    assert evaluation.failure is not None
+    assert evaluation.accuracy is not None  # what was known by then is kept
+    assert evaluation.engine is not None
+    assert backend.closed == 1
+
+
+def test_an_engine_that_goes_wrong_under_load_is_caught(workspace: Workspace) -> None:
+    bench, candidate = _bench(Faulty(drift=0.5), workspace)
+    accuracy = evaluate(bench, candidate, lambda _: None).accuracy
+    assert accuracy is not None
+    assert accuracy.error > 0.1
+
+
+def test_an_engine_that_turns_to_nan_under_load_fails(workspace: Workspace) -> None:
+    bench, candidate = _bench(Faulty(drift=np.nan), workspace)
+    failure = evaluate(bench, candidate, lambda _: None).failure
+    assert failure is not None
+    assert (failure.stage, failure.kind) == ("check", "not_finite")
+
+
+def test_an_engine_cut_short_by_a_crash_of_the_system_is_built_again(workspace: Workspace) -> None:
+    bench, candidate = _bench(Fake(Settings()), workspace)
+    first = evaluate(bench, candidate, lambda _: None).engine
+    assert first is not None
+    (workspace.engines / first.digest / FACTS).write_bytes(b"")
+    second = evaluate(bench, candidate, lambda _: None).engine
+    assert second is not None
+    assert not second.reused
+
+
+def test_the_fakes_runner_is_deterministic() -> None:
+    spec = Settings(
+        precision="fp16",
+        profile="wide",
+        builder_optimization_level=3,
+        max_aux_streams=0,
+        cuda_graph=True,
+        streams=1,
+        batch=1,
+        model="m",
+    )
+    first, second = (FakeRunner(spec, 0, 0.01, None).block(0.1).latency_ms for _ in range(2))
+    assert first.tobytes() == second.tobytes()
