@@ -181,6 +181,8 @@ def test_a_trial_number_is_taken_once(storage: Storage, study_spec: StudySpec) -
 
 
 def test_a_mistake_of_ours_is_not_blamed_on_the_user(storage: Storage, study_spec: StudySpec) -> None:
+    with pytest.raises(IntegrityError):
+        storage.create_study("nowhere", replace(study_spec, backend=None), {})  # type: ignore[arg-type]
     storage.create_study("study", study_spec, {})
     stageless = replace(failed(0), stage_seconds=None)  # type: ignore[arg-type]
     with pytest.raises(IntegrityError):
