@@ -63,4 +63,6 @@ def _numeric_error(name: str, expected: NDArray[np.float64], actual: NDArray[np.
     distance = float(np.linalg.norm(difference))
     # a reference of zeros has no scale of its own, so the distance itself is the error
     relative = distance / norm if norm > 0 else distance
+    if not np.isfinite(relative):
+        raise EngineError(f"output {name!r} is too large to be compared", kind="not_finite")
     return OutputError(name, relative, max_abs=float(np.abs(difference).max(initial=0.0)))

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from pathlib import Path
 from typing import IO
 
 import msgspec
@@ -39,6 +40,8 @@ CLOSING_SECONDS = 2.0
 TICK_SECONDS = 0.2
 
 OnProgress = Callable[[Stage], None]
+# what a worker said: a message, a line that is none, and at last its end
+Heard = Reply | msgspec.DecodeError | None
 
 
 def _ignore(stage: Stage) -> None:
@@ -52,7 +55,7 @@ class Worker:
         self._opening = opening
         self._log_path = workspace.logs / f"worker-{os.getpid()}.log"
         self._process: subprocess.Popen[bytes] | None = None
-        self._replies: queue.SimpleQueue[Reply | None] = queue.SimpleQueue()
+        self._replies: queue.SimpleQueue[Heard] = queue.SimpleQueue()
 
     def __enter__(self) -> "Worker":
         return self
@@ -62,27 +65,26 @@ class Worker:
 
     def open(self) -> Opened:
         """Starts the process; the machine and the dimensions, or UserError."""
+        log_start = self.log_position()
         if self._process is None:
             self._start()
         try:
             reply = self._ask(self._opening, OPENING_SECONDS, _ignore)
         except _Lost as lost:
-            raise UserError(
-                f"the backend {self._opening.backend!r} took its process down: {lost.failure.message}",
-                f"See the log {self._log_path}.",
-            ) from lost
+            raise self._unusable(f"the backend {self._opening.backend!r}", "", lost, log_start) from lost
         assert isinstance(reply, Opened)
         return reply
 
     def prepare(self, batch: int, on_progress: OnProgress = _ignore, seconds: float = 1800.0) -> None:
         """Computes the reference; raises UserError when the model cannot run, or takes its worker down."""
+        log_start = self.log_position()
         try:
+            if self._process is None:
+                self.open()
             self._ask(Prepare(batch), seconds, on_progress)
         except _Lost as lost:
-            raise UserError(
-                f"the model cannot be run for reference: {lost.failure.message}",
-                "Try another backend, or smaller --shapes.",
-            ) from lost
+            hint = "Try another backend, or smaller --shapes. "
+            raise self._unusable("running the model for reference", hint, lost, log_start) from lost
 
     def evaluate(self, candidate: Candidate, seconds: float, on_progress: OnProgress = _ignore) -> Evaluation:
         """What comes of the candidate within the time; the worker's death is a failed evaluation."""
@@ -111,65 +113,78 @@ class Worker:
     def kill(self) -> None:
         """Stops the process and its children at once; the next call starts another."""
         process, self._process = self._process, None
-        if process is None:
-            return
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        _close(process.stdin)
+        if process is not None:
+            _kill_group(process)
+            _bury(process)
 
     def close(self) -> None:
         """Lets the process end, or ends it; an empty log goes with it."""
         process, self._process = self._process, None
         if process is not None:
             _close(process.stdin)
-            try:
-                process.wait(CLOSING_SECONDS)
-            except subprocess.TimeoutExpired:
-                self._process = process
-                self.kill()
+            _bury(process)
         if self._log_path.exists() and self._log_path.stat().st_size == 0:
             self._log_path.unlink()
 
     def _start(self) -> None:
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        paths = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
         self._replies = queue.SimpleQueue()
-        with self._log_path.open("ab") as log:
-            # a session of its own, so that Ctrl-C reaches the owner alone and a kill reaches grandchildren
-            self._process = subprocess.Popen(
-                [sys.executable, "-u", "-m", "engines.worker"],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                env=environment,
-                start_new_session=True,
-            )
+        try:
+            with self._log_path.open("ab") as log:
+                # -P: whatever lies in the folder where the command runs is not to be imported.
+                # A session of its own: Ctrl-C reaches the owner alone, and a kill the worker's children
+                self._process = subprocess.Popen(
+                    [sys.executable, "-P", "-u", "-m", "engines.worker"],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=log,
+                    env={**os.environ, "PYTHONPATH": paths},
+                    start_new_session=True,
+                )
+        except OSError as error:
+            raise UserError(
+                f"a worker process cannot be started: {error}", "Free memory, processes or disk space."
+            ) from error
         assert self._process.stdout is not None
         arguments = (self._process.stdout, self._replies)
         threading.Thread(target=_read, args=arguments, daemon=True).start()
 
     def _ask(self, request: Message, seconds: float, on_progress: OnProgress) -> Reply:
         """The reply to one request; raises _Lost when the worker dies or the time is up."""
-        watch = _Watch()
+        watch = _Watch(seconds)
         self._send(request)
-        deadline = time.monotonic() + seconds
+        while True:
+            message = self._listen(watch, on_progress)
+            if isinstance(message, Refused):
+                raise UserError(message.message, message.hint)
+            if not isinstance(message, Progress):
+                return message
+            watch.enter(message.stage)
+            on_progress(message.stage)
+
+    def _listen(self, watch: "_Watch", on_progress: OnProgress) -> Reply:
+        """The worker's next message."""
+        assert self._process is not None
+        was_alive = True
         while True:
             try:
-                reply = self._replies.get(timeout=min(TICK_SECONDS, max(0.001, deadline - time.monotonic())))
+                message = self._replies.get(timeout=min(TICK_SECONDS, watch.seconds_left()))
             except queue.Empty:
-                if time.monotonic() >= deadline:
+                if not watch.seconds_left():
                     self.kill()
-                    raise watch.failure("timeout", f"still not done after {seconds:.3g} s") from None
+                    raise watch.failure("timeout", f"still not done after {watch.limit:.3g} s") from None
+                if not was_alive:
+                    raise self._post_mortem(watch) from None
+                # children of a dead worker may hold its pipe open; its last words get one more tick
+                was_alive = self._process.poll() is None
                 on_progress(watch.stage)
-                continue
-            if reply is None:
-                raise self._post_mortem(watch)
-            if isinstance(reply, Refused):
-                raise UserError(reply.message, reply.hint)
-            if not isinstance(reply, Progress):
-                return reply
-            watch.enter(reply.stage)
-            on_progress(reply.stage)
+            else:
+                if message is None:
+                    raise self._post_mortem(watch)
+                if isinstance(message, msgspec.DecodeError):
+                    self.kill()
+                    raise watch.failure("internal", f"the worker's answer cannot be read: {message}")
+                return message
 
     def _send(self, request: Message) -> None:
         assert self._process is not None
@@ -183,8 +198,7 @@ class Worker:
         """What the dead process died of."""
         process, self._process = self._process, None
         assert process is not None
-        code = process.wait()
-        _close(process.stdin)
+        code = _bury(process)
         if code >= 0:
             return watch.failure("crashed", f"the worker ended by itself with exit code {code}")
         name = _signal_name(-code)
@@ -193,14 +207,28 @@ class Worker:
             return watch.failure("out_of_memory", message)
         return watch.failure("crashed", f"the worker died of {name}")
 
+    def _unusable(self, what: str, hint: str, lost: "_Lost", log_start: int) -> UserError:
+        """No trial can be made with a worker that does not live to the first, and its last words say why."""
+        last = self.log_since(log_start).rstrip().rpartition("\n")[2]
+        words = f" ({last.strip()})" if last.strip() else ""
+        return UserError(
+            f"{what} took its process down: {lost.failure.message}{words}",
+            f"{hint}See the log {self._log_path}.",
+        )
+
 
 class _Watch:
-    """How far a worker has come with one request."""
+    """How far a worker has come with one request, and how long it may take."""
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float) -> None:
+        self.limit = seconds
         self.stage: Stage = "prepare"
         self.stage_seconds: dict[str, float] = {}
         self._since = time.monotonic()
+        self._deadline = self._since + seconds
+
+    def seconds_left(self) -> float:
+        return max(0.0, self._deadline - time.monotonic())
 
     def enter(self, stage: Stage) -> None:
         self._account()
@@ -225,13 +253,33 @@ class _Lost(TunerError):
         self.failure, self.stage_seconds = failure, stage_seconds
 
 
-def _read(source: IO[bytes], replies: "queue.SimpleQueue[Reply | None]") -> None:
-    """Hands over what the worker says; None at its end. A line cut short by death is no message."""
+def _read(source: IO[bytes], replies: "queue.SimpleQueue[Heard]") -> None:
+    """Hands over what the worker says; a line cut short by its death is left out."""
     with source:
         for line in source:
-            with suppress(msgspec.DecodeError):
+            try:
                 replies.put(decode_reply(line))
+            except msgspec.DecodeError as error:
+                if line.endswith(b"\n"):
+                    replies.put(error)
     replies.put(None)
+
+
+def _bury(process: "subprocess.Popen[bytes]") -> int:
+    """The exit code of a process that is ending, which it is made to do if need be; its children go too."""
+    try:
+        process.wait(CLOSING_SECONDS)
+    except subprocess.TimeoutExpired:
+        _kill_group(process)
+    code = process.wait()
+    _kill_group(process)
+    _close(process.stdin)
+    return code
+
+
+def _kill_group(process: "subprocess.Popen[bytes]") -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _signal_name(number: int) -> str:

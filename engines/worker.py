@@ -5,10 +5,10 @@ when its owner does: at the end of its input, and where the kernel can tell it, 
 """
 
 import ctypes
+import faulthandler
 import os
 import queue
 import signal
-import sys
 import threading
 from contextlib import suppress
 from pathlib import Path
@@ -27,27 +27,38 @@ from engines.protocol import (
     Prepared,
     Progress,
     Refused,
-    Request,
     decode_request,
     encode,
 )
 from engines.workspace import Workspace
 
 _PR_SET_PDEATHSIG = 1
+_IOLBF = 1
 
 
 def main() -> None:
     """Serves requests until the input ends."""
-    replies = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
     die_with_owner()
     offer_to_the_memory_killer()
-    requests: queue.SimpleQueue[Request] = queue.SimpleQueue()
-    threading.Thread(target=_read, args=(sys.stdin.buffer, requests), daemon=True).start()
-    serve(requests, replies)
+    source, replies = take_pipes()
+    faulthandler.enable()
+    lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+    threading.Thread(target=_read, args=(source, lines), daemon=True).start()
+    serve(lines, replies)
 
 
-def serve(requests: "queue.SimpleQueue[Request]", replies: BinaryIO) -> None:
+def take_pipes() -> tuple[BinaryIO, BinaryIO]:
+    """The pipes from and to the owner; what libraries read is empty, and what they print goes to the log."""
+    source, replies = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    os.dup2(2, 1)
+    flush_lines_of_c()
+    return source, replies
+
+
+def serve(lines: "queue.SimpleQueue[bytes]", replies: BinaryIO) -> None:
     """Answers one request after another, each with exactly one reply that is no Progress."""
 
     def send(message: Message) -> None:
@@ -56,7 +67,7 @@ def serve(requests: "queue.SimpleQueue[Request]", replies: BinaryIO) -> None:
 
     bench: Bench | None = None
     while True:
-        request = requests.get()
+        request = decode_request(lines.get())
         try:
             if isinstance(request, Open):
                 bench = _open(request)
@@ -84,11 +95,18 @@ def _answer(bench: Bench, request: Evaluate | Prepare, report: Report) -> Messag
     return Evaluated(evaluate(bench, request.candidate, report))
 
 
-def _read(source: BinaryIO, requests: "queue.SimpleQueue[Request]") -> None:
+def _read(source: BinaryIO, lines: "queue.SimpleQueue[bytes]") -> None:
     for line in source:
-        requests.put(decode_request(line))
+        lines.put(line)
     # the owner is gone, and the main thread may be deep inside a build: nothing here needs a farewell
     os._exit(0)
+
+
+def flush_lines_of_c() -> None:
+    """Has the C library write each line at once, or a crash would swallow what was printed before it."""
+    with suppress(OSError, AttributeError, ValueError):
+        library = ctypes.CDLL(None)
+        library.setvbuf(ctypes.c_void_p.in_dll(library, "stdout"), None, _IOLBF, ctypes.c_size_t(0))
 
 
 def die_with_owner() -> None:

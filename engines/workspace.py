@@ -71,6 +71,7 @@ def new_folder(target: Path) -> Iterator[Path]:
     folder = Path(tempfile.mkdtemp(prefix=f"{_UNFINISHED}{os.getpid()}-", dir=target.parent))
     try:
         yield folder
+        folder.chmod(0o777 & ~_umask())
         try:
             folder.rename(target)
         except OSError:

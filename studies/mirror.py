@@ -1,21 +1,21 @@
-"""The study as an ordinary Optuna study in the same database, for the sampler and for Optuna's own tools.
+"""The study as an ordinary Optuna study in the same database, for Optuna's own tools; and for the sampler.
 
 Our tables are the truth. A finished trial is added here afterwards in one step, so a killed search leaves at
 worst a trial to be added again; Optuna's numbers are ours.
 """
 
-import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
 
 import optuna
-from optuna.distributions import BaseDistribution
 from optuna.exceptions import StorageInternalError
+from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
+from engines.errors import UserError
 from studies.records import Constraint, StudySpec, TrialRecord
-from studies.sampler import DistinctSampler
+from studies.sampler import DistinctSampler, unlogged
 from studies.storage import Storage
 
 # beyond any limit that is missed by a factor, so that the sampler keeps away from what cannot be built
@@ -24,48 +24,61 @@ FAILED_VIOLATION = 1e6
 
 @dataclass(frozen=True)
 class Mirror:
-    """The Optuna study, and what it takes to add our records to it."""
+    """The Optuna study and the sampler, and what it takes to tell both of our records."""
 
     study: optuna.Study
+    sampler: DistinctSampler
     spec: StudySpec
-    distributions: dict[str, BaseDistribution]
     storage: Storage
 
     def add(self, record: TrialRecord) -> None:
+        trial = as_trial(record, self.spec, self.sampler)
+        self.sampler.add(trial)
         with self.storage.errors_translated(StorageInternalError):
-            self.study.add_trial(as_trial(record, self.spec, self.distributions))
+            self.study.add_trial(trial)
 
 
+@contextmanager
 def open_mirror(
     storage: Storage, name: str, spec: StudySpec, sampler: DistinctSampler, records: Sequence[TrialRecord]
-) -> Mirror:
-    """The Optuna study of this name, created where it does not exist, with every record that we have."""
-    optuna.logging.set_verbosity(logging.WARNING)
+) -> Iterator[Mirror]:
+    """The Optuna study of this name, created where it does not exist, with every record that we have.
+
+    Raises UserError when it holds more than we know of.
+    """
     with storage.errors_translated(StorageInternalError):
-        study = optuna.create_study(
-            storage=optuna.storages.RDBStorage(storage.url, engine_kwargs=storage.engine_options()),
-            sampler=sampler,
-            study_name=name,
-            directions=[objective.direction for objective in spec.objectives],
-            load_if_exists=True,
-        )
-        known = len(study.get_trials(deepcopy=False))
-    mirror = Mirror(study, spec, sampler.distributions, storage)
-    for record in records[known:]:
-        mirror.add(record)
-    return mirror
+        tables = RDBStorage(storage.url, engine_kwargs=storage.engine_options())
+    try:
+        with storage.errors_translated(StorageInternalError), unlogged():
+            study = optuna.create_study(
+                storage=tables,
+                study_name=name,
+                directions=[objective.direction for objective in spec.objectives],
+                load_if_exists=True,
+            )
+            known = len(study.get_trials(deepcopy=False))
+        if known > len(records):
+            raise _unknown_trials(name, storage.location, known - len(records))
+        mirror = Mirror(study, sampler, spec, storage)
+        for record in records[:known]:
+            sampler.add(as_trial(record, spec, sampler))
+        for record in records[known:]:
+            mirror.add(record)
+        yield mirror
+    finally:
+        tables.remove_session()
+        tables.engine.dispose()
 
 
-def as_trial(
-    record: TrialRecord, spec: StudySpec, distributions: Mapping[str, BaseDistribution]
-) -> FrozenTrial:
+def as_trial(record: TrialRecord, spec: StudySpec, sampler: DistinctSampler) -> FrozenTrial:
     """The record as Optuna keeps it.
 
-    A failure is pruned and far from feasible, so that samplers learn of it; a setting outside the searched
-    space, which only the baseline can have, is a user attribute.
+    A failure is pruned and far from feasible, so that samplers learn of it. Settings that are not searched
+    are user attributes, and all are where the candidate lies outside the space, as only the baseline can:
+    a sampler would take it for the point that has the rest of its settings.
     """
     settings = record.candidate.settings
-    inside = {name: of for name, of in distributions.items() if _contains(of, settings.get(name))}
+    inside = sampler.distributions if sampler.contains(settings) else {}
     values = [record.metrics[one.metric].value for one in spec.objectives if one.metric in record.metrics]
     failed = record.state == "failed" or len(values) < len(spec.objectives)
     violations = {"failed": FAILED_VIOLATION} if failed else relative_violations(record, spec.constraints)
@@ -90,5 +103,9 @@ def relative_violations(record: TrialRecord, constraints: Sequence[Constraint]) 
     return found
 
 
-def _contains(distribution: BaseDistribution, value: Any) -> bool:
-    return value is not None and value in distribution.choices  # type: ignore[attr-defined]
+def _unknown_trials(name: str, location: str, count: int) -> UserError:
+    trials = "trial" if count == 1 else "trials"
+    return UserError(
+        f"the Optuna study {name!r} in {location} has {count} {trials} that this study does not know of",
+        "Let only one search go on with a study; else choose another name with --study NAME.",
+    )

@@ -4,10 +4,15 @@ import itertools
 from typing import Literal
 
 from engines.errors import UserError
+from engines.shape_text import format_shapes
+from engines.values import Workload
 from engines.wire import digest
-from studies.identity import machine_identity, workload_identity
+from studies.identity import machine_identity
 from studies.records import StudySpec
 from studies.storage import Storage
+
+# in bytes of UTF-8: file systems take 255, and a number or a suffix may be added
+LONGEST_NAME = 200
 
 
 def choose_study(
@@ -40,40 +45,76 @@ def choose_study(
     return name, True
 
 
-def differences(old: StudySpec, new: StudySpec) -> list[str]:
-    """In what two specifications differ, in words; empty when one study may go on as the other."""
+def check_name(name: str) -> None:
+    """Raises UserError for a name that could not be typed, or be a folder's."""
+    hint = "Give the study another name, or leave --study out."
+    if not name.strip():
+        raise UserError("the study's name is empty", hint)
+    if len(name.encode(errors="replace")) > LONGEST_NAME:
+        raise UserError(f"the study's name is longer than {LONGEST_NAME} bytes", hint)
+    if name[0] in "-." or name != name.strip():
+        raise UserError(f"the study's name {name!r} begins or ends with a character that it may not", hint)
+    wrong = next((character for character in name if character in "/\\" or not character.isprintable()), None)
+    if wrong is not None:
+        raise UserError(f"the study's name {name!r} may not have {wrong!r} in it", hint)
+
+
+def differences(old: StudySpec, new: StudySpec) -> dict[str, str]:
+    """In what two specifications differ, and how; empty when one study may go on as the other."""
+    before, after = old.workload, new.workload
+    files = (before.model.path, after.model.path)
+    machines = (machine_identity(old.machine), machine_identity(new.machine))
     checks = (
-        ("model", old.workload.model.digest, new.workload.model.digest),
-        ("machine", machine_identity(old.machine), machine_identity(new.machine)),
-        ("backend", (old.backend, old.backend_options), (new.backend, new.backend_options)),
-        ("shapes or inputs", workload_identity(old.workload)[1:], workload_identity(new.workload)[1:]),
-        ("objective", old.objectives, new.objectives),
-        ("constraint", old.constraints, new.constraints),
-        ("search space", _choices(old), _choices(new)),
+        ("model", before.model.digest, after.model.digest, files),
+        ("machine", *machines, (_machine(old), _machine(new))),
+        ("backend", _backend(old), _backend(new), (_backend(old), _backend(new))),
+        ("shapes", before.shapes, after.shapes, (_shapes(before), _shapes(after))),
+        ("inputs", _inputs(before), _inputs(after), (_inputs(before), _inputs(after))),
+        ("objective", old.objectives, new.objectives, (_objectives(old), _objectives(new))),
+        ("constraint", old.constraints, new.constraints, (_constraints(old), _constraints(new))),
+        ("search space", _choices(old), _choices(new), ("", "")),
     )
-    return [name for name, before, after in checks if digest(before) != digest(after)]
+    return {what: _said(*said) for what, left, right, said in checks if digest(left) != digest(right)}
 
 
 def _require_same(name: str, old: StudySpec | None, new: StudySpec) -> None:
-    different = differences(old, new) if old is not None else []
-    if old is None or not different:
-        return
-    detail = ""
-    if different[0] == "model":
-        detail = f" ({old.workload.model.path}, not {new.workload.model.path})"
-    elif different[0] == "backend":
-        detail = f" ({old.backend}, not {new.backend})"
-    elif different[0] == "machine":
-        detail = f" ({_machine(old)}, not {_machine(new)})"
-    raise UserError(
-        f"the study {name!r} belongs to another {' and another '.join(different)}{detail}",
-        "Choose another name with --study.",
-    )
+    different = differences(old, new) if old is not None else {}
+    if different:
+        said = " and ".join(f"another {what}{detail}" for what, detail in different.items())
+        raise UserError(f"the study {name!r} belongs to {said}", "Choose another name with --study.")
+
+
+def _said(before: str, after: str) -> str:
+    if before == after:
+        return ""
+    return f" ({before or 'none'}, not {after or 'none'})"
 
 
 def _machine(spec: StudySpec) -> str:
     libraries = ", ".join(f"{name} {version}" for name, version in spec.machine.libraries.items())
     return f"{spec.machine.processor} with {spec.machine.cores} cores and {libraries}"
+
+
+def _backend(spec: StudySpec) -> str:
+    options = ",".join(f"{name}={value}" for name, value in spec.backend_options.items())
+    return f"{spec.backend}:{options}" if options else spec.backend
+
+
+def _shapes(workload: Workload) -> str:
+    return format_shapes({name: of.optimum for name, of in workload.shapes.items()})
+
+
+def _inputs(workload: Workload) -> str:
+    source = workload.inputs
+    return f"a file of sha256 {source.digest[:12]}" if source.digest else f"random of seed {source.seed}"
+
+
+def _objectives(spec: StudySpec) -> str:
+    return ", ".join(objective.metric for objective in spec.objectives)
+
+
+def _constraints(spec: StudySpec) -> str:
+    return ", ".join(str(constraint) for constraint in spec.constraints)
 
 
 def _choices(spec: StudySpec) -> list[object]:
@@ -89,6 +130,14 @@ def _newest_like(storage: Storage, spec: StudySpec, names: tuple[str, ...]) -> s
 
 
 def _free_name(spec: StudySpec, names: tuple[str, ...]) -> str:
-    stem = spec.workload.model.path.replace("\\", "/").rpartition("/")[2].removesuffix(".onnx") or "study"
+    stem = _stem(spec.workload.model.path)
     numbered = (f"{stem}-{number}" for number in itertools.count(2))
     return next(name for name in itertools.chain([stem], numbered) if name not in names)
+
+
+def _stem(path: str) -> str:
+    """The model's name made one that a study may have."""
+    name = path.replace("\\", "/").rpartition("/")[2].removesuffix(".onnx")
+    printable = "".join(character if character.isprintable() else "_" for character in name)
+    short = printable.lstrip("-. ").encode()[: LONGEST_NAME - 20].decode(errors="ignore")
+    return short.strip() or "study"

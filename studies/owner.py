@@ -5,13 +5,12 @@ trial in flight, and the next run goes on behind it.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Literal, Protocol
-
-import optuna
 
 from engines.errors import UserError
 from engines.ranges import nvtx_range
@@ -30,8 +29,6 @@ BASELINE_SECONDS = 1800.0
 SHORTEST_LIMIT_SECONDS = 60.0
 # a candidate may be slower to build than the baseline, but not without end
 TIMES_BASELINE = 20.0
-# failures before the engine exists are the same for every run spec
-BUILD_STAGES = ("graph", "build")
 # failures that another try would only repeat
 LASTING = ("refused", "not_finite", "wrong_output")
 
@@ -75,20 +72,37 @@ class Stop:
     requested: bool = False
     running: bool = False
 
+    @contextmanager
+    def while_running(self) -> Iterator[None]:
+        self.running = True
+        try:
+            yield
+        finally:
+            self.running = False
+
 
 @dataclass
 class _State:
     """What the owner knows of the study while it runs."""
 
     records: list[TrialRecord] = field(default_factory=list)
-    refused_builds: dict[tuple[Settings, Settings], tuple[int, Failure]] = field(default_factory=dict)
+    refused: dict[tuple[Settings, ...], tuple[int, Failure]] = field(default_factory=dict)
 
     def add(self, record: TrialRecord) -> None:
         self.records.append(record)
-        failure = record.failure
-        if failure is not None and failure.stage in BUILD_STAGES and failure.kind != "internal":
-            key = (record.candidate.graph, record.candidate.build)
-            self.refused_builds.setdefault(key, (record.number, failure))
+        candidate, failure = record.candidate, record.failure
+        if failure is None or failure.kind == "internal":
+            return
+        # what fails before the engine exists fails for every run spec, and without a graph for every build
+        if failure.stage == "graph":
+            self.refused.setdefault((candidate.graph,), (record.number, failure))
+        elif failure.stage == "build":
+            self.refused.setdefault((candidate.graph, candidate.build), (record.number, failure))
+
+    def refusal_of(self, candidate: Candidate) -> tuple[int, Failure] | None:
+        """The trial that showed that no engine can be made for the candidate, and why; None without one."""
+        graph, build = candidate.graph, candidate.build
+        return self.refused.get((graph,)) or self.refused.get((graph, build))
 
 
 @dataclass(frozen=True)
@@ -112,24 +126,27 @@ class Owner:
         state = _State()
         for record in self.storage.read_study(self.name).trials:
             state.add(record)
-        sampler = DistinctSampler(self.spec.space, self.seed + len(state.records))
+        directions = [objective.direction for objective in self.spec.objectives]
+        sampler = DistinctSampler(self.spec.space, directions, self.seed + len(state.records))
         for record in state.records:
             sampler.mark_seen(record.candidate.settings)
-        tell = mirror.open_mirror(self.storage, self.name, self.spec, sampler, state.records)
         deadline = None if limits.seconds is None else time.monotonic() + limits.seconds
-        stop.running = True
-        with nvtx_range("study"):
+        with (
+            mirror.open_mirror(self.storage, self.name, self.spec, sampler, state.records) as tell,
+            stop.while_running(),
+            nvtx_range("study"),
+        ):
             while (ending := _ending(state, limits, stop, sampler, deadline)) is None:
-                record = self._try(self._next(tell.study, state, sampler), state, limits)
+                record = self._try(self._next(state, sampler), state, limits)
                 state.add(record)
                 tell.add(record)
         return ending
 
-    def _next(self, study: optuna.Study, state: _State, sampler: DistinctSampler) -> Candidate:
+    def _next(self, state: _State, sampler: DistinctSampler) -> Candidate:
         if not state.records:
             candidate = self.spec.baseline
         else:
-            candidate = candidate_at(self.spec.space, sampler.suggest(study))
+            candidate = candidate_at(self.spec.space, sampler.suggest())
         sampler.mark_seen(candidate.settings)
         return candidate
 
@@ -137,11 +154,9 @@ class Owner:
         number, key = len(state.records), evaluation_key(self.spec, self.policy, candidate)
         self.observer.started(number, candidate)
         started_at, start, log_start = datetime.now(UTC), time.perf_counter(), self.executor.log_position()
-        evaluation, reused = self._known(candidate, key, state), True
-        if evaluation is None:
-            seconds = _trial_seconds(state, limits)
-            watch = partial(self.observer.stage, number)
-            evaluation, reused = self.executor.evaluate(candidate, seconds, watch), False
+        stored = self._stored(key)
+        evaluation = stored or self._evaluate(number, candidate, state, limits)
+        reused = evaluation is stored
         _stop_on_full_disk(evaluation)
         log = "" if reused else self.executor.log_since(log_start)
         seconds = time.perf_counter() - start
@@ -155,17 +170,21 @@ class Owner:
         self.observer.finished(record)
         return record
 
-    def _known(self, candidate: Candidate, key: str, state: _State) -> Evaluation | None:
-        """What needs no work: a build that was refused before, or what an earlier study found."""
-        refused = state.refused_builds.get((candidate.graph, candidate.build))
-        if refused is not None:
-            number, failure = refused
-            message = f"as in trial {number}: {failure.message}"
-            return Evaluation(candidate, failure=replace(failure, message=message))
-        stored = None if self.remeasure else self.storage.find_evaluation(key)
-        if stored is None or (stored.failure is not None and stored.failure.kind not in LASTING):
-            return None
-        return stored
+    def _stored(self, key: str) -> Evaluation | None:
+        """What an earlier study found, where trying again would only find the same."""
+        found = None if self.remeasure else self.storage.find_evaluation(key)
+        lasting = found is not None and (found.failure is None or found.failure.kind in LASTING)
+        return found if lasting else None
+
+    def _evaluate(self, number: int, candidate: Candidate, state: _State, limits: Limits) -> Evaluation:
+        """What comes of the candidate; a graph or build that was refused before is not tried again."""
+        refused = state.refusal_of(candidate)
+        if refused is None:
+            watch = partial(self.observer.stage, number)
+            return self.executor.evaluate(candidate, _trial_seconds(state, limits), watch)
+        earlier, failure = refused
+        message = f"as in trial {earlier}: {failure.message}"
+        return Evaluation(candidate, failure=replace(failure, message=message))
 
 
 def _ending(
@@ -187,8 +206,14 @@ def _trial_seconds(state: _State, limits: Limits) -> float:
         return limits.trial_seconds
     if not state.records:
         return BASELINE_SECONDS
-    baseline = sum(state.records[0].evaluation.stage_seconds.values())
-    return max(SHORTEST_LIMIT_SECONDS, TIMES_BASELINE * baseline)
+    return max(SHORTEST_LIMIT_SECONDS, TIMES_BASELINE * _cost(state.records[0].evaluation))
+
+
+def _cost(evaluation: Evaluation) -> float:
+    """Seconds that the evaluation would have taken had nothing been made before."""
+    reused = [made for made in (evaluation.graph, evaluation.engine) if made is not None and made.reused]
+    making = sum(float(made.facts.get("build_seconds", 0.0)) for made in reused)
+    return making + sum(evaluation.stage_seconds.values())
 
 
 def _stop_on_full_disk(evaluation: Evaluation) -> None:

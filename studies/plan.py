@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engines.backends import choose_backend, parse_backend
+from engines.errors import UserError
 from engines.inputs_file import check_inputs_file
 from engines.isolation import Worker
 from engines.model import read_model
@@ -67,9 +68,7 @@ def settle(request: Request, workspace: Workspace) -> Question:
     objectives, constraints = parse_objectives(request.objectives), parse_constraints(request.constraints)
     name, options = parse_backend(request.backend)
     name, why = choose_backend(name)
-    fixed = parse_fixed(request.fixed)
-    if request.precision is not None:
-        fixed |= parse_fixed([f"precision={request.precision}"])
+    fixed = _fixed(request)
     model = read_model(request.model)
     shapes, notes = _shapes(model, request.shapes)
     workload = _workload(model, shapes, request)
@@ -81,7 +80,7 @@ def settle(request: Request, workspace: Workspace) -> Question:
         policy=request.policy,
         concurrent=any(objective.metric in CONCURRENT_METRICS for objective in objectives),
     )
-    backend_note = (f"backend {name}: {why}",) if why else ()
+    backend_note = (f"the backend is {name}, {why}",) if why else ()
     return Question(workload, opening, objectives, constraints, fixed, (*backend_note, *notes))
 
 
@@ -98,6 +97,18 @@ def specify(question: Question, worker: Worker) -> StudySpec:
         space=narrow(opened.dimensions, question.fixed),
         baseline=baseline_of(opened.dimensions),
     )
+
+
+def _fixed(request: Request) -> dict[str, tuple[str, ...]]:
+    fixed = parse_fixed(request.fixed)
+    if request.precision is None:
+        return fixed
+    if "precision" in fixed:
+        raise UserError("--precision and --fix precision=... say the same twice", "Give one of them.")
+    chosen = tuple(name.strip() for name in request.precision.split(",") if name.strip())
+    if not chosen:
+        raise UserError("--precision names no precision", "Write --precision fp32,int8, or leave it out.")
+    return {**fixed, "precision": chosen}
 
 
 def _shapes(model: ModelFacts, request: ShapeRequest) -> tuple[dict[str, ShapeRange], tuple[str, ...]]:

@@ -32,7 +32,9 @@ class Standing:
 
     def add(self, record: TrialRecord) -> None:
         self._count(record)
-        self._durations.append(record.seconds)
+        # what was known before takes no time, and says nothing of the trials that are still to be made
+        if not record.reused and record.evaluation.stage_seconds:
+            self._durations.append(record.seconds)
 
     @property
     def elapsed(self) -> float:
@@ -49,8 +51,8 @@ class Standing:
         return statistics.ratio(self.baseline, self.best)
 
     def seconds_left(self) -> float | None:
-        """From the mean of the trials so far, and never beyond the time limit; None before the first."""
-        if not self._durations:
+        """From the mean of the trials made so far, and never beyond the time limit; None before the first."""
+        if not self._durations or self.finished >= self.trials:
             return None
         mean = sum(self._durations) / len(self._durations)
         left = max(0.0, (self.trials - self.finished) * mean)

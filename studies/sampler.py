@@ -4,43 +4,51 @@ TPE repeats itself in a discrete space (15 of 50 trials in one made-up landscape
 so by design); where it does, a candidate that was not seen yet is drawn at random.
 """
 
-import warnings
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution
-from optuna.trial import FrozenTrial, TrialState
+from optuna.samplers import TPESampler
+from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from engines.values import Dimension, Value
 from studies import space as spaces
+from studies.records import Direction
 
 ATTEMPTS = 3
 # enough random points for the model to start from, and few enough to leave it most of 50 trials
 STARTUP_TRIALS = 10
-# a space up to this size is listed to find what is left of it
-LISTABLE = 100_000
+# so many draws miss what is left only where almost nothing is left, and then listing it is cheap
+DRAWS = 100
+SEEDS = 2**32
 
 
-class DistinctSampler(optuna.samplers.BaseSampler):
-    """An inner sampler's suggestions without repetition; an ordinary Optuna sampler."""
+class DistinctSampler:
+    """Suggests one candidate after another, and learns from the trials that it is given.
 
-    def __init__(self, space: Sequence[Dimension], seed: int) -> None:
+    Its memory is its own: what lies in a database is no faster, and others may write to it.
+    """
+
+    def __init__(self, space: Sequence[Dimension], directions: Sequence[Direction], seed: int) -> None:
+        self._fixed = tuple(dimension for dimension in space if len(dimension.choices) == 1)
         self._space = spaces.searched(space)
         self._size = spaces.size(self._space)
-        self._random = np.random.default_rng(seed)
         self._seen: set[tuple[Value, ...]] = set()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-            self._inner = optuna.samplers.TPESampler(
-                seed=seed, n_startup_trials=STARTUP_TRIALS, multivariate=True
-            )
-
-    @property
-    def distributions(self) -> dict[str, BaseDistribution]:
-        """The searched dimensions as Optuna's distributions."""
-        return {dimension.name: CategoricalDistribution(dimension.choices) for dimension in self._space}
+        self._random = np.random.default_rng(seed)
+        self.distributions: dict[str, BaseDistribution] = {
+            dimension.name: CategoricalDistribution(dimension.choices) for dimension in self._space
+        }
+        # nothing is in flight when it is asked, so there is nothing to lie about
+        self._inner = TPESampler(
+            seed=seed % SEEDS, n_startup_trials=STARTUP_TRIALS, multivariate=True, constant_liar=False
+        )
+        self._memory = optuna.storages.InMemoryStorage()
+        with unlogged():
+            self._study = optuna.create_study(storage=self._memory, directions=directions)
 
     @property
     def is_exhausted(self) -> bool:
@@ -49,48 +57,58 @@ class DistinctSampler(optuna.samplers.BaseSampler):
 
     def mark_seen(self, settings: Mapping[str, Value]) -> None:
         """Never to be suggested again; what lies outside the space is ignored."""
-        point = tuple(settings.get(dimension.name, dimension.choices[0]) for dimension in self._space)
-        if all(value in dimension.choices for value, dimension in zip(point, self._space, strict=True)):
-            self._seen.add(point)
+        if self.contains(settings):
+            self._seen.add(self._key(settings))
 
-    def suggest(self, study: optuna.Study) -> dict[str, Any]:
-        """The next point of the space."""
-        trial = optuna.trial.create_trial(state=TrialState.RUNNING)
-        return self.sample_relative(study, trial, self.distributions)
+    def contains(self, settings: Mapping[str, Value]) -> bool:
+        """Whether the settings are a point of the space, its fixed dimensions included."""
+        return all(
+            dimension.name in settings and settings[dimension.name] in dimension.choices
+            for dimension in (*self._fixed, *self._space)
+        )
 
-    def infer_relative_search_space(
-        self, study: optuna.Study, trial: FrozenTrial
-    ) -> dict[str, BaseDistribution]:
-        return self.distributions
+    def add(self, trial: FrozenTrial) -> None:
+        """Learns from a finished trial."""
+        self._study.add_trial(trial)
 
-    def sample_relative(
-        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
-    ) -> dict[str, Any]:
+    def suggest(self) -> dict[str, Any]:
+        """A point that was not seen; there must be one."""
+        # a Study keeps to the trials that it read first, until it is asked for one or told of one
+        study = optuna.load_study(
+            study_name=self._study.study_name, storage=self._memory, sampler=self._inner
+        )
         for _ in range(ATTEMPTS):
-            point = self._inner.sample_relative(study, trial, search_space)
+            point = self._inner.sample_relative(study, _NOT_STARTED, self.distributions)
             if not point:
                 break
-            if tuple(point[dimension.name] for dimension in self._space) not in self._seen:
+            if self._key(point) not in self._seen:
                 return point
         return self._unseen()
 
-    def sample_independent(
-        self,
-        study: optuna.Study,
-        trial: FrozenTrial,
-        param_name: str,
-        param_distribution: BaseDistribution,
-    ) -> Any:
-        return self._inner.sample_independent(study, trial, param_name, param_distribution)
+    def _key(self, settings: Mapping[str, Value]) -> tuple[Value, ...]:
+        return tuple(settings[dimension.name] for dimension in self._space)
 
     def _unseen(self) -> dict[str, Any]:
-        if self._size <= LISTABLE:
-            left = [point for point in spaces.points(self._space) if tuple(point.values()) not in self._seen]
-            return dict(left[int(self._random.integers(len(left)))])
-        while True:
-            point = {
-                dimension.name: dimension.choices[int(self._random.integers(len(dimension.choices)))]
-                for dimension in self._space
-            }
-            if tuple(point.values()) not in self._seen:
+        for _ in range(DRAWS):
+            point = {dimension.name: self._choose(dimension.choices) for dimension in self._space}
+            if self._key(point) not in self._seen:
                 return point
+        left = [point for point in spaces.points(self._space) if self._key(point) not in self._seen]
+        return dict(self._choose(left))
+
+    def _choose(self, among: Sequence[Any]) -> Any:
+        return among[int(self._random.integers(len(among)))]
+
+
+@contextmanager
+def unlogged() -> Iterator[None]:
+    """Keeps Optuna's remarks on what it creates and finds from the user's terminal."""
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(logging.WARNING)
+    try:
+        yield
+    finally:
+        optuna.logging.set_verbosity(before)
+
+
+_NOT_STARTED = create_trial(state=TrialState.RUNNING)

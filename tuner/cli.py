@@ -1,13 +1,17 @@
 """The command `tuner`: finds the subcommand, turns what goes wrong into one line and an exit code."""
 
+import difflib
+import errno
+import os
 import sys
-from typing import Any
+from typing import NoReturn
 
 import click
+from click.exceptions import Exit
+from click.shell_completion import shell_complete
 
-from engines.errors import Interrupted, TunerError, UserError
-from tuner import __version__
-from tuner.packages import check_packages
+from tuner import __version__, streams
+from tuner.packages import foreign_package
 
 FOUND, INTERNAL, WRONG_USE, NOTHING_FEASIBLE, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -23,6 +27,24 @@ COMMANDS = {
     "export": ("tuner.commands.export", "Hand over a trial's engine with its evidence."),
     "completion": ("tuner.commands.completion", "Print the script that completes commands in a shell."),
 }
+ABOUT = """Find the fastest inference engine for an ONNX model that still gives the right answers.
+
+\b
+tuner search model.onnx --trials 50
+"""
+COMPLETION = "_TUNER_COMPLETE"
+# what the machine refuses, and the user can mend; anything else is a mistake of ours and shows its traceback
+REFUSED = (
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EFBIG,
+    errno.EROFS,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EIO,
+    errno.EMFILE,
+    errno.ENFILE,
+)
 
 
 class LazyGroup(click.Group):
@@ -39,52 +61,96 @@ class LazyGroup(click.Group):
         command: click.Command = importlib.import_module(COMMANDS[cmd_name][0]).command
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if name in COMMANDS or name.startswith("-") or ctx.resilient_parsing:
+            return super().resolve_command(ctx, args)
+        near = difflib.get_close_matches(name, COMMANDS, 1)
+        guess = f"; did you mean {near[0]!r}?" if near else ""
+        raise click.UsageError(f"there is no command {name!r}{guess}", ctx)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, about) for name, (_, about) in COMMANDS.items()])
 
 
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyGroup, help=ABOUT, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="tuner", message="%(prog)s %(version)s")
 def tuner() -> None:
-    r"""Find the fastest inference engine for an ONNX model that still gives the right answers.
-
-    \b
-    tuner search model.onnx --trials 50
-    """
+    pass
 
 
-def main(arguments: list[str] | None = None) -> Any:
+def main(arguments: list[str] | None = None) -> NoReturn:
     """Runs the command and exits with its code."""
+    streams.prepare()
+    foreign = foreign_package()
+    if foreign is not None:
+        sys.exit(_complain(foreign, WRONG_USE))
+    instruction = os.environ.get(COMPLETION)
+    if instruction:
+        sys.exit(shell_complete(tuner, {}, "tuner", COMPLETION, instruction))
+    sys.exit(_run(sys.argv[1:] if arguments is None else arguments))
+
+
+def _run(arguments: list[str]) -> int:
+    from engines.errors import Interrupted, TunerError, UserError
+
     try:
-        check_packages()
-        code = tuner.main(arguments, prog_name="tuner", standalone_mode=False)
+        return _invoke(arguments)
     except click.ClickException as error:
-        code = _complain(_usage(error), WRONG_USE)
-    except UserError as error:
-        code = _complain(str(error), WRONG_USE)
-    except (Interrupted, KeyboardInterrupt, click.Abort):
-        code = _complain("interrupted", INTERRUPTED)
-    except BrokenPipeError:
-        # whoever read our output has seen enough
-        sys.stderr.close()
-        code = FOUND
+        return _usage(error)
+    except KeyboardInterrupt:
+        return _complain("interrupted", INTERRUPTED)
     except TunerError as error:
-        code = _complain(str(error), INTERNAL)
-    sys.exit(code if isinstance(code, int) else FOUND)
+        codes = {UserError: WRONG_USE, Interrupted: INTERRUPTED}
+        return _complain(_sentences(error.message, error.hint), codes.get(type(error), INTERNAL))
+    except OSError as error:
+        return _refused(error)
 
 
-def _usage(error: click.ClickException) -> str:
-    message = error.format_message().rstrip(".")
-    if isinstance(error, click.UsageError) and error.ctx is not None:
-        return f"{message}. See '{error.ctx.command_path} --help'."
-    return message
+def _invoke(arguments: list[str]) -> int:
+    try:
+        with tuner.make_context("tuner", list(arguments)) as context:
+            code = tuner.invoke(context)
+    except Exit as ended:
+        code = ended.exit_code
+    sys.stdout.flush()
+    return code if isinstance(code, int) else FOUND
+
+
+def _refused(error: OSError) -> int:
+    if isinstance(error, BrokenPipeError):
+        # whoever read our output has seen enough
+        streams.discard(sys.stdout)
+        return FOUND
+    if error.errno not in REFUSED:
+        raise error
+    streams.discard(sys.stdout)
+    message = f"cannot use {str(error.filename)!r}" if error.filename else "cannot write"
+    hint = "Nothing that was finished is lost: mend that, then run the same command again."
+    return _complain(_sentences(f"{message}: {error.strerror}", hint), WRONG_USE)
+
+
+def _usage(error: click.ClickException) -> int:
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        streams.say(error.format_message())
+        return WRONG_USE
+    message = error.format_message()
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    hint = f"See '{context.command_path} --help'." if context else ""
+    return _complain(_sentences(message[:1].lower() + message[1:], hint), WRONG_USE)
+
+
+def _sentences(message: str, hint: str) -> str:
+    """Both in a line, however the message ends."""
+    message = message.rstrip().rstrip(".")
+    end = "" if not hint else " " if message.endswith(("?", "!")) else ". "
+    return f"{message}{end}{hint}"
 
 
 def _complain(message: str, code: int) -> int:
-    line = " ".join(message.split())
-    print(
-        f"{click.style('error:', fg='red', bold=True) if sys.stderr.isatty() else 'error:'} {line}",
-        file=sys.stderr,
-    )
+    error = click.style("error:", fg="red", bold=True) if streams.has_color() else "error:"
+    streams.say(f"{error} {' '.join(message.split())}")
     return code

@@ -1,16 +1,15 @@
 """What a search was asked to do, as the command line and the Python API give it."""
 
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from engines.errors import UserError
 from engines.values import Policy
+from studies.naming import check_name
+from tuner.times import HOW_TO_WRITE
 
 Mode = Literal["continue", "resume", "new"]
-
-UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
 @dataclass(frozen=True)
@@ -44,22 +43,34 @@ class SearchOptions:
         if self.trials < 1:
             raise UserError(f"--trials must be at least 1, not {self.trials}", "Trial 0 is the baseline.")
         for name, value in (("--timeout", self.timeout), ("--trial-timeout", self.trial_timeout)):
-            if value is not None and value <= 0:
-                raise UserError(f"{name} must be more than zero, not {value:g}", "Write 30m, 90s or 1h30m.")
+            if value is not None and not value > 0:
+                raise UserError(f"{name} must be more than zero, not {value:g}", HOW_TO_WRITE)
         if not 0 <= self.seed < 2**32:
             raise UserError(f"--seed must be from 0 to {2**32 - 1}, not {self.seed}", "Choose another.")
-        if self.study is not None and not self.study.strip():
-            raise UserError("--study has an empty name", "Give the study a name, or leave the option out.")
+        if self.mode not in ("continue", "resume", "new"):
+            raise UserError(
+                f"the mode cannot be {self.mode!r}", "It is 'continue', 'resume' or 'new'; leave it out."
+            )
+        if self.study is not None:
+            check_name(self.study)
+        for path in (self.model, self.inputs, self.workspace, self.output):
+            if path is not None:
+                check_path(path)
 
 
-def parse_seconds(text: str) -> float:
-    """Seconds of `30m`, `1h30m`, `90s` or `90`; raises UserError."""
-    parts = re.findall(r"(\d+(?:\.\d+)?)([smhd]?)", text.strip().lower())
-    if not parts or "".join(number + unit for number, unit in parts) != text.strip().lower():
-        raise UserError(f"cannot read the time {text!r}", "Write 30m, 90s or 1h30m.")
-    return sum(float(number) * UNITS[unit or "s"] for number, unit in parts)
+def check_path(path: Path) -> None:
+    """Raises UserError for a path that could not be stored or shown."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        raise UserError(
+            f"the path {str(path)!a} is not text in UTF-8", "Rename the file or folder."
+        ) from error
+    if "\0" in str(path):
+        raise UserError(f"the path {str(path)!r} has a zero byte in it", "Give the path of a file.")
 
 
 def storage_url(workspace: Path, storage: str | None) -> str:
-    """The database to use: the workspace's own unless another is named."""
-    return storage or f"sqlite:///{workspace / 'studies.db'}"
+    """The database to use, a path or a URL: the workspace's own unless another is named."""
+    # as a path and not as a URL, in which %, ? and # would mean something else
+    return str(workspace / "studies.db") if storage is None else storage

@@ -69,7 +69,7 @@ def progress(study: StudyRecord) -> Progress:
     marks, levels = [], []
     for step in best_so_far(study):
         trial = step.trial
-        value = objective_value(trial, objective)
+        value = objective_value(trial, objective) if trial.state != "failed" else None
         text = drawing.hover(study, trial)
         marks.append(Mark(trial.number, step.elapsed_seconds, value, roles[trial.number], text))
         standing = objective_value(step.best, objective) if step.best else None

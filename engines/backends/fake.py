@@ -41,6 +41,7 @@ PRECISION = {"fp32": 1.0, "fp16": 0.55, "int8": 0.38}
 PROFILE = {"wide": 1.0, "narrow": 0.85, "static": 0.7}
 DEFAULTS = {"precision": "fp32", "profile": "wide", "builder_optimization_level": 3, "max_aux_streams": 0}
 ERROR = {"fp32": 1e-6, "fp16": 1.2e-3, "int8": 2.5e-2}
+WRONG_ERROR = 0.5
 
 
 class Fake:
@@ -107,7 +108,7 @@ class Fake:
         return {}
 
     def engine_key(self, workload: Workload) -> object:
-        return [self._seed, self._fault_rate]
+        return [self._seed, self._fault_rate, self._faults, self._build_seconds]
 
     def build(self, graph: Path, workload: Workload, settings: Settings, folder: Path) -> Mapping[str, Value]:
         is_model = graph == Path(workload.model.path)
@@ -163,7 +164,7 @@ class FakeRunner:
         values = _outputs(inputs)["output"].astype(np.float64)
         if self._fault == "nan":
             values[0] = math.nan
-        error = ERROR[str(self._spec["precision"])] * (40 if self._fault == "wrong" else 1)
+        error = WRONG_ERROR if self._fault == "wrong" else ERROR[str(self._spec["precision"])]
         return {"output": (values + error * np.roll(values, 1)).astype(np.float32)}
 
     def block(self, seconds: float) -> Block:

@@ -1,10 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from dashboards.charts import best_so_far
 from dashboards.charts.best_so_far import Level, progress
 from dashboards.formats import TIMES
-from engines.values import Evaluation
+from engines.values import Evaluation, Failure
 from studies.records import StudyRecord
 from tests.records import FAILURES, candidate, failed, measured, study_of, study_record
 
@@ -70,6 +72,12 @@ def test_failed_trials_lie_on_their_own_rail_and_the_baseline_is_a_line() -> Non
     rail = next(trace for trace in figure.data if trace.name == "failed")
     assert (list(rail.x), rail.yaxis) == ([1.0], "y2")
     assert [shape.y0 for shape in figure.layout.shapes] == [3.0]
+
+
+def test_a_failed_trial_lies_on_the_rail_even_with_a_value() -> None:
+    late = replace(made(2.0), measurement=None, failure=Failure("measure", "timeout", "too slow"))
+    marks = progress(study_of(made(3.0), late, objectives=["build_seconds"])).marks
+    assert [mark.estimate is None for mark in marks] == [False, True]
 
 
 def test_long_searches_are_told_in_longer_units_of_time() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from dashboards.charts import plane_figure
 from dashboards.charts.planes import Plane, note, plane
-from engines.values import Artifact, Evaluation
+from engines.values import Artifact, Evaluation, Failure
 from studies.records import StudyRecord
 from tests.records import FAILURES, candidate, failed, measured, study_of
 
@@ -39,6 +39,14 @@ def test_trials_that_lack_a_metric_are_named_not_shown() -> None:
     ]
     assert data.absent == (2,)
     assert "trials 2." in note(data)
+
+
+def test_a_failed_trial_is_not_shown_even_with_both_metrics() -> None:
+    late = replace(made(2.0), measurement=None, failure=Failure("measure", "timeout", "too slow"))
+    study = study_of(made(3.0, precision="fp32"), late)
+    data = plane(study, "error", "engine_bytes")
+    assert data is not None
+    assert data.absent == (1,)
 
 
 def test_an_error_of_zero_is_put_a_decade_below_the_smallest() -> None:

@@ -70,6 +70,13 @@ def test_strings_count_the_share_that_differs() -> None:
     assert compare({"y": right}, {"y": np.array(["a", "c"], dtype=object)})[0].relative_l2 == 0.5
 
 
+@pytest.mark.filterwarnings("ignore:overflow")
+def test_values_beyond_the_range_of_the_norm_fail() -> None:
+    with pytest.raises(EngineError, match="too large") as caught:
+        compare({"y": np.array([1.0])}, {"y": np.array([1e300])})
+    assert caught.value.kind == "not_finite"
+
+
 def test_an_empty_output_has_no_error() -> None:
     empty = np.zeros((0, 3), dtype=np.float32)
     assert compare({"y": empty}, {"y": empty})[0] == OutputError("y", 0.0, 0.0)

@@ -49,6 +49,7 @@ def test_a_folder_gets_its_name_when_it_is_whole(tmp_path: Path) -> None:
         (folder / "part").write_bytes(b"12")
         assert not target.exists()
     assert (target / "part").read_bytes() == b"12"
+    assert target.stat().st_mode & 0o777 == 0o777 & ~_umask()
     assert list(tmp_path.iterdir()) == [target]
 
 

@@ -4,25 +4,43 @@ from pathlib import Path
 
 import click
 
-from tuner.commands.common import workspace_options
+from tuner import streams
+from tuner.commands.common import FilePath, workspace_options
 
 
 @click.command()
 @workspace_options
-@click.option("--trial", type=int, metavar="N", help="The trial to export.  [default: the best]")
-@click.argument("arguments", nargs=-1, metavar="[STUDY] OUT", required=True)
-def command(*, arguments: tuple[str, ...], workspace: Path, storage: str | None, trial: int | None) -> None:
+@click.option(
+    "--trial",
+    type=int,
+    metavar="N",
+    help="The trial to export.  [default: the best, or the baseline where nothing is significantly better]",
+)
+@click.argument("arguments", nargs=-1, metavar="[STUDY] OUT", type=FilePath())
+def command(*, arguments: tuple[Path, ...], workspace: Path, storage: str | None, trial: int | None) -> None:
     """Hand over an engine of STUDY, the newest by default, with its evidence, in the folder OUT."""
-    from engines.errors import UserError
     from tuner.api import load
 
-    if len(arguments) > 2:
+    if not 1 <= len(arguments) <= 2:
         raise click.UsageError(f"expected [STUDY] OUT, not {len(arguments)} arguments")
-    study = arguments[0] if len(arguments) == 2 else None
+    study = str(arguments[0]) if len(arguments) == 2 else None
+    if study is None:
+        _refuse_study_alone(str(arguments[0]), workspace, storage)
     found = load(study, workspace=workspace, storage=storage)
-    try:
-        click.echo(found.export(arguments[-1], trial))
-    except OSError as error:
-        raise UserError(
-            f"cannot write {arguments[-1]}: {error.strerror}", "Choose another folder."
-        ) from error
+    chosen = found.to_export(trial)
+    folder = found.export(arguments[-1], chosen.number)
+    which = "the baseline" if chosen.number == 0 else f"trial {chosen.number}"
+    streams.say(f"note: this is {which} of {found.study.name}")
+    click.echo(folder)
+
+
+def _refuse_study_alone(name: str, workspace: Path, storage: str | None) -> None:
+    """A study named alone is one whose folder was forgotten, and not a folder for the newest study."""
+    from studies.storage import open_storage
+    from tuner.api import require_storage
+
+    with open_storage(require_storage(workspace, storage)) as opened:
+        if name in opened.study_names() and not Path(name).exists():
+            raise click.UsageError(
+                f"{name!r} is a study, and the folder to write to is missing: tuner export {name} OUT"
+            )

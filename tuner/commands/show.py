@@ -1,10 +1,14 @@
 """`tuner show`."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from tuner.commands.common import stored
+
+if TYPE_CHECKING:
+    from tuner.api import Result
 
 
 @click.command()
@@ -23,21 +27,37 @@ def command(
 ) -> None:
     """Show the trials of STUDY, the newest by default."""
     from tuner.api import load
-    from tuner.documents import dump, study_document, to_csv, trial_document, trial_rows
-    from tuner.showing import print_study, print_trial
 
     if as_json and as_csv:
         raise click.UsageError("--json and --csv exclude each other")
     found = load(study, workspace=workspace, storage=storage)
-    if trial is not None:
-        record = found.trial(trial)
-        if as_json:
-            click.echo(dump(trial_document(record)), nl=False)
-        else:
-            print_trial(found.study, record)
-    elif as_json:
-        click.echo(dump(study_document(found.study)), nl=False)
+    if as_json:
+        _print_json(found, trial)
     elif as_csv:
-        click.echo(to_csv(trial_rows(found.study)), nl=False)
+        _print_csv(found, trial)
     else:
+        _print(found, trial)
+
+
+def _print_json(found: "Result", number: int | None) -> None:
+    from tuner.documents import dump, one_trial_document, study_document
+
+    study = found.study
+    document = study_document(study) if number is None else one_trial_document(study, found.trial(number))
+    click.echo(dump(document), nl=False)
+
+
+def _print_csv(found: "Result", number: int | None) -> None:
+    from tuner.documents import to_csv, trial_rows
+
+    trials = found.study.trials if number is None else (found.trial(number),)
+    click.echo(to_csv(trial_rows(found.study, trials)), nl=False)
+
+
+def _print(found: "Result", number: int | None) -> None:
+    from tuner.showing import print_study, print_trial
+
+    if number is None:
         print_study(found.study)
+    else:
+        print_trial(found.study, found.trial(number))
