@@ -99,13 +99,16 @@ def duration(seconds: float | None) -> str:
 
 
 def size(count: float | None) -> str:
+    """Bytes, in the binary unit that reads best."""
     if count is None or not math.isfinite(count):
         return MISSING
-    for unit in ("bytes", "KiB", "MiB", "GiB"):
-        if abs(count) < 1024 or unit == "GiB":
-            return f"{number(count, 3) if unit != 'bytes' else f'{count:.0f}'} {unit}"
+    if abs(count) < 1024:
+        return f"{count:.0f} bytes"
+    for unit in ("KiB", "MiB"):
         count /= 1024
-    raise AssertionError("the last unit takes every size")
+        if abs(count) < 1024:
+            return f"{number(count, 3)} {unit}"
+    return f"{number(count / 1024, 3)} GiB"
 
 
 def power(value: float) -> str:

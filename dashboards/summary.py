@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dashboards import formats, wording
 from dashboards.facts import facts
 from dashboards.markup import Html, element, join
-from engines.values import Dimension, Value
+from engines.values import Dimension, Failure, Value
 from studies.analysis import baseline, best, comparison, finite, pareto_front
 from studies.effects import chosen
 from studies.records import StudyRecord, TrialRecord
@@ -121,7 +121,7 @@ def _front(study: StudyRecord) -> Html:
 
 
 def _failures(study: StudyRecord) -> Html:
-    failed = [_failure_line(trial) for trial in study.trials if trial.state == "failed"]
+    failed = [_failure_line(trial, trial.failure) for trial in study.trials if trial.failure]
     missed = [_missed_line(trial) for trial in study.trials if trial.state == "infeasible"]
     groups = (("failed", failed), ("infeasible", missed))
     shown = [_listed(state, lines) for state, lines in groups if lines]
@@ -133,10 +133,7 @@ def _listed(state: str, lines: Sequence[Html]) -> Html:
     return element("details", title, element("ul", *lines), class_=f"listed {state}", open=len(lines) <= 12)
 
 
-def _failure_line(trial: TrialRecord) -> Html:
-    failure = trial.failure
-    if failure is None:
-        return element("li", trial_link(trial), " failed")
+def _failure_line(trial: TrialRecord, failure: Failure) -> Html:
     kind = failure.kind.replace("_", " ")
     hint = element("span", f" {failure.hint}", class_="hint") if failure.hint else ""
     label = _mark(f"{failure.stage}: {kind}")

@@ -1,7 +1,7 @@
 """What to try next: Optuna's TPE over the space, made never to ask for the same candidate twice.
 
 TPE repeats itself in a discrete space (15 of 50 trials in one made-up landscape, and its maintainers keep it
-so by design); where it does, a candidate that was not seen yet is drawn at random.
+so by design); where it does, the candidate is one near its suggestion that was not seen yet.
 """
 
 import logging
@@ -19,11 +19,10 @@ from engines.values import Dimension, Value
 from studies import space as spaces
 from studies.records import Direction
 
-ATTEMPTS = 3
 # enough random points for the model to start from, and few enough to leave it most of 50 trials
 STARTUP_TRIALS = 10
-# so many draws miss what is left only where almost nothing is left, and then listing it is cheap
-DRAWS = 100
+# so many steps miss what is left only where almost nothing is left, and then it is found by listing
+STEPS = 200
 SEEDS = 2**32
 
 
@@ -77,24 +76,21 @@ class DistinctSampler:
         study = optuna.load_study(
             study_name=self._study.study_name, storage=self._memory, sampler=self._inner
         )
-        for _ in range(ATTEMPTS):
-            point = self._inner.sample_relative(study, _NOT_STARTED, self.distributions)
-            if not point:
-                break
+        point = self._inner.sample_relative(study, _NOT_STARTED, self.distributions)
+        return self._unseen_near(point or {one.name: self._choose(one.choices) for one in self._space})
+
+    def _unseen_near(self, point: dict[str, Any]) -> dict[str, Any]:
+        """The point, or where a random walk from it first meets one that was not seen."""
+        for _ in range(STEPS):
             if self._key(point) not in self._seen:
                 return point
-        return self._unseen()
+            dimension = self._choose(self._space)
+            point = {**point, dimension.name: self._choose(dimension.choices)}
+        left = [point for point in spaces.points(self._space) if self._key(point) not in self._seen]
+        return dict(self._choose(left))
 
     def _key(self, settings: Mapping[str, Value]) -> tuple[Value, ...]:
         return tuple(settings[dimension.name] for dimension in self._space)
-
-    def _unseen(self) -> dict[str, Any]:
-        for _ in range(DRAWS):
-            point = {dimension.name: self._choose(dimension.choices) for dimension in self._space}
-            if self._key(point) not in self._seen:
-                return point
-        left = [point for point in spaces.points(self._space) if self._key(point) not in self._seen]
-        return dict(self._choose(left))
 
     def _choose(self, among: Sequence[Any]) -> Any:
         return among[int(self._random.integers(len(among)))]

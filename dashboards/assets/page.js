@@ -33,7 +33,7 @@
   const texts = new Map(rows.map((row) => [row, row.textContent.toLowerCase()]));
   const collator = new Intl.Collator("en", { numeric: true });
 
-  function numberIn(cell) {
+  function sortKey(cell) {
     return cell.dataset.v === undefined ? null : Number(cell.dataset.v);
   }
 
@@ -56,7 +56,7 @@
     const sorted = [...body.rows].sort((a, b) => {
       const [left, right] = [a.cells[column], b.cells[column]];
       return head.dataset.kind === "number"
-        ? compareNumbers(numberIn(left), numberIn(right), sign)
+        ? compareNumbers(sortKey(left), sortKey(right), sign)
         : compareTexts(left.textContent, right.textContent, sign);
     });
     body.append(...sorted);

@@ -88,7 +88,8 @@ def _title(study: StudyRecord) -> str:
     if found.best is None:
         return f"No feasible trial among {formats.plural(len(study.trials), 'trial')}"
     if found.verdict in ("faster", "unproven"):
-        return f"{headline(study)} than the baseline, found by trial {found.best.number}"
+        than = " than the baseline" if found.verdict == "faster" else ""
+        return f"{headline(study)}{than}, found by trial {found.best.number}"
     if found.verdict == "no baseline":
         return f"The best was found by trial {found.best.number}; the baseline has no value"
     return f"Nothing significantly better than the baseline in {formats.plural(len(study.trials), 'trial')}"

@@ -19,6 +19,11 @@ def made(latency_ms: float, error: float = 0.0) -> Evaluation:
     return measured(which, np.random.default_rng(0), latency_ms=latency_ms, error=error, noise=0.0)
 
 
+def single(latency_ms: float) -> Evaluation:
+    which = OTHER if latency_ms != 3.0 else BASE
+    return measured(which, np.random.default_rng(0), latency_ms=latency_ms, error=0.0, blocks=1, noise=0.0)
+
+
 def failure() -> Evaluation:
     return failed(OTHER, *FAILURES[0])
 
@@ -56,6 +61,7 @@ def test_the_title_says_how_much_was_gained_and_by_which_trial() -> None:
         (study_of(made(3.0)), "Only the baseline so far"),
         (study_of(made(3.0), made(4.0)), "Nothing significantly better than the baseline in 2 trials"),
         (study_of(made(3.0, 1.0), made(4.0, 1.0)), "No feasible trial among 2 trials"),
+        (study_of(single(3.0), single(1.5)), f"2.00{TIMES} faster (unproven), found by trial 1"),
         (study_of(failure(), made(2.0)), "The best was found by trial 1; the baseline has no value"),
     ],
 )

@@ -27,10 +27,10 @@ def command(*, arguments: tuple[Path, ...], workspace: Path, storage: str | None
     if study is None:
         _refuse_study_alone(str(arguments[0]), workspace, storage)
     found = load(study, workspace=workspace, storage=storage)
-    chosen = found.to_export(trial)
-    folder = found.export(arguments[-1], chosen.number)
-    which = "the baseline" if chosen.number == 0 else f"trial {chosen.number}"
-    streams.say(f"note: this is {which} of {found.study.name}")
+    folder = found.export(arguments[-1], trial)
+    if found.recommended is not None and trial is None:
+        number = found.recommended.number
+        streams.say(f"note: this is {f'trial {number}' if number else 'the baseline'} of {found.study.name}")
     click.echo(folder)
 
 

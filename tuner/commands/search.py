@@ -3,24 +3,20 @@
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from engines.errors import Interrupted
-from tuner.options import SearchOptions, parse_seconds
+from tuner import streams
+from tuner.commands.common import FilePath, Seconds, workspace_options
+
+if TYPE_CHECKING:
+    from studies.owner import Stop
+    from tuner.options import SearchOptions
+    from tuner.searching import Outcome, Plan, Watcher
 
 EXIT_CODES = "Exit codes: 0 found, 1 internal error, 2 wrong use, 3 nothing feasible, 130 interrupted."
-
-
-class Seconds(click.ParamType[float]):
-    """A time such as 30m, 90s or 1h30m."""
-
-    name = "time"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        return value if isinstance(value, float) else parse_seconds(str(value))
+STOPS = (signal.SIGINT, signal.SIGTERM)
 
 
 def _options(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -36,9 +32,14 @@ def _shapes(name: str, help_text: str) -> Callable[..., Any]:
 
 
 OPTIONS = (
-    click.argument("model", type=click.Path(path_type=Path)),
+    click.argument("model", type=FilePath()),
     click.option(
-        "--trials", type=int, default=50, show_default=True, help="Trials in all, the baseline included."
+        "--trials",
+        type=int,
+        metavar="N",
+        default=50,
+        show_default=True,
+        help="Trials in all, the baseline included.",
     ),
     click.option(
         "--timeout", type=Seconds(), help="Time in all, such as 30m; the trial in flight is finished."
@@ -67,39 +68,42 @@ OPTIONS = (
     _shapes("min-shapes", "Smallest shapes that the engine must take."),
     _shapes("opt-shapes", "Shapes to be fastest at, and to measure."),
     _shapes("max-shapes", "Largest shapes that the engine must take."),
-    click.option("--inputs", type=click.Path(path_type=Path), metavar="NPZ", help="Real inputs, by name."),
+    click.option(
+        "--inputs",
+        type=FilePath(),
+        metavar="NPZ",
+        help="Real inputs, an array for each by its name, samples along the first axis.  [default: random]",
+    ),
     click.option("--precision", metavar="LIST", help="Precisions to search, such as fp32,int8."),
-    click.option("--fix", multiple=True, metavar="NAME=VALUE", help="Fix a dimension of the space."),
+    click.option(
+        "--fix",
+        multiple=True,
+        metavar="NAME=VALUE",
+        help="Search only this value of a dimension, or some: NAME=VALUE,VALUE; --dry-run lists them.",
+    ),
     click.option("--study", metavar="NAME", help="Name of the study.  [default: after the model]"),
-    click.option(
-        "--resume", "mode", flag_value="resume", help="Go on with a study, or fail if there is none."
-    ),
-    click.option(
-        "--new", "mode", flag_value="new", help="Begin a new study, even if there is one to go on with."
-    ),
+    click.option("--resume", is_flag=True, help="Go on with a study, or fail if there is none."),
+    click.option("--new", is_flag=True, help="Begin a new study, even if there is one to go on with."),
     click.option("--remeasure", is_flag=True, help="Measure again what earlier studies measured."),
-    click.option(
-        "--workspace",
-        type=click.Path(path_type=Path),
-        default=Path(".tuner"),
-        show_default=True,
-        metavar="DIR",
-        help="Folder that keeps studies and engines.",
-    ),
-    click.option("--storage", metavar="URL", help="Database.  [default: studies.db in the workspace]"),
+    workspace_options,
     click.option(
         "--output",
-        type=click.Path(path_type=Path),
+        type=FilePath(),
         metavar="DIR",
-        help="Folder for the report and the best engine.  [default: reports/STUDY in the workspace]",
+        help="Folder for the report and the engine.  [default: reports/STUDY in the workspace]",
     ),
     click.option(
-        "--seed", type=int, default=0, show_default=True, help="Seed of the search and of random inputs."
+        "--seed",
+        type=int,
+        metavar="N",
+        default=0,
+        show_default=True,
+        help="Seed of the search and of random inputs.",
     ),
     click.option(
         "--dry-run", is_flag=True, help="Show the space and what the search would cost; run nothing."
     ),
-    click.option("--json", "as_json", is_flag=True, help="Print the result as JSON."),
+    click.option("--json", "as_json", is_flag=True, help="Print the result as JSON (see docs/json.md)."),
     click.option("-q", "--quiet", is_flag=True, help="Print the result only."),
     click.option(
         "-v", "--verbose", is_flag=True, help="Print what the vendor's library logged for each trial."
@@ -110,65 +114,92 @@ OPTIONS = (
 @click.command(epilog=EXIT_CODES)
 @_options
 def command(
-    *, dry_run: bool, as_json: bool, quiet: bool, verbose: bool, mode: str | None, **options: Any
+    *,
+    dry_run: bool,
+    as_json: bool,
+    quiet: bool,
+    verbose: bool,
+    resume: bool,
+    new: bool,
+    **options: Any,
 ) -> int:
     """Find the fastest engine for MODEL that still gives the right answers.
 
     Running the same command again goes on where the last one stopped.
     """
-    from tuner import searching
+    if resume and new:
+        raise click.UsageError("--resume and --new exclude each other")
+    from tuner.options import SearchOptions
     from tuner.progress import watcher_for
 
-    asked = SearchOptions(mode=mode or "continue", **options)  # type: ignore[arg-type]
+    asked = SearchOptions(mode="resume" if resume else "new" if new else "continue", **options)
     watcher = watcher_for(quiet=quiet, verbose=verbose)
     try:
         if dry_run:
-            planned = searching.plan(asked, watcher)
-            watcher.close()
-            return _print_plan(planned, asked, as_json=as_json)
-        with _signals() as stop:
-            outcome = searching.run(asked, watcher, stop)
+            return _plan(asked, watcher, as_json)
+        return _search(asked, watcher, as_json)
     finally:
         watcher.close()
-    return _print_outcome(outcome, as_json=as_json)
+
+
+def _plan(asked: "SearchOptions", watcher: "Watcher", as_json: bool) -> int:
+    from tuner import searching
+    from tuner.cli import FOUND
+
+    planned = searching.plan(asked, watcher)
+    watcher.close()
+    _print_plan(planned, asked, as_json)
+    return FOUND
+
+
+def _search(asked: "SearchOptions", watcher: "Watcher", as_json: bool) -> int:
+    # takes a second, in which the display is there already
+    from tuner import searching
+
+    with _signals(watcher) as stop:
+        outcome = searching.run(asked, watcher, stop)
+    watcher.close()
+    try:
+        _print_outcome(outcome, as_json)
+    except BrokenPipeError:
+        streams.discard_output()
+    return _code(outcome)
 
 
 @contextmanager
-def _signals() -> Iterator[Any]:
+def _signals(watcher: "Watcher") -> Iterator["Stop"]:
     """The first Ctrl-C lets the trial in flight finish, the second and any other signal stop at once."""
+    from engines.errors import Interrupted
     from studies.owner import Stop
 
     stop = Stop()
 
     def interrupt(number: int, _: object) -> None:
         if number != signal.SIGINT or stop.requested or not stop.running:
-            raise Interrupted("interrupted")
+            raise Interrupted("interrupted", "Everything finished is saved.")
         stop.requested = True
-        click.echo("finishing the trial in flight; Ctrl-C again stops at once", err=True)
+        # printing here could meet a print that the signal interrupted; the watcher only takes note
+        watcher.stopping()
 
-    handled = [signal.SIGINT, signal.SIGTERM]
-    before = [signal.signal(number, interrupt) for number in handled]
+    before = [signal.signal(number, interrupt) for number in STOPS]
     try:
         yield stop
     finally:
-        for number, handler in zip(handled, before, strict=True):
+        for number, handler in zip(STOPS, before, strict=True):
             signal.signal(number, handler)
 
 
-def _print_plan(planned: Any, options: SearchOptions, *, as_json: bool) -> int:
+def _print_plan(planned: "Plan", options: "SearchOptions", as_json: bool) -> None:
     from tuner import dry_run
-    from tuner.cli import FOUND
     from tuner.documents import dump
 
     if as_json:
         click.echo(dump(dry_run.plan_document(planned, options)), nl=False)
     else:
         dry_run.print_plan(planned, options)
-    return FOUND
 
 
-def _print_outcome(outcome: Any, *, as_json: bool) -> int:
-    from tuner.cli import FOUND, INTERRUPTED, NOTHING_FEASIBLE
+def _print_outcome(outcome: "Outcome", as_json: bool) -> None:
     from tuner.documents import dump, outcome_document
     from tuner.summary import print_outcome
 
@@ -176,6 +207,11 @@ def _print_outcome(outcome: Any, *, as_json: bool) -> int:
         click.echo(dump(outcome_document(outcome)), nl=False)
     else:
         print_outcome(outcome)
+
+
+def _code(outcome: "Outcome") -> int:
+    from tuner.cli import FOUND, INTERRUPTED, NOTHING_FEASIBLE
+
     if outcome.ending == "interrupted":
         return INTERRUPTED
     return FOUND if outcome.exported is not None else NOTHING_FEASIBLE

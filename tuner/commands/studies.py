@@ -9,18 +9,17 @@ from tuner.commands.common import workspace_options
 
 @click.command()
 @workspace_options
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON (see docs/json.md).")
 def command(*, workspace: Path, storage: str | None, as_json: bool) -> None:
     """List the studies, the newest last."""
-    from engines.wire import to_plain
     from studies.storage import open_storage
     from tuner.api import require_storage
-    from tuner.documents import dump
+    from tuner.documents import dump, studies_document
     from tuner.showing import print_studies
 
     with open_storage(require_storage(workspace, storage)) as opened:
         summaries = opened.summaries()
     if as_json:
-        click.echo(dump({"schema": 1, "studies": [to_plain(summary) for summary in summaries]}), nl=False)
+        click.echo(dump(studies_document(summaries)), nl=False)
     else:
         print_studies(summaries)
