@@ -7,13 +7,17 @@ from pathlib import Path
 
 import msgspec
 
-from engines.backends.base import Backend
-from engines.values import Artifact, Settings, Value, Workload
+from engines.backends.base import Backend, Detail
+from engines.values import Artifact, Candidate, Settings, Value, Workload
 from engines.wire import digest, from_json, to_json
 from engines.workspace import Workspace, folder_bytes, new_folder
 
 GRAPH = "graph.onnx"
 FACTS = "facts.json"
+
+
+def _ignore(_: str) -> None:
+    """Details that nobody watches."""
 
 
 def make_graph(
@@ -34,20 +38,21 @@ def make_graph(
 def make_engine(
     backend: Backend,
     workload: Workload,
-    settings: Settings,
+    candidate: Candidate,
     workspace: Workspace,
     graph: tuple[Artifact, Path],
+    report: Detail = _ignore,
 ) -> tuple[Artifact, Path]:
     """The engine built from a graph, and its folder."""
     made, file = graph
-    name = engine_digest(backend, workload, settings, made.digest)
+    name = engine_digest(backend, workload, candidate, made.digest)
     folder = workspace.engines / name
-    return _make(name, folder, lambda new: backend.build(file, workload, settings, new)), folder
+    return _make(name, folder, lambda new: backend.build(file, workload, candidate, new, report)), folder
 
 
-def engine_digest(backend: Backend, workload: Workload, settings: Settings, graph_digest: str) -> str:
+def engine_digest(backend: Backend, workload: Workload, candidate: Candidate, graph_digest: str) -> str:
     """The name of an engine: a function of graph, build settings and machine."""
-    return digest(graph_digest, backend.name, settings, backend.engine_key(workload))
+    return digest(graph_digest, backend.name, candidate.build, backend.engine_key(workload, candidate))
 
 
 def discard(workspace: Workspace, engine: Artifact) -> None:

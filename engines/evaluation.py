@@ -35,7 +35,7 @@ from engines.values import (
 )
 from engines.workspace import Workspace
 
-Report = Callable[[Stage], None]
+Report = Callable[[Stage, str], None]
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Bench:
 
 
 def evaluate(bench: Bench, candidate: Candidate, report: Report) -> Evaluation:
-    """What comes of the candidate; `report` is told each stage as it begins."""
+    """What comes of the candidate; `report` is told each stage as it begins, and details."""
     progress = _Progress(report)
     measurement = failure = None
     try:
@@ -99,10 +99,13 @@ class _Progress:
     accuracy: Accuracy | None = None
     resident: int | None = None
 
+    def detail(self, text: str) -> None:
+        self.report(self.stage, text)
+
     @contextmanager
     def during(self, stage: Stage) -> Iterator[None]:
         self.stage = stage
-        self.report(stage)
+        self.report(stage, "")
         start = time.perf_counter()
         try:
             with nvtx_range(stage):
@@ -116,7 +119,7 @@ def _run_stages(bench: Bench, candidate: Candidate, progress: _Progress) -> Meas
         progress.graph, file = make_graph(bench.backend, bench.workload, candidate.graph, bench.workspace)
     graph = progress.graph, file
     with progress.during("prepare"):
-        reference = bench.reference(int(candidate.run.get("batch", bench.workload.batch)))
+        reference = bench.reference(int(candidate.settings.get("batch", bench.workload.batch)))
     try:
         runner = _build_and_load(bench, candidate, graph, reference, progress)
     except EngineError:
@@ -127,7 +130,8 @@ def _run_stages(bench: Bench, candidate: Candidate, progress: _Progress) -> Meas
         runner = _build_and_load(bench, candidate, graph, reference, progress)
     try:
         measurement = _check_and_measure(bench.policy, runner, reference, progress)
-        return replace(measurement, memory_bytes=_growth(progress.resident))
+        held = runner.device_memory_bytes
+        return replace(measurement, memory_bytes=_growth(progress.resident), device_memory_bytes=held)
     finally:
         runner.close()
 
@@ -141,7 +145,9 @@ def _build_and_load(
 ) -> Runner:
     backend, workload = bench.backend, bench.workload
     with progress.during("build"):
-        progress.engine, folder = make_engine(backend, workload, candidate.build, bench.workspace, graph)
+        progress.engine, folder = make_engine(
+            backend, workload, candidate, bench.workspace, graph, progress.detail
+        )
     progress.resident = cpu.restart_memory_peak()
     with progress.during("load"):
         return backend.open(folder, workload, candidate.run, reference.inputs[0])

@@ -78,9 +78,8 @@ class Worker:
     def prepare(self, batch: int, on_progress: OnProgress = _ignore, seconds: float = 1800.0) -> None:
         """Computes the reference; raises UserError when the model cannot run, or takes its worker down."""
         log_start = self.log_position()
+        self._revive()
         try:
-            if self._process is None:
-                self.open()
             self._ask(Prepare(batch), seconds, on_progress)
         except _Lost as lost:
             hint = "Try another backend, or smaller --shapes. "
@@ -88,9 +87,8 @@ class Worker:
 
     def evaluate(self, candidate: Candidate, seconds: float, on_progress: OnProgress = _ignore) -> Evaluation:
         """What comes of the candidate within the time; the worker's death is a failed evaluation."""
+        self._revive()
         try:
-            if self._process is None:
-                self.open()
             reply = self._ask(Evaluate(candidate), seconds, on_progress)
         except _Lost as lost:
             return Evaluation(candidate, failure=lost.failure, stage_seconds=lost.stage_seconds)
@@ -125,6 +123,13 @@ class Worker:
             _bury(process)
         if self._log_path.exists() and self._log_path.stat().st_size == 0:
             self._log_path.unlink()
+
+    def _revive(self) -> None:
+        """What killed an idle worker is no fault of the next candidate."""
+        if self._process is not None and self._process.poll() is not None:
+            self.kill()
+        if self._process is None:
+            self.open()
 
     def _start(self) -> None:
         paths = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
@@ -224,6 +229,7 @@ class _Watch:
         self.limit = seconds
         self.stage: Stage = "prepare"
         self.stage_seconds: dict[str, float] = {}
+        self._has_begun = False
         self._since = time.monotonic()
         self._deadline = self._since + seconds
 
@@ -232,7 +238,7 @@ class _Watch:
 
     def enter(self, stage: Stage) -> None:
         self._account()
-        self.stage = stage
+        self.stage, self._has_begun = stage, True
 
     def failure(self, kind: FailureKind, message: str) -> "_Lost":
         self._account()
@@ -240,7 +246,7 @@ class _Watch:
 
     def _account(self) -> None:
         now = time.monotonic()
-        if self.stage != "prepare":
+        if self._has_begun:
             self.stage_seconds[self.stage] = self.stage_seconds.get(self.stage, 0.0) + now - self._since
         self._since = now
 

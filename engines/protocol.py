@@ -29,6 +29,7 @@ class Open(Message, frozen=True):
 class Opened(Message, frozen=True):
     machine: Machine
     dimensions: tuple[Dimension, ...]
+    warnings: tuple[str, ...] = ()
 
 
 class Prepare(Message, frozen=True):

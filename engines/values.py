@@ -128,7 +128,8 @@ class Machine:
 class Dimension:
     """One axis of the search space: its choices, and what a user gets without choosing.
 
-    `excluded` says of each choice that this machine or model cannot use, why not.
+    `excluded` says of each choice that this machine or model cannot use, why not. `fixable` are values that
+    are not searched but may be fixed, and with `any_integer` so may any integer.
     """
 
     name: str
@@ -137,6 +138,8 @@ class Dimension:
     default: Value
     about: str
     excluded: Mapping[str, str] = field(default_factory=dict)
+    fixable: tuple[Value, ...] = ()
+    any_integer: bool = False
 
 
 @dataclass(frozen=True)
@@ -182,7 +185,8 @@ class Measurement:
     """Raw samples of one engine under one run spec; statistics are derived from it, never kept instead.
 
     `batch` is the number of samples in one inference, `converged` whether the interval became narrow
-    enough before the time was up, `memory_bytes` None where the machine does not tell.
+    enough before the time was up, `memory_bytes` (the host's) and `device_memory_bytes` None where
+    the machine does not tell.
     """
 
     blocks: tuple[Block, ...]
@@ -192,6 +196,7 @@ class Measurement:
     warmup_runs: int
     converged: bool
     memory_bytes: int | None = None
+    device_memory_bytes: int | None = None
 
 
 @dataclass(frozen=True)

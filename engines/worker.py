@@ -6,6 +6,7 @@ when its owner does: at the end of its input, and where the kernel can tell it, 
 
 import ctypes
 import faulthandler
+import gc
 import os
 import queue
 import signal
@@ -72,16 +73,18 @@ def serve(lines: "queue.SimpleQueue[bytes]", replies: BinaryIO) -> None:
             if isinstance(request, Open):
                 bench = _open(request)
                 dimensions = bench.backend.dimensions(bench.workload, request.concurrent)
-                send(Opened(bench.backend.machine(), dimensions))
-            elif bench is not None:
-                send(_answer(bench, request, lambda stage: send(Progress(stage))))
+                send(Opened(bench.backend.machine(), dimensions, bench.backend.warnings()))
+                keep_what_is_loaded()
+            else:
+                assert bench is not None, "the first request opens a backend"
+                send(_answer(bench, request, lambda stage, detail: send(Progress(stage, detail))))
         except UserError as error:
             send(Refused(error.message, error.hint))
 
 
 def _open(request: Open) -> Bench:
     return Bench(
-        backend=open_backend(request.backend, request.options),
+        backend=open_backend(request.backend, request.options, Workspace(Path(request.workspace)).caches),
         workload=request.workload,
         workspace=Workspace(Path(request.workspace)),
         policy=request.policy,
@@ -91,6 +94,7 @@ def _open(request: Open) -> Bench:
 def _answer(bench: Bench, request: Evaluate | Prepare, report: Report) -> Message:
     if isinstance(request, Prepare):
         reference = bench.reference(request.batch)
+        keep_what_is_loaded()
         return Prepared(request.batch * len(reference.inputs))
     return Evaluated(evaluate(bench, request.candidate, report))
 
@@ -100,6 +104,12 @@ def _read(source: BinaryIO, lines: "queue.SimpleQueue[bytes]") -> None:
         lines.put(line)
     # the owner is gone, and the main thread may be deep inside a build: nothing here needs a farewell
     os._exit(0)
+
+
+def keep_what_is_loaded() -> None:
+    """Spares the garbage collection of each trial what will never be garbage, above all the modules."""
+    gc.collect()
+    gc.freeze()
 
 
 def flush_lines_of_c() -> None:

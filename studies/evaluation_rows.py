@@ -140,6 +140,7 @@ def _measurement_row(evaluation_id: int, measurement: Measurement) -> dict[str, 
         "warmup_runs": measurement.warmup_runs,
         "converged": measurement.converged,
         "memory_bytes": measurement.memory_bytes,
+        "device_memory_bytes": measurement.device_memory_bytes,
         "blocks": [_block_facts(block) for block in measurement.blocks],
         "samples": zlib.compress(b"".join(block.tobytes() for block in samples), _COMPRESSION),
     }
@@ -193,4 +194,5 @@ def _measurement(row: Row[Any]) -> Measurement:
         warmup_runs=row.warmup_runs,
         converged=row.converged,
         memory_bytes=row.memory_bytes,
+        device_memory_bytes=row.device_memory_bytes,
     )

@@ -47,8 +47,15 @@ def _build_seconds(evaluation: Evaluation) -> Estimate | None:
 
 
 def _memory_bytes(evaluation: Evaluation) -> Estimate | None:
-    memory = evaluation.measurement.memory_bytes if evaluation.measurement else None
-    return Estimate(float(memory)) if memory is not None else None
+    return _bytes(evaluation.measurement.memory_bytes) if evaluation.measurement else None
+
+
+def _device_memory_bytes(evaluation: Evaluation) -> Estimate | None:
+    return _bytes(evaluation.measurement.device_memory_bytes) if evaluation.measurement else None
+
+
+def _bytes(count: int | None) -> Estimate | None:
+    return Estimate(float(count)) if count is not None else None
 
 
 METRICS: Mapping[str, Metric] = {
@@ -76,5 +83,8 @@ METRICS: Mapping[str, Metric] = {
         "minimize",
         "growth of peak resident memory while the engine is loaded and run",
         _memory_bytes,
+    ),
+    "device_memory_bytes": Metric(
+        "bytes", "minimize", "memory of the device that the loaded engine holds", _device_memory_bytes
     ),
 }

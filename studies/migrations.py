@@ -173,4 +173,9 @@ CREATE TABLE tuner_event (
 CREATE INDEX tuner_event_study ON tuner_event (study_id);
 """
 
-MIGRATIONS: tuple[Migration, ...] = (m001_create_tables,)
+
+def m002_add_device_memory(connection: Connection) -> None:
+    _run(connection, "ALTER TABLE tuner_measurement ADD COLUMN device_memory_bytes BIGINT")
+
+
+MIGRATIONS: tuple[Migration, ...] = (m001_create_tables, m002_add_device_memory)

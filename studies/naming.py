@@ -53,7 +53,9 @@ def check_name(name: str) -> None:
     if len(name.encode(errors="replace")) > LONGEST_NAME:
         raise UserError(f"the study's name is longer than {LONGEST_NAME} bytes", hint)
     if name[0] in "-." or name != name.strip():
-        raise UserError(f"the study's name {name!r} begins or ends with a character that it may not", hint)
+        raise UserError(
+            f"the study's name {name!r} begins with '-' or '.', or has space around it, and may not", hint
+        )
     wrong = next((character for character in name if character in "/\\" or not character.isprintable()), None)
     if wrong is not None:
         raise UserError(f"the study's name {name!r} may not have {wrong!r} in it", hint)

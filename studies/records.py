@@ -1,4 +1,4 @@
-"""What a study is and what it found: frozen data read from storage, the only thing that reports are made from."""
+"""What a study is and what it found: frozen data read from storage; reports are made from nothing else."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

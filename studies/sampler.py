@@ -67,8 +67,9 @@ class DistinctSampler:
         )
 
     def add(self, trial: FrozenTrial) -> None:
-        """Learns from a finished trial."""
-        self._study.add_trial(trial)
+        """Learns from a finished trial; one without a point of the space would only be in the way."""
+        if trial.params.keys() == self.distributions.keys():
+            self._study.add_trial(trial)
 
     def suggest(self) -> dict[str, Any]:
         """A point that was not seen; there must be one."""

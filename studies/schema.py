@@ -103,6 +103,7 @@ measurement = Table(
     Column("memory_bytes", BigInteger),
     Column("blocks", PlainJson, nullable=False),
     Column("samples", LargeBinary, nullable=False),
+    Column("device_memory_bytes", BigInteger),
 )
 
 accuracy = Table(

@@ -3,6 +3,7 @@
 import difflib
 import itertools
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
@@ -85,7 +86,7 @@ def points(space: Sequence[Dimension]) -> Iterable[Point]:
 
 
 def _chosen(dimension: Dimension, wanted: Sequence[str]) -> tuple[Value, ...]:
-    by_text = {text_of(choice): choice for choice in dimension.choices}
+    by_text = {text_of(choice).lower(): choice for choice in (*dimension.choices, *dimension.fixable)}
     for text in wanted:
         if text.lower() in dimension.excluded:
             reason = dimension.excluded[text.lower()]
@@ -93,7 +94,9 @@ def _chosen(dimension: Dimension, wanted: Sequence[str]) -> tuple[Value, ...]:
                 f"{dimension.name}={text} is not in the space: {reason}", _choices_hint(dimension)
             )
         if text.lower() not in by_text:
-            raise UserError(f"{dimension.name} cannot be {text!r}", _choices_hint(dimension))
+            if not dimension.any_integer or re.fullmatch(r"-?\d+", text) is None:
+                raise UserError(f"{dimension.name} cannot be {text!r}", _choices_hint(dimension))
+            by_text[text.lower()] = int(text)
     return tuple(choice for text, choice in by_text.items() if text in {value.lower() for value in wanted})
 
 
@@ -103,4 +106,5 @@ def text_of(value: Value) -> str:
 
 
 def _choices_hint(dimension: Dimension) -> str:
-    return f"It can be {', '.join(text_of(choice) for choice in dimension.choices)}."
+    values = dict.fromkeys(text_of(choice) for choice in (*dimension.choices, *dimension.fixable))
+    return f"It can be {', '.join(values)}{', or any other integer' if dimension.any_integer else ''}."

@@ -4,15 +4,18 @@ import tuner
 result = tuner.search("model.onnx", trials=50)
 result.best, result.baseline, result.trials      # records and a pandas DataFrame
 result.export("out"); result.report("report.html")
+
+Whatever the caller can mend is raised as tuner.UserError: one line, and a hint what to do.
 """
 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from engines.errors import UserError
     from tuner.api import Result, load, search
 
 __version__ = "0.1.0"
-__all__ = ["Result", "__version__", "load", "search"]
+__all__ = ["Result", "UserError", "__version__", "load", "search"]
 
 
 def __getattr__(name: str) -> Any:
@@ -21,4 +24,8 @@ def __getattr__(name: str) -> Any:
         from tuner import api
 
         return getattr(api, name)
+    if name == "UserError":
+        from engines.errors import UserError
+
+        return UserError
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

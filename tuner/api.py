@@ -1,22 +1,31 @@
 """The Python API: the same as the command, as functions that return objects."""
 
-from dataclasses import dataclass
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from engines.errors import UserError
 from engines.workspace import Workspace
-from studies.analysis import Comparison, baseline, best, comparison
+from studies import analysis, choice
+from studies.analysis import Comparison
+from studies.database import parse_url
 from studies.owner import Ending, Stop
 from studies.records import StudyRecord, TrialRecord
 from studies.storage import open_storage
 from tuner import exporting, searching
-from tuner.documents import trial_rows
-from tuner.options import SearchOptions, storage_url
+from tuner.documents import columns, trial_rows
+from tuner.options import SearchOptions, check_path, storage_url
 from tuner.progress import Silent, watcher_for
+from tuner.times import HOW_TO_WRITE, parse_seconds
 
 if TYPE_CHECKING:
     import pandas as pd
+
+PATHS = ("model", "inputs", "workspace", "output")
+TIMES = ("timeout", "trial_timeout")
+LISTS = ("objectives", "constraints", "shapes", "min_shapes", "opt_shapes", "max_shapes", "fix")
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,50 +38,63 @@ class Result:
 
     @property
     def best(self) -> TrialRecord | None:
-        """The best feasible trial; None when nothing is feasible."""
-        return best(self.study)
+        """The feasible trial that is best in the first objective; None when nothing is feasible."""
+        return analysis.best(self.study)
 
     @property
     def baseline(self) -> TrialRecord | None:
-        """Trial 0: what a user gets without choosing."""
-        return baseline(self.study)
+        """Trial 0: what a user gets without choosing; None before it has finished."""
+        return analysis.baseline(self.study)
+
+    @property
+    def recommended(self) -> TrialRecord | None:
+        """The trial to deploy: the best, or the baseline where nothing is significantly better than it."""
+        return choice.recommended(self.study)
 
     @property
     def comparison(self) -> Comparison:
         """Best against baseline: how much faster, with its interval, and the verdict."""
-        return comparison(self.study)
+        return analysis.comparison(self.study)
 
     @property
     def trials(self) -> "pd.DataFrame":
         """A row a trial: settings, metrics with their intervals, and failures; indexed by number."""
         import pandas as pd
 
-        return pd.DataFrame(trial_rows(self.study)).set_index("number")
+        return pd.DataFrame(trial_rows(self.study), columns=columns(self.study)).set_index("number")
 
     def trial(self, number: int) -> TrialRecord:
         """One trial; raises UserError when the study does not have it."""
         if not 0 <= number < len(self.study.trials):
+            last = len(self.study.trials) - 1
             raise UserError(
                 f"the study {self.study.name!r} has no trial {number}",
-                f"It has trials 0 to {len(self.study.trials) - 1}."
-                if self.study.trials
-                else "It has none yet.",
+                f"It has trials 0 to {last}."
+                if last > 0
+                else "It has trial 0."
+                if last == 0
+                else "It has none.",
             )
         return self.study.trials[number]
 
     def export(self, folder: str | Path, trial: int | None = None) -> Path:
-        """Writes an engine, the best by default, with its evidence into a folder; raises UserError."""
-        chosen = self.best if trial is None else self.trial(trial)
+        """Writes an engine with its evidence into a folder, the recommended one by default.
+
+        Raises UserError where there is none, or it cannot be written.
+        """
+        chosen = self.recommended if trial is None else self.trial(trial)
         if chosen is None:
             raise UserError(
-                f"the study {self.study.name!r} has nothing feasible to export", "Loosen a constraint."
+                f"the study {self.study.name!r} has nothing feasible to export",
+                "Loosen a constraint, or search on with more --trials.",
             )
         return exporting.export(self.study, chosen, Path(folder), self.workspace)
 
     def report(self, path: str | Path) -> Path:
-        """Writes the report, one HTML file."""
+        """Writes the report, one HTML file; raises UserError."""
         from dashboards.page import write
 
+        check_path(Path(path))
         write(self.study, Path(path))
         return Path(path)
 
@@ -80,15 +102,15 @@ class Result:
 def search(model: str | Path, *, progress: bool = False, **options: Any) -> Result:
     """Searches a model; the options are the fields of `tuner.options.SearchOptions`. Raises UserError.
 
-    `progress` shows what the command shows, on standard error.
+    Where several values may be given, one may stand alone; times are seconds or text such as 30m. `progress`
+    shows what the command shows, on standard error. Ctrl-C ends the search with what was found so far.
     """
-    paths = {name: Path(options[name]) for name in ("inputs", "workspace", "output") if options.get(name)}
-    try:
-        chosen = SearchOptions(model=Path(model), **{**options, **paths})
-    except TypeError as error:
-        raise UserError(f"unknown option: {error}", "See tuner.options.SearchOptions.") from error
+    chosen = _options(model, options)
     watcher = watcher_for() if progress else Silent()
-    outcome = searching.run(chosen, watcher, Stop())
+    try:
+        outcome = searching.run(chosen, watcher, Stop())
+    finally:
+        watcher.close()
     return Result(outcome.study, Workspace(chosen.workspace), outcome.ending)
 
 
@@ -99,13 +121,45 @@ def load(study: str | None = None, *, workspace: str | Path = ".tuner", storage:
         names = opened.study_names()
         if study is None and not names:
             raise UserError("there are no studies yet", "Run tuner search MODEL.")
-        return Result(opened.read_study(study or names[-1]), Workspace(folder))
+        return Result(opened.read_study(names[-1] if study is None else study), Workspace(folder))
 
 
 def require_storage(workspace: Path, storage: str | None) -> str:
-    """The URL of a database that exists; raises UserError where the workspace has none."""
-    if storage is None and not (workspace / "studies.db").exists():
-        raise UserError(
-            f"there are no studies in {workspace}", "Run tuner search MODEL, or name the --workspace."
-        )
+    """The name of a database that exists; raises UserError where there is none to read."""
+    check_path(workspace)
+    url = parse_url(storage_url(workspace, storage))
+    if url.get_backend_name() == "sqlite" and not str(url.database).startswith("file:"):
+        if storage is None and not Path(str(url.database)).exists():
+            raise UserError(
+                f"there are no studies in {str(workspace)!r}",
+                "Run tuner search MODEL, or name the folder with --workspace.",
+            )
+        if not Path(str(url.database)).exists():
+            raise UserError(f"there is no database {url.database}", "Check what --storage names.")
     return storage_url(workspace, storage)
+
+
+def _options(model: str | Path, given: Mapping[str, Any]) -> SearchOptions:
+    known = [field.name for field in fields(SearchOptions)]
+    for name in given:
+        if name not in known or name == "model":
+            near = difflib.get_close_matches(name, known, 1)
+            guess = f"Did you mean {near[0]}? " if near else ""
+            raise UserError(f"search() has no option {name!r}", f"{guess}Known: {', '.join(known[1:])}.")
+    options = {name: _converted(name, value) for name, value in given.items()}
+    return SearchOptions(model=Path(model), **options)
+
+
+def _converted(name: str, value: Any) -> Any:
+    if value is None:
+        return None
+    if name in PATHS:
+        return Path(value)
+    if name in LISTS:
+        return (value,) if isinstance(value, str) else tuple(value)
+    if name in TIMES and isinstance(value, str):
+        seconds = parse_seconds(value)
+        if seconds is None:
+            raise UserError(f"{value!r} is no time", HOW_TO_WRITE)
+        return seconds
+    return value

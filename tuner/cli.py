@@ -138,6 +138,9 @@ def _usage(error: click.ClickException) -> int:
         streams.say(error.format_message())
         return WRONG_USE
     message = error.format_message()
+    if isinstance(error, click.NoSuchOption):
+        guess = f"; did you mean {error.possibilities[0]!r}?" if error.possibilities else ""
+        message = f"there is no option {error.option_name!r}{guess}"
     context = error.ctx if isinstance(error, click.UsageError) else None
     hint = f"See '{context.command_path} --help'." if context else ""
     return _complain(_sentences(message[:1].lower() + message[1:], hint), WRONG_USE)

@@ -4,17 +4,24 @@ import csv
 import io
 import json
 import math
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from engines.statistics import Estimate
+from engines.values import Measurement
 from engines.wire import to_plain
-from studies.analysis import comparison
+from studies.analysis import baseline, comparison, pareto_front
+from studies.choice import recommended
+from studies.metrics import METRICS
 from studies.records import StudyRecord, TrialRecord
 
 if TYPE_CHECKING:
+    from studies.storage import StudySummary
     from tuner.searching import Outcome
 
 SCHEMA = 1
+FIRST_COLUMNS = ("number", "state")
+LAST_COLUMNS = ("violated", "failed_at", "failure", "seconds", "reused")
 
 
 def study_document(study: StudyRecord) -> dict[str, Any]:
@@ -23,9 +30,11 @@ def study_document(study: StudyRecord) -> dict[str, Any]:
     return {
         **study_header(study),
         "verdict": found.verdict,
-        "baseline": found.baseline.number if found.baseline else None,
-        "best": found.best.number if found.best else None,
+        "baseline": _number(found.baseline),
+        "best": _number(found.best),
+        "recommended": _number(recommended(study)),
         "speedup": _estimate(found.speedup) if found.speedup else None,
+        "pareto_front": [trial.number for trial in pareto_front(study)],
         "trials": [trial_document(trial) for trial in study.trials],
     }
 
@@ -35,9 +44,31 @@ def outcome_document(outcome: "Outcome") -> dict[str, Any]:
     return {
         **study_document(outcome.study),
         "ending": outcome.ending,
+        "new_trials": outcome.new_trials,
         "report": str(outcome.report),
         "exported": str(outcome.exported) if outcome.exported else None,
     }
+
+
+def one_trial_document(study: StudyRecord, trial: TrialRecord) -> dict[str, Any]:
+    """One trial by itself, its log included."""
+    return {"schema": SCHEMA, "study": study.name, **trial_document(trial), "log": trial.log}
+
+
+def export_document(study: StudyRecord, trial: TrialRecord, files: Mapping[str, Any]) -> dict[str, Any]:
+    """The evidence beside an exported engine; `files` says by name what each of its files is."""
+    first = baseline(study)
+    return {
+        **study_header(study),
+        "trial": trial_document(trial),
+        "baseline": trial_document(first) if first is not None else None,
+        "files": dict(files),
+    }
+
+
+def studies_document(summaries: "Sequence[StudySummary]") -> dict[str, Any]:
+    """All studies in brief."""
+    return {"schema": SCHEMA, "studies": [to_plain(summary) for summary in summaries]}
 
 
 def study_header(study: StudyRecord) -> dict[str, Any]:
@@ -71,6 +102,8 @@ def trial_document(trial: TrialRecord) -> dict[str, Any]:
         "metrics": {name: _estimate(estimate) for name, estimate in trial.metrics.items()},
         "violations": {text: _finite(value) for text, value in trial.violations.items()},
         "failure": to_plain(trial.failure) if trial.failure else None,
+        "accuracy": to_plain(trial.accuracy) if trial.accuracy else None,
+        "measurement": _measurement(trial.measurement) if trial.measurement else None,
         "engine": trial.engine.digest if trial.engine else None,
         "started_at": trial.started_at.isoformat(),
         "seconds": round(trial.seconds, 6),
@@ -79,9 +112,22 @@ def trial_document(trial: TrialRecord) -> dict[str, Any]:
     }
 
 
-def trial_rows(study: StudyRecord) -> list[dict[str, Any]]:
-    """A flat row a trial: settings and metrics by name, intervals as NAME_low and NAME_high."""
-    return [_row(trial) for trial in study.trials]
+def trial_rows(study: StudyRecord, trials: Iterable[TrialRecord] | None = None) -> list[dict[str, Any]]:
+    """A flat row for each of the trials, all by default; None is what a trial does not have.
+
+    Settings and metrics stand under their names, intervals under NAME_low and NAME_high.
+    """
+    names = columns(study)
+    rows = [_row(trial) for trial in (study.trials if trials is None else trials)]
+    return [{name: row.get(name) for name in names} for row in rows]
+
+
+def columns(study: StudyRecord) -> list[str]:
+    """The columns of the study's rows, in their order: those of metrics only where any trial has them."""
+    present = {name for trial in study.trials for name in _row(trial)}
+    metrics = [column for name in METRICS for column in (name, f"{name}_low", f"{name}_high")]
+    dimensions = [dimension.name for dimension in study.spec.space]
+    return [*FIRST_COLUMNS, *dimensions, *(name for name in metrics if name in present), *LAST_COLUMNS]
 
 
 def dump(document: dict[str, Any]) -> str:
@@ -89,20 +135,19 @@ def dump(document: dict[str, Any]) -> str:
     return json.dumps(document, indent=2, allow_nan=False) + "\n"
 
 
-def to_csv(rows: list[dict[str, Any]]) -> str:
-    """The rows under the names that any of them has."""
-    names = list(dict.fromkeys(name for row in rows for name in row))
+def to_csv(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> str:
+    """The rows below the names of their columns, truth as true and false, None as nothing."""
     text = io.StringIO()
     writer = csv.DictWriter(text, names, restval="", lineterminator="\n")
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
     return text.getvalue()
 
 
 def _row(trial: TrialRecord) -> dict[str, Any]:
     row: dict[str, Any] = {"number": trial.number, "state": trial.state, **trial.candidate.settings}
     for name, estimate in trial.metrics.items():
-        row[name] = estimate.value
+        row[name] = _finite(estimate.value)
         if estimate.low is not None:
             row |= {f"{name}_low": estimate.low, f"{name}_high": estimate.high}
     failure = trial.failure
@@ -113,6 +158,26 @@ def _row(trial: TrialRecord) -> dict[str, Any]:
         "seconds": trial.seconds,
         "reused": trial.reused,
     }
+
+
+def _cell(value: Any) -> Any:
+    return str(value).lower() if isinstance(value, bool) else value
+
+
+def _measurement(measurement: Measurement) -> dict[str, Any]:
+    return {
+        "samples": sum(len(block.latency_ms) for block in measurement.blocks),
+        "blocks": len(measurement.blocks),
+        "batch": measurement.batch,
+        "streams": measurement.streams,
+        "warmup_seconds": round(measurement.warmup_seconds, 6),
+        "warmup_runs": measurement.warmup_runs,
+        "converged": measurement.converged,
+    }
+
+
+def _number(trial: TrialRecord | None) -> int | None:
+    return None if trial is None else trial.number
 
 
 def _estimate(estimate: Estimate) -> dict[str, float | None]:

@@ -1,15 +1,18 @@
 """What a search shows while it runs: a live display on a terminal, else a line a trial; always on stderr."""
 
-import sys
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dashboards import formats, wording
-from engines.values import Candidate, Stage
-from studies.owner import Limits
-from studies.records import StudySpec, TrialRecord
 from studies.running import Standing
-from tuner.searching import Watcher
+from tuner import streams
+from tuner.texts import clock, one_line, plain
+
+if TYPE_CHECKING:
+    from engines.values import Candidate, Stage
+    from studies.owner import Limits
+    from studies.records import StudySpec, TrialRecord
+    from tuner.searching import Watcher
 
 DOING = {
     "prepare": "preparing",
@@ -20,7 +23,8 @@ DOING = {
     "warm-up": "warming up",
     "measure": "measuring",
 }
-# a line for a stage that takes long where there is no live display: after this, then twice as long, ...
+STOPPING = "finishing the trial in flight; Ctrl-C again stops at once"
+# a line for what takes long where there is no live display: after this, then twice as long, ...
 FIRST_REMINDER_SECONDS = 30.0
 
 
@@ -31,13 +35,17 @@ class Silent:
 
     def preparing(self, what: str) -> None: ...
 
-    def begin(self, name: str, spec: StudySpec, limits: Limits, records: tuple[TrialRecord, ...]) -> None: ...
+    def begin(
+        self, name: str, spec: "StudySpec", limits: "Limits", records: "tuple[TrialRecord, ...]"
+    ) -> None: ...
 
-    def started(self, number: int, candidate: Candidate) -> None: ...
+    def started(self, number: int, candidate: "Candidate") -> None: ...
 
-    def stage(self, number: int, stage: Stage) -> None: ...
+    def stage(self, number: int, stage: "Stage") -> None: ...
 
-    def finished(self, record: TrialRecord) -> None: ...
+    def finished(self, record: "TrialRecord") -> None: ...
+
+    def stopping(self) -> None: ...
 
     def close(self) -> None: ...
 
@@ -48,36 +56,49 @@ class Lines(Silent):
     def __init__(self, verbose: bool = False) -> None:
         self._verbose = verbose
         self._standing: Standing | None = None
-        self._stage: Stage = "prepare"
-        self._since, self._reminder = time.monotonic(), FIRST_REMINDER_SECONDS
+        self._stopping = False
+        self._what, self._since, self._reminder = "", time.monotonic(), FIRST_REMINDER_SECONDS
 
     def note(self, text: str) -> None:
-        print(f"note: {text}", file=sys.stderr)
+        streams.say(f"note: {text}")
 
-    def begin(self, name: str, spec: StudySpec, limits: Limits, records: tuple[TrialRecord, ...]) -> None:
-        self._standing = Standing(spec.objectives[0], limits.trials, limits.seconds)
-        self._standing.add_all(records)
-        print(beginning(name, limits, records), file=sys.stderr)
+    def preparing(self, what: str) -> None:
+        self._doing(what)
 
-    def started(self, number: int, candidate: Candidate) -> None:
-        self._enter("prepare")
+    def begin(
+        self, name: str, spec: "StudySpec", limits: "Limits", records: "tuple[TrialRecord, ...]"
+    ) -> None:
+        self._standing = _standing(spec, limits, records)
+        streams.say(beginning(name, limits, records))
 
-    def stage(self, number: int, stage: Stage) -> None:
-        if stage != self._stage:
-            self._enter(stage)
-        elif time.monotonic() - self._since > self._reminder:
-            print(f"trial {number}: still {DOING[stage]}, {self._reminder:.0f} s", file=sys.stderr)
-            self._reminder *= 2
+    def started(self, number: int, candidate: "Candidate") -> None:
+        self._doing(f"trial {number}: {DOING['prepare']}")
 
-    def finished(self, record: TrialRecord) -> None:
+    def stage(self, number: int, stage: "Stage") -> None:
+        self._doing(f"trial {number}: {DOING[stage]}")
+
+    def finished(self, record: "TrialRecord") -> None:
         assert self._standing is not None
         self._standing.add(record)
+        self._tell_stopping()
         line = f"trial {record.number}: {trial_line(record, self._standing)}; {standing_line(self._standing)}"
-        log = record.log if self._verbose else ""
-        print(line, log, sep="\n" if log else "", file=sys.stderr, flush=True)
+        streams.say(line, *log_lines(record, self._verbose))
 
-    def _enter(self, stage: Stage) -> None:
-        self._stage, self._since, self._reminder = stage, time.monotonic(), FIRST_REMINDER_SECONDS
+    def stopping(self) -> None:
+        self._stopping = True
+
+    def _doing(self, what: str) -> None:
+        self._tell_stopping()
+        if what != self._what:
+            self._what, self._since, self._reminder = what, time.monotonic(), FIRST_REMINDER_SECONDS
+        elif time.monotonic() - self._since > self._reminder:
+            streams.say(f"{what}, for {clock(self._reminder)} so far")
+            self._reminder *= 2
+
+    def _tell_stopping(self) -> None:
+        if self._stopping:
+            self._stopping = False
+            streams.say(STOPPING)
 
 
 class Live(Silent):
@@ -88,8 +109,9 @@ class Live(Silent):
         from rich.live import Live as Display
 
         self._verbose = verbose
-        self._console = Console(stderr=True)
+        self._console: Console = Console(stderr=True)
         self._standing: Standing | None = None
+        self._stopping = False
         self._what, self._settings, self._since = "starting", "", time.monotonic()
         self._display = Display(
             console=self._console, get_renderable=self._render, refresh_per_second=4, transient=True
@@ -97,86 +119,118 @@ class Live(Silent):
         self._display.start()
 
     def note(self, text: str) -> None:
-        self._console.print(f"[dim]note:[/] {_escape(text)}", highlight=False)
+        self._print(f"note: {text}")
 
     def preparing(self, what: str) -> None:
-        if what != self._what:
-            self._what, self._since = what, time.monotonic()
+        self._stopping = False
+        self._doing(what)
 
-    def begin(self, name: str, spec: StudySpec, limits: Limits, records: tuple[TrialRecord, ...]) -> None:
-        self._standing = Standing(spec.objectives[0], limits.trials, limits.seconds)
-        self._standing.add_all(records)
-        self._console.print(_escape(beginning(name, limits, records)), highlight=False)
+    def begin(
+        self, name: str, spec: "StudySpec", limits: "Limits", records: "tuple[TrialRecord, ...]"
+    ) -> None:
+        self._standing = _standing(spec, limits, records)
+        self._print(beginning(name, limits, records), style="none")
 
-    def started(self, number: int, candidate: Candidate) -> None:
+    def started(self, number: int, candidate: "Candidate") -> None:
         self._settings = settings_text(candidate)
         self.stage(number, "prepare")
 
-    def stage(self, number: int, stage: Stage) -> None:
-        self.preparing(f"trial {number}: {DOING[stage]}")
+    def stage(self, number: int, stage: "Stage") -> None:
+        self._doing(f"trial {number}: {DOING[stage]}")
 
-    def finished(self, record: TrialRecord) -> None:
+    def finished(self, record: "TrialRecord") -> None:
         assert self._standing is not None
+        before = self._standing.best_number
         self._standing.add(record)
-        if record.failure is not None:
-            line = f"trial {record.number}: {trial_line(record, self._standing)}"
-            self._console.print(f"[dim]{_escape(line)}[/]", highlight=False)
-        if self._verbose and record.log:
-            self._console.print(_escape(record.log), highlight=False)
+        if record.failure is not None or self._standing.best_number != before:
+            self._print(f"trial {record.number}: {trial_line(record, self._standing)}")
+        for line in log_lines(record, self._verbose):
+            self._print(line)
+
+    def stopping(self) -> None:
+        self._stopping = True
 
     def close(self) -> None:
         self._display.stop()
+
+    def _doing(self, what: str) -> None:
+        if what != self._what:
+            self._what, self._since = what, time.monotonic()
+
+    def _print(self, text: str, style: str = "dim") -> None:
+        from rich.text import Text
+
+        self._console.print(Text(text, style=style))
 
     def _render(self) -> Any:
         from rich.console import Group
         from rich.progress_bar import ProgressBar
         from rich.spinner import Spinner
-        from rich.text import Text
 
-        clock = f"{self._what}  {time.monotonic() - self._since:.0f} s"
-        now = Spinner("dots", text=Text(clock, style="bold"))
+        doing = f"{self._what}  {clock(time.monotonic() - self._since)}"
+        now = Spinner("dots" if self._is_unicode() else "line", text=_line(doing, "bold"))
+        stopping = [_line(STOPPING, "yellow")] if self._stopping else []
         if self._standing is None:
-            return now
-        bar = ProgressBar(total=self._standing.trials, completed=self._standing.finished, width=40)
-        lines = [
-            Text(self._settings, style="dim", overflow="ellipsis", no_wrap=True),
-            Text(standing_line(self._standing), overflow="ellipsis", no_wrap=True),
-            Text(counts_line(self._standing), style="dim"),
-        ]
-        return Group(now, *lines, bar)
+            return Group(now, *stopping)
+        standing = self._standing
+        return Group(
+            now,
+            _line(self._settings, "dim"),
+            _line(standing_line(standing)),
+            _line(counts_line(standing), "dim"),
+            ProgressBar(total=standing.trials, completed=standing.finished, width=40),
+            *stopping,
+        )
+
+    def _is_unicode(self) -> bool:
+        return self._console.encoding.lower().startswith("utf")
 
 
-def watcher_for(*, quiet: bool = False, verbose: bool = False) -> Watcher:
+def watcher_for(*, quiet: bool = False, verbose: bool = False) -> "Watcher":
     """Live on a terminal, lines elsewhere, silent when asked to be quiet; `verbose` adds each trial's log."""
     if quiet:
         return Silent()
-    return Live(verbose) if sys.stderr.isatty() else Lines(verbose)
+    return Lines(verbose) if streams.is_plain_terminal() else Live(verbose)
 
 
-def beginning(name: str, limits: Limits, records: tuple[TrialRecord, ...]) -> str:
+def beginning(name: str, limits: "Limits", records: "tuple[TrialRecord, ...]") -> str:
     """What is about to happen."""
-    going = f"going on with study {name} behind trial {len(records) - 1}" if records else f"study {name}"
-    return f"{going}: up to {formats.plural(limits.trials, 'trial')}"
+    left = limits.trials - len(records)
+    if not records:
+        return f"study {name}: up to {formats.plural(limits.trials, 'trial')}"
+    if left <= 0:
+        return f"study {name} has {formats.plural(len(records), 'trial')} already"
+    last = len(records) - 1
+    return f"going on with study {name} behind trial {last}: up to {formats.plural(left, 'more trial')}"
 
 
-def trial_line(record: TrialRecord, standing: Standing) -> str:
+def trial_line(record: "TrialRecord", standing: Standing) -> str:
     """What came of a trial, in a line."""
     if record.failure is not None:
-        return f"failed at {record.failure.stage} ({record.failure.message})"
-    value = wording.value_of(record, standing.objective)
-    state = f"{value}, infeasible: misses {wording.missed(record)}" if record.violations else value
-    return f"{state} (known from an earlier study)" if record.reused else state
+        line = (
+            f"failed at {record.failure.stage} ({formats.shortened(one_line(record.failure.message), 300)})"
+        )
+    else:
+        line = wording.value_of(record, standing.objective)
+        if record.violations:
+            line += f", infeasible: misses {wording.missed(record)}"
+    return f"{line} (known from an earlier study)" if record.reused else line
 
 
 def standing_line(standing: Standing) -> str:
     """The best so far against the baseline."""
     if standing.best is None:
-        return "nothing feasible yet"
-    line = f"best {formats.metric(standing.objective.metric, standing.best)} (trial {standing.best_number})"
+        return "nothing feasible yet" if standing.finished else "no trial has finished yet"
+    value = formats.metric(standing.objective.metric, standing.best)
+    if standing.best_number == 0:
+        return f"best {value} (the baseline)"
+    line = f"best {value} (trial {standing.best_number})"
     speedup = standing.speedup
-    if speedup is None or standing.best_number == 0:
+    if speedup is None:
         return line
-    return f"{line}, {formats.times(speedup.value)} the baseline [{formats.interval(speedup)}]"
+    better = wording.comparative(standing.objective)
+    interval = f" ({formats.interval(speedup)})" if formats.interval(speedup) else ""
+    return f"{line}, {formats.times(speedup.value)} {better} than the baseline{interval}"
 
 
 def counts_line(standing: Standing) -> str:
@@ -186,18 +240,29 @@ def counts_line(standing: Standing) -> str:
         f"{standing.finished} of {standing.trials} trials",
         f"{standing.failed} failed",
         f"{standing.infeasible} infeasible",
-        f"{formats.duration(standing.elapsed)} passed",
-        f"about {formats.duration(left)} left" if left is not None else "",
+        f"{clock(standing.elapsed)} passed",
+        f"about {clock(left)} left" if left is not None else "",
     ]
     return ", ".join(part for part in parts if part)
 
 
-def settings_text(candidate: Candidate) -> str:
+def settings_text(candidate: "Candidate") -> str:
     """The settings as NAME=VALUE."""
     return " ".join(f"{name}={formats.setting(value)}" for name, value in candidate.settings.items())
 
 
-def _escape(text: str) -> str:
-    from rich.markup import escape
+def log_lines(record: "TrialRecord", verbose: bool) -> list[str]:
+    """What the vendor's library printed in this trial, where that is asked for."""
+    return [line for line in plain(record.log).splitlines() if line.strip()] if verbose else []
 
-    return escape(text)
+
+def _standing(spec: "StudySpec", limits: "Limits", records: "tuple[TrialRecord, ...]") -> Standing:
+    standing = Standing(spec.objectives[0], limits.trials, limits.seconds)
+    standing.add_all(records)
+    return standing
+
+
+def _line(text: str, style: str = "") -> Any:
+    from rich.text import Text
+
+    return Text(text, style=style, overflow="ellipsis", no_wrap=True)

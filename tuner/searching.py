@@ -1,9 +1,9 @@
-"""One search from options to files: plans it, runs it, exports the best and writes the report."""
+"""One search from options to files: plans it, runs it, exports an engine and writes the report."""
 
 import importlib.metadata
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -12,17 +12,20 @@ from engines.errors import Interrupted
 from engines.isolation import Worker
 from engines.values import Candidate, Stage
 from engines.workspace import Workspace
-from studies.analysis import best
+from studies.choice import recommended
 from studies.naming import choose_study
 from studies.objectives import DEFAULT_OBJECTIVE
-from studies.owner import Ending, Limits, Owner, Stop
+from studies.owner import BASELINE_SECONDS, Ending, Limits, Owner, Stop
 from studies.plan import Question, Request, ShapeRequest, settle, specify
 from studies.records import StudyRecord, StudySpec, TrialRecord
 from studies.storage import open_storage
-from tuner.exporting import export
+from tuner import exporting
+from tuner import __version__
 from tuner.options import SearchOptions, storage_url
 
-VERSIONED = ("trt-tuner", "optuna", "numpy", "onnx")
+VERSIONED = ("optuna", "numpy", "onnx")
+ENGINE = "engine"
+REPORT = "report.html"
 
 
 class Watcher(Protocol):
@@ -32,7 +35,7 @@ class Watcher(Protocol):
         """Something to know before the first trial."""
 
     def preparing(self, what: str) -> None:
-        """What is being done before the first trial."""
+        """What is being done outside a trial; may be called again and again."""
 
     def begin(self, name: str, spec: StudySpec, limits: Limits, records: tuple[TrialRecord, ...]) -> None:
         """The study is about to run; `records` are what an earlier run left."""
@@ -43,18 +46,26 @@ class Watcher(Protocol):
 
     def finished(self, record: TrialRecord) -> None: ...
 
+    def stopping(self) -> None:
+        """The user asked to stop after this trial; called by a signal handler, so nothing may be printed."""
+
     def close(self) -> None:
-        """The search is over."""
+        """The search is over; may be called twice."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a search ended with; `exported` is the best engine's folder, None when nothing is feasible."""
+    """What a search ended with.
+
+    `exported` is the folder of the engine that is recommended, None when nothing is feasible; `new_trials`
+    counts those that this run added to the study.
+    """
 
     study: StudyRecord
     ending: Ending
     report: Path
     exported: Path | None
+    new_trials: int
 
 
 @dataclass(frozen=True)
@@ -62,7 +73,6 @@ class Plan:
     """What a search would do."""
 
     spec: StudySpec
-    notes: tuple[str, ...]
 
 
 def plan(options: SearchOptions, watcher: Watcher) -> Plan:
@@ -70,7 +80,9 @@ def plan(options: SearchOptions, watcher: Watcher) -> Plan:
     with tempfile.TemporaryDirectory() as folder:
         workspace = Workspace(Path(folder)).create()
         with _settled(options, workspace, watcher) as (question, _, spec):
-            return Plan(spec, question.notes)
+            for note in question.notes:
+                watcher.note(note)
+            return Plan(spec)
 
 
 def run(options: SearchOptions, watcher: Watcher, stop: Stop) -> Outcome:
@@ -81,28 +93,33 @@ def run(options: SearchOptions, watcher: Watcher, stop: Stop) -> Outcome:
         _settled(options, workspace, watcher) as (question, worker, spec),
     ):
         name, exists = choose_study(storage, spec, options.study, options.mode)
-        watcher.preparing("computing the reference outputs")
-        worker.prepare(
-            question.workload.batch, lambda _: watcher.preparing("computing the reference outputs")
-        )
+        output = options.output or workspace.reports / name
+        exporting.check_folder(output / ENGINE)
+        earlier = storage.read_study(name).trials if exists else ()
+        if len(earlier) < options.trials:
+            # a model that cannot run is to be found before there is a study of it
+            _compute_reference(worker, question, watcher)
         if not exists:
             storage.create_study(name, spec, versions())
-        limits = Limits(options.trials, options.timeout, options.trial_timeout)
+        for note in question.notes:
+            watcher.note(note)
         owner = Owner(name, spec, options.policy, storage, worker, watcher, options.seed, options.remeasure)
-        watcher.begin(name, spec, limits, storage.read_study(name).trials if exists else ())
-        try:
-            ending = owner.run(limits, stop)
-        except (Interrupted, KeyboardInterrupt):
-            worker.kill()
-            ending = "interrupted"
-        finally:
-            watcher.close()
-        return _finish(storage.read_study(name), ending, options.output, workspace)
+        limits = Limits(options.trials, options.timeout, options.trial_timeout)
+        watcher.begin(name, spec, limits, earlier)
+        ending = _run(owner, worker, limits, stop)
+        study = storage.read_study(name)
+        chosen = recommended(study)
+        if chosen is not None and exporting.engine_folder(chosen, workspace) is None:
+            chosen = _build_again(chosen, worker, watcher) if ending != "interrupted" else None
+        watcher.preparing("writing the report")
+        exported = _hand_over(study, chosen, output, workspace)
+        return Outcome(study, ending, output / REPORT, exported, len(study.trials) - len(earlier))
 
 
 def versions() -> dict[str, str]:
     """The versions of the packages that decide what a search does."""
-    return {name: importlib.metadata.version(name) for name in VERSIONED}
+    found = {name: importlib.metadata.version(name) for name in VERSIONED}
+    return {"trt-tuner": __version__, **found}
 
 
 @contextmanager
@@ -111,8 +128,6 @@ def _settled(
 ) -> Iterator[tuple[Question, Worker, StudySpec]]:
     watcher.preparing("reading the model")
     question = settle(_request(options), workspace)
-    for note in question.notes:
-        watcher.note(note)
     watcher.preparing(f"starting the backend {question.backend.backend}")
     with Worker(question.backend, workspace) as worker:
         yield question, worker, specify(question, worker)
@@ -133,13 +148,36 @@ def _request(options: SearchOptions) -> Request:
     )
 
 
-def _finish(study: StudyRecord, ending: Ending, output: Path | None, workspace: Workspace) -> Outcome:
+def _compute_reference(worker: Worker, question: Question, watcher: Watcher) -> None:
+    what = "computing the reference outputs"
+    watcher.preparing(what)
+    worker.prepare(question.workload.batch, lambda _: watcher.preparing(what))
+
+
+def _run(owner: Owner, worker: Worker, limits: Limits, stop: Stop) -> Ending:
+    try:
+        return owner.run(limits, stop)
+    except (Interrupted, KeyboardInterrupt):
+        worker.kill()
+        return "interrupted"
+
+
+def _build_again(chosen: TrialRecord, worker: Worker, watcher: Watcher) -> TrialRecord:
+    """Builds an engine that is known from storage alone, made in another workspace or deleted since."""
+    what = f"building the engine of trial {chosen.number} again"
+    watcher.preparing(what)
+    worker.evaluate(chosen.candidate, BASELINE_SECONDS, lambda _: watcher.preparing(what))
+    return chosen
+
+
+def _hand_over(
+    study: StudyRecord, chosen: TrialRecord | None, output: Path, workspace: Workspace
+) -> Path | None:
     from dashboards.page import write
 
-    folder = output or workspace.reports / study.name
-    folder.mkdir(parents=True, exist_ok=True)
-    winner = best(study)
-    exported = export(study, winner, folder / "best", workspace) if winner is not None else None
-    report = folder / "report.html"
-    write(study, report)
-    return Outcome(study, ending, report, exported)
+    write(study, output / REPORT)
+    if chosen is None:
+        with suppress(OSError):  # of an earlier search, and no engine of this one
+            (output / ENGINE).rmdir()
+        return None
+    return exporting.export(study, chosen, output / ENGINE, workspace)

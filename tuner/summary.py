@@ -1,17 +1,25 @@
 """What a search ends with: best and baseline side by side, what did not work and why, what to type next."""
 
-from collections.abc import Iterable
+import shlex
+import sys
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
+
+import click
 
 from dashboards import formats, wording
 from studies.analysis import comparison
+from studies.choice import recommended
 from studies.records import StudyRecord, TrialRecord
-from tuner.searching import Outcome
+from tuner.texts import one_line
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from tuner.searching import Outcome
+
 MOST_REASONS = 12
+LONGEST_REASON = 160
 SHOWN = ("latency_ms", "p99_ms", "throughput", "error", "engine_bytes", "build_seconds")
 ENDINGS = {
     "complete": "",
@@ -21,15 +29,16 @@ ENDINGS = {
 }
 
 
-def print_outcome(outcome: Outcome) -> None:
+def print_outcome(outcome: "Outcome") -> None:
     """The end of a search, on standard output."""
     from tuner.tables import print_table
 
-    print()
+    if sys.stdout.isatty():
+        click.echo()
     if comparison(outcome.study).best is not None:
         print_table(comparison_table(outcome.study))
-        print()
-    print("\n".join([*lines_after(outcome.study), "", *next_steps(outcome)]))
+        click.echo()
+    click.echo("\n".join([*lines_after(outcome.study), "", *next_steps(outcome)]))
 
 
 def lines_after(study: StudyRecord) -> list[str]:
@@ -38,69 +47,93 @@ def lines_after(study: StudyRecord) -> list[str]:
     more = len(reasons) - MOST_REASONS
     shown = [f"  {reason}" for reason in reasons[:MOST_REASONS]]
     if more > 0:
-        shown.append(f"  and {formats.plural(more, 'other reason')}: tuner show {study.name}")
+        shown.append(f"  and {formats.plural(more, 'other reason')}: tuner show {shlex.quote(study.name)}")
     heading = [f"Not feasible ({wording.counted(study)}):"] if shown else []
     return [wording.verdict(study), *heading, *shown]
 
 
 def reasons_of(trials: Iterable[TrialRecord]) -> list[str]:
     """Why trials failed or are infeasible, one line a reason with the trials that it concerns."""
-    grouped: dict[str, list[TrialRecord]] = {}
+    missed: dict[str, list[TrialRecord]] = {}
+    failed: dict[str, list[TrialRecord]] = {}
     for trial in trials:
-        if trial.state != "feasible":
-            grouped.setdefault(_reason(trial), []).append(trial)
-    return [_line(reason, same) for reason, same in grouped.items()]
-
-
-def next_steps(outcome: Outcome) -> list[str]:
-    """Where the results are, and what to type next."""
-    name = outcome.study.name
-    steps = [ENDINGS[outcome.ending]] if ENDINGS[outcome.ending] else []
-    if outcome.exported is not None:
-        steps.append(f"Engine  {outcome.exported}")
+        if trial.state == "infeasible":
+            missed.setdefault(", ".join(trial.violations), []).append(trial)
+        elif trial.failure is not None:
+            failed.setdefault(_failure(trial), []).append(trial)
     return [
-        *steps,
+        *(f"{_trials(same)}: misses {_nearest(same)}" for same in missed.values()),
+        *(f"{_trials(same)}: failed at {reason}" for reason, same in failed.items()),
+    ]
+
+
+def next_steps(outcome: "Outcome") -> list[str]:
+    """Where the results are, and what to type next."""
+    name = shlex.quote(outcome.study.name)
+    ending = [_ending(outcome)] if _ending(outcome) else []
+    chosen = recommended(outcome.study)
+    if outcome.exported is not None and chosen is not None:
+        which = "the baseline" if chosen.number == 0 else f"trial {chosen.number}"
+        ending.append(f"Engine  {outcome.exported} ({which})")
+    return [
+        *ending,
         f"Report  {outcome.report}",
         f"Next    tuner show {name}  |  tuner dashboard {name} --open  |  tuner export {name} DIR",
     ]
 
 
 def comparison_table(study: StudyRecord) -> "Table":
-    """Baseline and best, a row each, with intervals; the settings in which they differ below."""
+    """Baseline and best, a column each, with intervals; the settings in which they differ below."""
     from tuner.tables import add_row, new_table
 
     found = comparison(study)
-    metrics = list(dict.fromkeys([objective.metric for objective in study.spec.objectives] + list(SHOWN)))
-    rows = [("baseline", found.baseline), ("best", found.best)]
-    present = [(name, trial) for name, trial in rows if trial is not None]
+    same = found.best is not None and found.best is found.baseline
+    columns = [("baseline", found.baseline), ("best", None if same else found.best)]
+    present = [(name, trial) for name, trial in columns if trial is not None]
     table = new_table("", *(f"{name} (trial {trial.number})" for name, trial in present))
-    for metric in metrics:
+    for metric in dict.fromkeys([*(objective.metric for objective in study.spec.objectives), *SHOWN]):
         add_row(table, metric, *(formats.metric(metric, trial.metrics.get(metric)) for _, trial in present))
-    for name in _different(found.baseline, found.best):
+    for name in _different([trial for _, trial in present]):
         settings = (formats.setting(trial.candidate.settings.get(name)) for _, trial in present)
         add_row(table, name, *settings)
     return table
 
 
-def _different(baseline: TrialRecord | None, best: TrialRecord | None) -> list[str]:
-    if baseline is None or best is None:
-        return []
-    before, after = baseline.candidate.settings, best.candidate.settings
-    return [name for name in after if before.get(name) != after[name]]
-
-
-def _reason(trial: TrialRecord) -> str:
-    if trial.failure is not None:
-        message = (
-            trial.failure.message.partition(": ")[2]
-            if trial.failure.message.startswith("as in trial")
-            else ""
+def _ending(outcome: "Outcome") -> str:
+    name, trials = shlex.quote(outcome.study.name), len(outcome.study.trials)
+    if outcome.new_trials or outcome.ending not in ("complete", "exhausted"):
+        return ENDINGS[outcome.ending]
+    if outcome.ending == "exhausted":
+        return (
+            f"Nothing was left to do: {name} has tried every candidate of the space (--new begins another)."
         )
-        return f"failed at {trial.failure.stage}: {formats.shortened(message or trial.failure.message, 160)}"
-    return f"misses {', '.join(trial.violations)}"
+    return (
+        f"Nothing was left to do: {name} has its {formats.plural(trials, 'trial')} "
+        "(--trials N for more, --new for another study)."
+    )
 
 
-def _line(reason: str, trials: list[TrialRecord]) -> str:
+def _different(trials: Sequence[TrialRecord]) -> list[str]:
+    settings = [trial.candidate.settings for trial in trials]
+    return [name for name in settings[0] if any(other.get(name) != settings[0][name] for other in settings)]
+
+
+def _failure(trial: TrialRecord) -> str:
+    assert trial.failure is not None
+    message = one_line(trial.failure.message)
+    if message.startswith("as in trial"):
+        message = message.partition(": ")[2]
+    return f"{trial.failure.stage}: {formats.shortened(message, LONGEST_REASON)}"
+
+
+def _nearest(trials: Sequence[TrialRecord]) -> str:
+    """The constraints missed, with the values of the trial that misses them by least."""
+    nearest = min(trials, key=lambda trial: tuple(trial.violations.values()))
+    return (
+        wording.missed(nearest).replace("(is ", "(at best ") if len(trials) > 1 else wording.missed(nearest)
+    )
+
+
+def _trials(trials: Sequence[TrialRecord]) -> str:
     numbers = ", ".join(str(trial.number) for trial in trials[:8]) + (", ..." if len(trials) > 8 else "")
-    noun = "trial" if len(trials) == 1 else "trials"
-    return f"{noun} {numbers}: {reason}"
+    return f"{'trial' if len(trials) == 1 else 'trials'} {numbers}"

@@ -4,10 +4,12 @@ import importlib
 import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import cast
 
 from engines.backends.base import Backend, Runner
 from engines.errors import UserError
+from engines.gpu import has_gpu
 from engines.values import Settings, Value
 
 __all__ = ["BACKENDS", "Backend", "BackendEntry", "Runner", "choose_backend", "open_backend", "parse_backend"]
@@ -23,12 +25,31 @@ class BackendEntry:
     package: str | None
     install: str
     automatic: bool
+    needs_gpu: bool = False
 
     def is_installed(self) -> bool:
         return self.package is None or _has_package(self.package)
 
 
 BACKENDS: Mapping[str, BackendEntry] = {
+    "tensorrt": BackendEntry(
+        "engines.backends.tensorrt.backend",
+        "tensorrt",
+        "TensorRT on an NVIDIA GPU",
+        "tensorrt",
+        "pip install 'trt-tuner[tensorrt]' --extra-index-url https://pypi.nvidia.com",
+        automatic=True,
+        needs_gpu=True,
+    ),
+    "tensorrt-rtx": BackendEntry(
+        "engines.backends.tensorrt.backend",
+        "tensorrt_rtx",
+        "TensorRT-RTX on an NVIDIA GPU",
+        "tensorrt_rtx",
+        "pip install 'trt-tuner[tensorrt-rtx]'",
+        automatic=True,
+        needs_gpu=True,
+    ),
     "onnxruntime": BackendEntry(
         "engines.backends.onnxruntime",
         "OnnxRuntime",
@@ -78,15 +99,23 @@ def choose_backend(name: str) -> tuple[str, str]:
     if name != "auto":
         _require(name)
         return name, ""
+    passed_over = []
     for candidate, entry in BACKENDS.items():
-        if entry.automatic and entry.is_installed():
-            return candidate, f"{entry.about}: the best backend that is installed"
+        if not entry.automatic:
+            continue
+        if not entry.is_installed():
+            passed_over.append(f"{candidate} is not installed")
+        elif entry.needs_gpu and not has_gpu():
+            passed_over.append(f"{candidate} needs an NVIDIA GPU")
+        else:
+            because = f" ({', '.join(passed_over)})" if passed_over else ""
+            return candidate, f"{entry.about}{because}"
     commands = [entry.install for entry in BACKENDS.values() if entry.automatic]
     raise UserError("no backend is installed", f"Install one: {' or '.join(commands)}.")
 
 
-def open_backend(name: str, options: Settings) -> Backend:
-    """The backend, its package imported; raises UserError when that is missing or an option is unknown."""
+def open_backend(name: str, options: Settings, folder: Path) -> Backend:
+    """The backend with a folder for its caches; raises UserError when its package or an option is wrong."""
     entry = _require(name)
     try:
         factory = getattr(importlib.import_module(entry.module), entry.factory)
@@ -94,7 +123,7 @@ def open_backend(name: str, options: Settings) -> Backend:
         raise UserError(
             f"the backend {name!r} cannot be loaded: {error}", f"Install it again: {entry.install}."
         ) from error
-    return cast("Backend", factory(options))
+    return cast("Backend", factory(options, folder))
 
 
 def _require(name: str) -> BackendEntry:

@@ -1,16 +1,22 @@
 """The seam between the search and a vendor's library: what a backend offers, and what runs an engine."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from engines.values import Block, Dimension, Machine, Settings, Tensors, Value, Workload
+from engines.values import Block, Candidate, Dimension, Machine, Settings, Tensors, Value, Workload
+
+Detail = Callable[[str], None]
 
 
 class Runner(Protocol):
     """An engine that is loaded and ready to run under one run spec; closed by whoever opened it."""
 
     streams: int
+
+    @property
+    def device_memory_bytes(self) -> int | None:
+        """Memory of the device that the loaded engine holds; None on a CPU."""
 
     def infer(self, inputs: Tensors, stream: int = 0) -> Tensors:
         """The outputs, by name, computed in the launch mode that is measured; raises EngineError."""
@@ -23,7 +29,7 @@ class Runner(Protocol):
 
 
 class Backend(Protocol):
-    """A vendor's library; made with its options, lives in a worker process.
+    """A vendor's library; made with its options and a folder for its caches, lives in a worker process.
 
     Methods raise UserError where the user must act and EngineError where only this candidate fails.
     """
@@ -32,6 +38,9 @@ class Backend(Protocol):
 
     def machine(self) -> Machine:
         """The machine that results belong to."""
+
+    def warnings(self) -> tuple[str, ...]:
+        """What may disturb measurements on this machine now, a line each."""
 
     def dimensions(self, workload: Workload, concurrent: bool) -> tuple[Dimension, ...]:
         """The space for this workload; `concurrent` adds what raises throughput at the cost of latency."""
@@ -45,11 +54,13 @@ class Backend(Protocol):
     def make_graph(self, workload: Workload, settings: Settings, file: Path) -> Mapping[str, Value]:
         """Writes the ONNX graph derived from the model; gives facts worth keeping."""
 
-    def engine_key(self, workload: Workload) -> object:
+    def engine_key(self, workload: Workload, candidate: Candidate) -> object:
         """What decides the engine's content beyond the graph and the build settings."""
 
-    def build(self, graph: Path, workload: Workload, settings: Settings, folder: Path) -> Mapping[str, Value]:
-        """Writes the engine into an empty folder; gives facts worth keeping."""
+    def build(
+        self, graph: Path, workload: Workload, candidate: Candidate, folder: Path, report: Detail
+    ) -> Mapping[str, Value]:
+        """Writes the engine into an empty folder, telling how far it is; gives facts worth keeping."""
 
     def open(self, folder: Path, workload: Workload, settings: Settings, inputs: Tensors) -> Runner:
         """Loads the engine from its folder, to be measured on the inputs."""

@@ -16,9 +16,9 @@ import msgspec
 import numpy as np
 
 from engines import cpu
-from engines.backends.base import Runner
+from engines.backends.base import Detail, Runner
 from engines.errors import EngineError, UserError
-from engines.values import Block, Dimension, Machine, Settings, Tensors, Value, Workload
+from engines.values import Block, Candidate, Dimension, Machine, Settings, Tensors, Value, Workload
 from engines.wire import digest, from_json, to_json
 
 OPTIONS: Mapping[str, Value] = {
@@ -49,7 +49,7 @@ class Fake:
 
     name = "fake"
 
-    def __init__(self, options: Settings) -> None:
+    def __init__(self, options: Settings, folder: Path) -> None:
         unknown = sorted(set(options) - set(OPTIONS))
         if unknown:
             raise UserError(f"the backend fake has no option {unknown[0]!r}", f"Known: {', '.join(OPTIONS)}.")
@@ -76,6 +76,9 @@ class Fake:
             system=cpu.system_name(),
             libraries={"fake": "1"},
         )
+
+    def warnings(self) -> tuple[str, ...]:
+        return ()
 
     def dimensions(self, workload: Workload, concurrent: bool) -> tuple[Dimension, ...]:
         batches = (1, 2, 4, 8, 16, 32) if concurrent and workload.batched_inputs else ()
@@ -107,10 +110,13 @@ class Fake:
         file.write_bytes(to_json(settings))
         return {}
 
-    def engine_key(self, workload: Workload) -> object:
+    def engine_key(self, workload: Workload, candidate: Candidate) -> object:
         return [self._seed, self._fault_rate, self._faults, self._build_seconds]
 
-    def build(self, graph: Path, workload: Workload, settings: Settings, folder: Path) -> Mapping[str, Value]:
+    def build(
+        self, graph: Path, workload: Workload, candidate: Candidate, folder: Path, report: Detail
+    ) -> Mapping[str, Value]:
+        settings = candidate.build
         is_model = graph == Path(workload.model.path)
         graph_settings = {"precision": "fp32"} if is_model else from_json(graph.read_bytes(), Settings)
         spec = Settings({**graph_settings, **settings}, model=workload.model.digest)
@@ -151,6 +157,8 @@ class Fake:
 
 class FakeRunner:
     """Samples drawn around the landscape's value; nothing waits."""
+
+    device_memory_bytes = None
 
     def __init__(self, spec: Settings, seed: Value, noise: float, fault: str | None) -> None:
         self.streams = int(spec["streams"])

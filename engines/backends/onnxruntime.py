@@ -5,7 +5,6 @@ that run specs share it. Timing is by the host's clock around bound runs, one cl
 """
 
 import platform
-import re
 import tempfile
 import threading
 import time
@@ -18,13 +17,14 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 
-from engines import cpu
-from engines.backends.base import Runner
+from engines import cpu, reference
+from engines.backends.base import Detail, Runner
 from engines.errors import EngineError, UserError
 from engines.inputs import make_inputs
 from engines.quantization import EXTERNAL_WEIGHTS_BYTES, RECIPE, convert_fp16, quantize_int8
 from engines.values import (
     Block,
+    Candidate,
     Dimension,
     Machine,
     Settings,
@@ -55,7 +55,7 @@ class OnnxRuntime:
 
     name = "onnxruntime"
 
-    def __init__(self, options: Settings) -> None:
+    def __init__(self, options: Settings, folder: Path) -> None:
         if options:
             raise UserError(f"the backend onnxruntime has no option {next(iter(options))!r}", "Leave it out.")
         # its telemetry thread and its hints at start-up have no place in a measurement or a log
@@ -70,6 +70,9 @@ class OnnxRuntime:
             system=cpu.system_name(),
             libraries={"onnxruntime": ort.__version__},
         )
+
+    def warnings(self) -> tuple[str, ...]:
+        return ()
 
     def dimensions(self, workload: Workload, concurrent: bool) -> tuple[Dimension, ...]:
         cores = cpu.available_cores()
@@ -107,20 +110,7 @@ class OnnxRuntime:
         )
 
     def reference(self, workload: Workload, batches: Sequence[Tensors]) -> list[Tensors]:
-        options = ort.SessionOptions()
-        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-        try:
-            session = ort.InferenceSession(workload.model.path, options, providers=PROVIDERS)
-        except Exception as error:
-            raise _cannot_load(error) from error
-        names = [output.name for output in session.get_outputs()]
-        try:
-            return [dict(zip(names, session.run(names, batch), strict=True)) for batch in batches]
-        except Exception as error:
-            raise UserError(
-                f"ONNX Runtime cannot run the model on these inputs: {_one_line(error)}",
-                "Check --shapes and --inputs.",
-            ) from error
+        return reference.run(workload, batches)
 
     def graph_key(self, workload: Workload, settings: Settings) -> object:
         if settings["precision"] == "fp32":
@@ -138,17 +128,21 @@ class OnnxRuntime:
         except (EngineError, MemoryError, OSError):
             raise
         except Exception as error:
-            raise EngineError(f"cannot make the {settings['precision']} graph: {_one_line(error)}") from error
+            raise EngineError(
+                f"cannot make the {settings['precision']} graph: {reference.one_line(error)}"
+            ) from error
         return {}
 
-    def engine_key(self, workload: Workload) -> object:
+    def engine_key(self, workload: Workload, candidate: Candidate) -> object:
         machine = self.machine()
         return [machine.processor, machine.libraries]
 
-    def build(self, graph: Path, workload: Workload, settings: Settings, folder: Path) -> Mapping[str, Value]:
+    def build(
+        self, graph: Path, workload: Workload, candidate: Candidate, folder: Path, report: Detail
+    ) -> Mapping[str, Value]:
         options = ort.SessionOptions()
         options.graph_optimization_level = getattr(
-            ort.GraphOptimizationLevel, LEVELS[str(settings["graph_optimization_level"])]
+            ort.GraphOptimizationLevel, LEVELS[str(candidate.build["graph_optimization_level"])]
         )
         options.optimized_model_filepath = str(folder / ENGINE)
         if workload.model.weight_bytes > EXTERNAL_WEIGHTS_BYTES:
@@ -183,6 +177,8 @@ def calibration_inputs(workload: Workload) -> Iterator[Tensors]:
 class SessionRunner:
     """A session with one client thread a stream, each with its own bound inputs and outputs."""
 
+    device_memory_bytes = None
+
     def __init__(self, session: Any, streams: int, inputs: Tensors) -> None:
         self.streams = streams
         self._session = session
@@ -207,7 +203,7 @@ class SessionRunner:
             thread.join()
         for client in clients:
             if client.error is not None:
-                raise EngineError(_one_line(client.error)) from client.error
+                raise EngineError(reference.one_line(client.error)) from client.error
         stamps = np.concatenate(
             [np.array(client.stamps, dtype=np.int64).reshape(-1, 2) for client in clients]
         )
@@ -303,37 +299,15 @@ def _has_fp16_kernels() -> bool:
     return all(node.op_type != "Cast" for node in optimized.graph.node)
 
 
-def _cannot_load(error: Exception) -> UserError:
-    text = _one_line(error)
-    operator = re.search(r"(\S+?)\(-?\d+\) is not a registered function/op", text)
-    missing = re.search(r"Could not find an implementation for (\S+?)\((\d+)\) node", text)
-    if operator:
-        return UserError(
-            f"ONNX Runtime has no operator {operator[1]!r}",
-            "Replace it in the model, or use a backend that has it.",
-        )
-    if missing:
-        return UserError(
-            f"ONNX Runtime's CPU provider has no kernel for the operator {missing[1]!r} (opset {missing[2]})",
-            "Replace it in the model, or use a backend that has it.",
-        )
-    return UserError(f"ONNX Runtime cannot load the model: {text}", "Check it with onnx.checker.")
-
-
 def _translated(call: Callable[[], Any]) -> Any:
     try:
         return call()
     except (MemoryError, OSError):
         raise
     except Exception as error:
-        text = _one_line(error)
+        text = reference.one_line(error)
         kind = "out_of_memory" if "bad_alloc" in text or "Failed to allocate memory" in text else "refused"
         raise EngineError(text, kind=kind) from error
-
-
-def _one_line(error: Exception) -> str:
-    text = " ".join(str(error).split())
-    return re.sub(r"^\[ONNXRuntimeError\] : \d+ : (\w+ : )?", "", text) or type(error).__name__
 
 
 def _powers_of_two(largest: int) -> tuple[int, ...]:

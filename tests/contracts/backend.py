@@ -28,8 +28,8 @@ class BackendContract:
     tolerance: ClassVar[float] = 1e-4
 
     @pytest.fixture
-    def backend(self) -> Backend:
-        return open_backend(self.name, self.options)
+    def backend(self, tmp_path: Path) -> Backend:
+        return open_backend(self.name, self.options, tmp_path)
 
     @pytest.fixture
     def workload(self, tmp_path: Path) -> Workload:
@@ -47,9 +47,9 @@ class BackendContract:
         assert self.name in BACKENDS
         assert backend.name == self.name
 
-    def test_an_unknown_option_is_the_users_mistake(self) -> None:
+    def test_an_unknown_option_is_the_users_mistake(self, tmp_path: Path) -> None:
         with pytest.raises(UserError, match="no option 'colour'"):
-            open_backend(self.name, Settings(colour="red"))
+            open_backend(self.name, Settings(colour="red"), tmp_path)
 
     def test_the_machine_is_the_same_each_time_and_survives_the_wire(self, backend: Backend) -> None:
         machine = backend.machine()
@@ -84,7 +84,7 @@ class BackendContract:
 
     def test_the_baseline_is_right_and_measured(self, bench: Bench) -> None:
         stages: list[str] = []
-        evaluation = evaluate(bench, _baseline(bench), stages.append)
+        evaluation = evaluate(bench, _baseline(bench), lambda stage, _: stages.append(stage))
         assert evaluation.failure is None
         assert evaluation.accuracy is not None
         assert evaluation.accuracy.error <= self.tolerance
@@ -99,7 +99,7 @@ class BackendContract:
         for dimension in dimensions:
             for choice in dimension.choices:
                 candidate = candidate_at(dimensions, {**default, dimension.name: choice})
-                evaluation = evaluate(bench, candidate, lambda _: None)
+                evaluation = evaluate(bench, candidate, lambda *_: None)
                 failure = evaluation.failure
                 assert failure is None or (failure.message and failure.kind != "internal"), failure
 
@@ -116,8 +116,8 @@ class BackendContract:
                 digests[found] = f"{dimension.name}={choice}"
 
     def test_an_engine_is_built_once_and_found_again(self, bench: Bench) -> None:
-        first = evaluate(bench, _baseline(bench), lambda _: None)
-        second = evaluate(bench, _baseline(bench), lambda _: None)
+        first = evaluate(bench, _baseline(bench), lambda *_: None)
+        second = evaluate(bench, _baseline(bench), lambda *_: None)
         assert first.engine is not None
         assert second.engine is not None
         assert (first.engine.reused, second.engine.reused) == (False, True)
@@ -159,17 +159,17 @@ class BackendContract:
     def test_a_batch_of_another_size_is_computed(self, bench: Bench) -> None:
         dimensions = bench.backend.dimensions(bench.workload, True)
         default = {dimension.name: dimension.default for dimension in dimensions}
-        evaluation = evaluate(bench, candidate_at(dimensions, {**default, "batch": 4}), lambda _: None)
+        evaluation = evaluate(bench, candidate_at(dimensions, {**default, "batch": 4}), lambda *_: None)
         assert evaluation.measurement is not None
         assert evaluation.measurement.batch == 4
 
     def test_a_spoiled_engine_is_built_again(self, bench: Bench) -> None:
-        first = evaluate(bench, _baseline(bench), lambda _: None)
+        first = evaluate(bench, _baseline(bench), lambda *_: None)
         assert first.engine is not None
         for file in (bench.workspace.engines / first.engine.digest).iterdir():
             if file.name != "facts.json":
                 file.write_bytes(b"\0" * file.stat().st_size)
-        second = evaluate(bench, _baseline(bench), lambda _: None)
+        second = evaluate(bench, _baseline(bench), lambda *_: None)
         assert second.failure is None
         assert second.engine is not None
         assert not second.engine.reused
@@ -189,7 +189,7 @@ def _engine_of(bench: Bench, candidate: Candidate) -> str:
     try:
         graph, file = make_graph(bench.backend, bench.workload, candidate.graph, bench.workspace)
         made = (graph, file)
-        engine, _ = make_engine(bench.backend, bench.workload, candidate.build, bench.workspace, made)
+        engine, _ = make_engine(bench.backend, bench.workload, candidate, bench.workspace, made)
     except EngineError as error:  # a choice that this machine refuses has no engine to share
         return str(error)
     return engine.digest
@@ -198,7 +198,7 @@ def _engine_of(bench: Bench, candidate: Candidate) -> str:
 def _open(bench: Bench, streams: int = 1) -> tuple[Runner, list[Tensors]]:
     candidate = _baseline(bench)
     graph, file = make_graph(bench.backend, bench.workload, candidate.graph, bench.workspace)
-    _, folder = make_engine(bench.backend, bench.workload, candidate.build, bench.workspace, (graph, file))
+    _, folder = make_engine(bench.backend, bench.workload, candidate, bench.workspace, (graph, file))
     inputs = make_inputs(bench.workload, bench.workload.batch)
     run = Settings(candidate.run, streams=streams)
     return bench.backend.open(folder, bench.workload, run, inputs[0]), inputs

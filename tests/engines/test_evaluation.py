@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from engines.artifacts import FACTS
-from engines.backends.base import Runner
+from engines.backends.base import Detail, Runner
 from engines.backends.fake import Fake, FakeRunner
 from engines.errors import EngineError, UserError
 from engines.evaluation import Bench, evaluate
@@ -20,14 +20,16 @@ class Faulty(Fake):
     """The fake, with a stage replaced."""
 
     def __init__(self, error: Exception | None = None, stage: str = "", drift: float = 0.0) -> None:
-        super().__init__(Settings())
+        super().__init__(Settings(), Path())
         self.error, self.stage, self.drift = error, stage, drift
         self.closed = 0
 
-    def build(self, graph: Path, workload: Workload, settings: Settings, folder: Path) -> Mapping[str, Value]:
+    def build(
+        self, graph: Path, workload: Workload, candidate: Candidate, folder: Path, report: Detail
+    ) -> Mapping[str, Value]:
         if self.stage == "build" and self.error:
             raise self.error
-        return super().build(graph, workload, settings, folder)
+        return super().build(graph, workload, candidate, folder, report)
 
     def open(self, folder: Path, workload: Workload, settings: Settings, inputs: Tensors) -> Runner:
         return _Watched(super().open(folder, workload, settings, inputs), self)
@@ -37,6 +39,7 @@ class _Watched:
     def __init__(self, runner: Runner, owner: Faulty) -> None:
         self._runner, self._owner, self.streams = runner, owner, runner.streams
         self._timed = False
+        self.device_memory_bytes = None
 
     def infer(self, inputs: Tensors, stream: int = 0) -> Tensors:
         outputs = self._runner.infer(inputs, stream)
@@ -78,7 +81,7 @@ def test_what_a_build_raises_is_a_failure_of_its_kind(
     error: Exception, kind: str, workspace: Workspace
 ) -> None:
     bench, candidate = _bench(Faulty(error, "build"), workspace)
-    failure = evaluate(bench, candidate, lambda _: None).failure
+    failure = evaluate(bench, candidate, lambda *_: None).failure
     assert failure is not None
     assert (failure.stage, failure.kind) == ("build", kind)
     assert failure.message
@@ -89,20 +92,20 @@ def test_an_internal_error_leaves_its_traceback_in_the_log(
     workspace: Workspace, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bench, candidate = _bench(Faulty(ZeroDivisionError("oops"), "build"), workspace)
-    evaluate(bench, candidate, lambda _: None)
+    evaluate(bench, candidate, lambda *_: None)
     assert "ZeroDivisionError: oops" in capsys.readouterr().err
 
 
 def test_a_users_mistake_passes_through(workspace: Workspace) -> None:
     bench, candidate = _bench(Faulty(UserError("free the device"), "build"), workspace)
     with pytest.raises(UserError, match="free the device"):
-        evaluate(bench, candidate, lambda _: None)
+        evaluate(bench, candidate, lambda *_: None)
 
 
 def test_an_engine_is_closed_whatever_happens(workspace: Workspace) -> None:
     backend = Faulty(EngineError("launch failed"), "measure")
     bench, candidate = _bench(backend, workspace)
-    evaluation = evaluate(bench, candidate, lambda _: None)
+    evaluation = evaluate(bench, candidate, lambda *_: None)
     assert evaluation.failure is not None
     assert evaluation.accuracy is not None  # what was known by then is kept
     assert evaluation.engine is not None
@@ -111,24 +114,24 @@ def test_an_engine_is_closed_whatever_happens(workspace: Workspace) -> None:
 
 def test_an_engine_that_goes_wrong_under_load_is_caught(workspace: Workspace) -> None:
     bench, candidate = _bench(Faulty(drift=0.5), workspace)
-    accuracy = evaluate(bench, candidate, lambda _: None).accuracy
+    accuracy = evaluate(bench, candidate, lambda *_: None).accuracy
     assert accuracy is not None
     assert accuracy.error > 0.1
 
 
 def test_an_engine_that_turns_to_nan_under_load_fails(workspace: Workspace) -> None:
     bench, candidate = _bench(Faulty(drift=np.nan), workspace)
-    failure = evaluate(bench, candidate, lambda _: None).failure
+    failure = evaluate(bench, candidate, lambda *_: None).failure
     assert failure is not None
     assert (failure.stage, failure.kind) == ("check", "not_finite")
 
 
 def test_an_engine_cut_short_by_a_crash_of_the_system_is_built_again(workspace: Workspace) -> None:
-    bench, candidate = _bench(Fake(Settings()), workspace)
-    first = evaluate(bench, candidate, lambda _: None).engine
+    bench, candidate = _bench(Fake(Settings(), Path()), workspace)
+    first = evaluate(bench, candidate, lambda *_: None).engine
     assert first is not None
     (workspace.engines / first.digest / FACTS).write_bytes(b"")
-    second = evaluate(bench, candidate, lambda _: None).engine
+    second = evaluate(bench, candidate, lambda *_: None).engine
     assert second is not None
     assert not second.reused
 

@@ -1,6 +1,7 @@
 """`tuner search`."""
 
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -161,8 +162,10 @@ def _search(asked: "SearchOptions", watcher: "Watcher", as_json: bool) -> int:
     watcher.close()
     try:
         _print_outcome(outcome, as_json)
+        sys.stdout.flush()
     except BrokenPipeError:
-        streams.discard_output()
+        # the code still says what was found
+        streams.discard(sys.stdout)
     return _code(outcome)
 
 

@@ -48,10 +48,10 @@ def _print_json(found: "Result", number: int | None) -> None:
 
 
 def _print_csv(found: "Result", number: int | None) -> None:
-    from tuner.documents import to_csv, trial_rows
+    from tuner.documents import columns, to_csv, trial_rows
 
     trials = found.study.trials if number is None else (found.trial(number),)
-    click.echo(to_csv(trial_rows(found.study, trials)), nl=False)
+    click.echo(to_csv(trial_rows(found.study, trials), columns(found.study)), nl=False)
 
 
 def _print(found: "Result", number: int | None) -> None:

@@ -1,0 +1,61 @@
+"""What an engine really is: the types that its layers compute in, read back from the vendor's inspector."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from engines.backends.tensorrt.vendor import Vendor
+from engines.values import Value
+
+# how the inspector spells types, in TensorRT 10 and 11; the longest first, since some contain others
+TYPES = {
+    "bfloat16": "bf16",
+    "bf16": "bf16",
+    "half": "fp16",
+    "fp16": "fp16",
+    "float8": "fp8",
+    "fp8": "fp8",
+    "int8": "int8",
+    "int4": "int4",
+    "fp4": "fp4",
+    "int64": "int64",
+    "int32": "int32",
+    "bool": "bool",
+    "float": "fp32",
+    "fp32": "fp32",
+}
+EXPECTED = {"fp32": "fp32", "tf32": "fp32", "fp16": "fp16"}
+
+
+def layers(vendor: Vendor, engine: Any) -> list[Mapping[str, Any]]:
+    """The inspector's layers; plain names become layers that have nothing but a name."""
+    inspector = engine.create_engine_inspector()
+    text = inspector.get_engine_information(vendor.module.LayerInformationFormat.JSON)
+    found = json.loads(text).get("Layers", [])
+    return [layer if isinstance(layer, dict) else {"Name": str(layer)} for layer in found]
+
+
+def facts(found: Iterable[Mapping[str, Any]], precision: str) -> dict[str, Value]:
+    """Layers by the type of their first output, and whether any is of the type that was asked for."""
+    types = Counter(_output_type(layer) for layer in found)
+    types.pop("", None)
+    wanted = EXPECTED.get(precision, precision)
+    return {
+        "layers": sum(types.values()),
+        "layer_types": " ".join(f"{name}:{count}" for name, count in types.most_common()),
+        "precision_as_asked": wanted in types or not types,
+    }
+
+
+def _output_type(layer: Mapping[str, Any]) -> str:
+    outputs = layer.get("Outputs") or []
+    return next((type_of(output) for output in outputs if isinstance(output, dict)), "")
+
+
+def type_of(tensor: Mapping[str, Any]) -> str:
+    """The type in `Format/Datatype` (10) or `Datatype` (11): 'Half', 'Row major linear FP16 format'."""
+    text = str(
+        tensor.get("Format/Datatype") or tensor.get("Datatype") or tensor.get("DataType") or ""
+    ).lower()
+    return next((name for spelled, name in TYPES.items() if spelled in text), "")

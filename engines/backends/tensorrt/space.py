@@ -1,0 +1,212 @@
+"""The dimensions of TensorRT and TensorRT-RTX, each offered only where this module honours it.
+
+Setting and reading back is not enough to know: TensorRT-RTX takes most builder options and builds the same
+bytes whatever they are. What was seen to do nothing there is listed by name.
+"""
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+from engines.backends.tensorrt.vendor import Vendor
+from engines.shapes import with_batch
+from engines.values import Candidate, Dimension, Shape, ShapeRange, Workload
+
+# byte-identical engines whatever these are set to: TensorRT-RTX 1.6 and 1.7, seen on a CPU and on an H200
+RTX_IGNORES = {
+    "builder_optimization_level",
+    "tactic_sources",
+    "tiling_optimization_level",
+    "max_num_tactics",
+    "avg_timing_iterations",
+    "l2_limit_for_tiling",
+    "hardware_compatibility_level",
+}
+STREAMS = (1, 2, 3, 4, 6, 8)
+LARGEST_BATCH = 64
+WIDE = 4
+CONVOLUTIONS = {"Conv", "ConvTranspose"}
+
+
+def dimensions(vendor: Vendor, config: Any, workload: Workload, concurrent: bool) -> tuple[Dimension, ...]:
+    """The space for a workload; `config` is a fresh builder config to probe."""
+    built = [*_builder_options(vendor, config, workload), *_flags(vendor)]
+    kept = [one for one in built if not (vendor.is_rtx and one.name in RTX_IGNORES)]
+    specialization = [_specialization()] if vendor.is_rtx else []
+    return (_precision(), _profile(workload), *kept, *specialization, *_run(workload, concurrent))
+
+
+def profile_shapes(workload: Workload, candidate: Candidate) -> dict[str, ShapeRange]:
+    """The range of each input that the candidate's engine takes, around the batch that it is built for."""
+    profile = str(candidate.build["profile"])
+    if profile == "given":
+        return dict(workload.shapes)
+    batch = int(candidate.build.get("batch", workload.batch))
+    optimum = with_batch(workload.shapes, workload.batched_inputs, batch)
+    return {facts.name: _around(facts.shape, optimum[facts.name], profile) for facts in workload.model.inputs}
+
+
+def _around(shape: tuple[int | str | None, ...], optimum: Shape, profile: str) -> ShapeRange:
+    """Only dynamic dimensions have a range."""
+    sizes = list(zip((isinstance(size, int) for size in shape), optimum, strict=True))
+
+    def scaled(change: Callable[[int], int]) -> Shape:
+        return tuple(size if fixed else change(size) for fixed, size in sizes)
+
+    if profile == "static":
+        return ShapeRange(optimum, optimum, optimum)
+    if profile == "narrow":
+        return ShapeRange(scaled(lambda size: max(1, size // 2)), optimum, scaled(lambda size: 2 * size))
+    return ShapeRange(scaled(lambda _: 1), optimum, scaled(lambda size: WIDE * size))
+
+
+def _precision() -> Dimension:
+    return Dimension(
+        "precision",
+        "graph",
+        ("tf32", "fp32", "fp16"),
+        "tf32",
+        "fp32 rounded to tf32 in products (the vendor's default), full fp32, or fp16",
+    )
+
+
+def _profile(workload: Workload) -> Dimension:
+    about = "range of shapes that the engine takes"
+    if all(isinstance(size, int) for facts in workload.model.inputs for size in facts.shape):
+        return Dimension("profile", "build", ("static",), "static", about)
+    if any(asked.minimum != asked.maximum for asked in workload.shapes.values()):
+        return Dimension("profile", "build", ("given",), "given", about)
+    return Dimension("profile", "build", ("wide", "narrow", "static"), "wide", about)
+
+
+def _builder_options(vendor: Vendor, config: Any, workload: Workload) -> list[Dimension]:
+    found = [
+        _attribute(config, "builder_optimization_level", (0, 1, 2, 3, 4, 5), "effort of the builder"),
+        _attribute(
+            config,
+            "max_aux_streams",
+            (-1, 0, 1, 2, 4),
+            "streams inside one inference; -1 leaves it to the builder",
+        ),
+        _attribute(
+            config,
+            "max_num_tactics",
+            (-1, 1, 8, 32),
+            "tactics timed for a layer; -1 leaves it to the builder",
+        ),
+        _attribute(config, "avg_timing_iterations", (1, 4, 8), "times that a tactic is timed"),
+        _tiling(vendor, config),
+        _tactics(vendor, config, workload),
+        Dimension(
+            "workspace_mib",
+            "build",
+            (0, 256, 1024),
+            0,
+            "scratch memory of a tactic in MiB; 0 is all there is",
+            any_integer=True,
+        ),
+    ]
+    open_ended = [
+        _attribute(config, "l2_limit_for_tiling", (), "bytes of L2 cache for tiling; -1 is the default")
+    ]
+    return [one for one in [*found, *open_ended, _compatibility(vendor, config)] if one is not None]
+
+
+def _attribute(config: Any, name: str, choices: tuple[int, ...], about: str) -> Dimension | None:
+    """An option that takes what it is given; the choices that it does not give back are left out."""
+    if not hasattr(config, name):
+        return None
+    default = int(getattr(config, name))
+    honoured = tuple(choice for choice in choices if choice != default and _takes(config, name, choice))
+    return Dimension(name, "build", tuple(sorted({*honoured, default})), default, about, any_integer=True)
+
+
+def _takes(config: Any, name: str, value: int) -> bool:
+    try:
+        setattr(config, name, value)
+    except (TypeError, ValueError):
+        return False
+    return bool(getattr(config, name) == value)
+
+
+def _tiling(vendor: Vendor, config: Any) -> Dimension | None:
+    names = vendor.members("TilingOptimizationLevel")
+    if not names or not hasattr(config, "tiling_optimization_level"):
+        return None
+    return Dimension(
+        "tiling_optimization_level", "build", names, "NONE", "search for tilings that stay on the chip"
+    )
+
+
+def _tactics(vendor: Vendor, config: Any, workload: Workload) -> Dimension | None:
+    """Every subset of the tactic sources; those of TensorRT 11 concern convolutions only."""
+    sources = vendor.members("TacticSource")
+    default = "+".join(vendor.tactic_names(config.get_tactic_sources())) or "none"
+    subsets = tuple(
+        "+".join(subset) or "none"
+        for count in range(len(sources) + 1)
+        for subset in itertools.combinations(sources, count)
+    )
+    only_convolutions = all("CONVOLUTIONS" in source for source in sources)
+    useless = only_convolutions and not CONVOLUTIONS & set(workload.model.operators)
+    choices = (default,) if useless or vendor.is_rtx else tuple({default: 0} | dict.fromkeys(subsets, 0))
+    return Dimension(
+        "tactic_sources", "build", choices, default, "libraries that tactics are taken from", fixable=subsets
+    )
+
+
+def _compatibility(vendor: Vendor, config: Any) -> Dimension | None:
+    names = vendor.members("HardwareCompatibilityLevel")
+    if not names or not hasattr(config, "hardware_compatibility_level"):
+        return None
+    about = "other GPUs that the engine must run on"
+    return Dimension("hardware_compatibility_level", "build", ("NONE",), "NONE", about, fixable=names)
+
+
+def _flags(vendor: Vendor) -> list[Dimension]:
+    return [
+        Dimension(name.lower(), "build", (False,), False, f"the builder flag {name}", fixable=(False, True))
+        for name in vendor.builder_flags()
+    ]
+
+
+def _specialization() -> Dimension:
+    return Dimension(
+        "kernel_specialization",
+        "run",
+        ("eager", "none"),
+        "eager",
+        "kernels compiled for the shapes that come, or general ones",
+    )
+
+
+def _run(workload: Workload, concurrent: bool) -> tuple[Dimension, ...]:
+    given = any(asked.minimum != asked.maximum for asked in workload.shapes.values())
+    return (
+        Dimension(
+            "cuda_graph", "run", (False, True), False, "the whole inference is recorded and launched at once"
+        ),
+        Dimension(
+            "streams", "run", STREAMS if concurrent else (1,), 1, "inferences at a time", any_integer=True
+        ),
+        # a range that was given holds every batch; without one the engine is built around each
+        Dimension(
+            "batch",
+            "run" if given else "build",
+            _batches(workload, concurrent),
+            workload.batch,
+            "samples in one inference",
+        ),
+    )
+
+
+def _batches(workload: Workload, concurrent: bool) -> tuple[int, ...]:
+    if not concurrent or not workload.batched_inputs:
+        return (workload.batch,)
+    ranges = [workload.shapes[name] for name in workload.batched_inputs]
+    low = max(asked.minimum[0] for asked in ranges)
+    high = min(asked.maximum[0] for asked in ranges)
+    if low == high:
+        low, high = 1, max(LARGEST_BATCH, workload.batch)
+    powers = {1 << exponent for exponent in range(high.bit_length())}
+    return tuple(sorted({size for size in powers if low <= size <= high} | {workload.batch}))

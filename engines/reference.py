@@ -1,0 +1,52 @@
+"""What is right: the original model on ONNX Runtime's CPU provider, nothing optimized."""
+
+import re
+from collections.abc import Sequence
+
+from engines.errors import UserError
+from engines.values import Tensors, Workload
+
+PROVIDERS = ["CPUExecutionProvider"]
+
+
+def run(workload: Workload, batches: Sequence[Tensors]) -> list[Tensors]:
+    """The outputs for each batch; raises UserError for a model that cannot be loaded or run."""
+    import onnxruntime as ort
+
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    try:
+        session = ort.InferenceSession(workload.model.path, options, providers=PROVIDERS)
+    except Exception as error:
+        raise _cannot_load(error) from error
+    names = [output.name for output in session.get_outputs()]
+    try:
+        return [dict(zip(names, session.run(names, batch), strict=True)) for batch in batches]
+    except Exception as error:
+        raise UserError(
+            f"ONNX Runtime cannot run the model on these inputs: {one_line(error)}",
+            "Check --shapes and --inputs.",
+        ) from error
+
+
+def one_line(error: Exception) -> str:
+    """ONNX Runtime's message without its codes and line breaks."""
+    text = " ".join(str(error).split())
+    return re.sub(r"^\[ONNXRuntimeError\] : \d+ : (\w+ : )?", "", text) or type(error).__name__
+
+
+def _cannot_load(error: Exception) -> UserError:
+    text = one_line(error)
+    operator = re.search(r"(\S+?)\(-?\d+\) is not a registered function/op", text)
+    missing = re.search(r"Could not find an implementation for (\S+?)\((\d+)\) node", text)
+    if operator:
+        return UserError(
+            f"ONNX Runtime has no operator {operator[1]!r}",
+            "Replace it in the model, or use a backend that has it.",
+        )
+    if missing:
+        return UserError(
+            f"ONNX Runtime's CPU provider has no kernel for the operator {missing[1]!r} (opset {missing[2]})",
+            "Replace it in the model, or use a backend that has it.",
+        )
+    return UserError(f"ONNX Runtime cannot load the model: {text}", "Check it with onnx.checker.")

@@ -1,0 +1,46 @@
+"""The command as a user meets it: in this process for speed, in one of its own where that matters."""
+
+from pathlib import Path
+
+import pytest
+
+import tuner
+from tests.command import Command, Ended
+from tests.workloads import tiny_conv
+from tuner.cli import main
+
+
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Command:
+    """The command, run in this process in an empty folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: object) -> Ended:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main([str(argument) for argument in arguments])
+        printed = capsys.readouterr()
+        assert isinstance(ended.value.code, int)
+        return Ended(ended.value.code, printed.out, printed.err)
+
+    return run
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """A small model with the input `x` of batch x 3 x 12 x 12."""
+    return tiny_conv(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def searched(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A workspace with the study `net`, whose trials are feasible, infeasible and failed; not to be written to."""
+    folder = tmp_path_factory.mktemp("searched")
+    tuner.search(
+        tiny_conv(folder),
+        study="net",
+        trials=12,
+        backend="fake:fault_rate=0.5,faults=refuse+nan,trial_seconds=0",
+        workspace=folder / "w",
+    )
+    return folder / "w"

@@ -1,0 +1,382 @@
+"""Every mistake of the user gives one line and a hint, exit code 2, no traceback, and loses nothing."""
+
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from examples import models
+from tests.command import Command
+
+X = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 4])
+Y = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
+
+
+def _save(path: Path, *nodes: onnx.NodeProto, **parts: object) -> Path:
+    """A model from x to y of these nodes; `inputs`, `weights` and `domains` replace the usual."""
+    graph = helper.make_graph(
+        nodes, "g", parts.get("inputs", [X]), parts.get("outputs", [Y]), parts.get("weights", [])
+    )
+    domains = [
+        helper.make_opsetid("", 17),
+        *(helper.make_opsetid(name, 1) for name in parts.get("domains", ())),
+    ]  # type: ignore[attr-defined]
+    onnx.save(helper.make_model(graph, opset_imports=domains, ir_version=8), path)
+    return path
+
+
+# the model
+
+
+def test_no_such_file(command: Command) -> None:
+    said = command("search", "nothing.onnx").complaint
+    assert said == "no such file: 'nothing.onnx'. Check the path of the model."
+
+
+def test_a_folder(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "models").mkdir()
+    assert command("search", "models").complaint == "'models' is a folder. Give the ONNX file inside it."
+
+
+def test_an_empty_path_as_an_unset_variable_gives(command: Command) -> None:
+    assert "the path is empty" in command("search", "").complaint
+
+
+def test_not_onnx(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "m.onnx").write_text("import torch\n")
+    assert "not an ONNX model but a text" in command("search", "m.onnx").complaint
+
+
+def test_random_bytes(command: Command, tmp_path: Path) -> None:
+    (tmp_path / "m.onnx").write_bytes(np.random.default_rng(0).bytes(4000))
+    assert "'m.onnx'" in command("search", "m.onnx").complaint
+
+
+@pytest.mark.parametrize("share", [0.02, 0.5, 0.99])
+def test_a_truncated_file(command: Command, model: Path, share: float) -> None:
+    data = model.read_bytes()
+    model.write_bytes(data[: int(len(data) * share)])
+    assert re.search(r"cut off|damaged|holds no graph|opset", command("search", model).complaint)
+
+
+def test_missing_external_weights(command: Command, tmp_path: Path) -> None:
+    weights = numpy_helper.from_array(np.ones((4, 512), np.float32), "w")
+    path = _save(tmp_path / "m.onnx", helper.make_node("MatMul", ["x", "w"], ["y"]), weights=[weights])
+    onnx.save(onnx.load(path), path, save_as_external_data=True, location="weights.bin", size_threshold=0)
+    (tmp_path / "weights.bin").unlink()
+    said = command("search", path).complaint
+    assert "'weights.bin' are missing" in said
+
+
+def test_a_model_without_inputs(command: Command, tmp_path: Path) -> None:
+    weights = numpy_helper.from_array(np.ones(3, np.float32), "w")
+    path = _save(tmp_path / "m.onnx", helper.make_node("Relu", ["w"], ["y"]), inputs=[], weights=[weights])
+    assert "the model has no inputs" in command("search", path).complaint
+
+
+def test_string_inputs_without_data_for_them(command: Command, tmp_path: Path) -> None:
+    text = helper.make_tensor_value_info("x", TensorProto.STRING, [2])
+    node = helper.make_node("StringNormalizer", ["x"], ["y"], case_change_action="LOWER")
+    out = helper.make_tensor_value_info("y", TensorProto.STRING, [2])
+    path = _save(tmp_path / "m.onnx", node, inputs=[text], outputs=[out])
+    said = command("search", path, "--backend", "onnxruntime", "--trials", 1).complaint
+    assert "--inputs data.npz" in said
+
+
+def test_a_path_that_is_not_text(command: Command, model: Path, tmp_path: Path) -> None:
+    path = tmp_path / "m\udcff.onnx"
+    shutil.copy(model, path)
+    said = command("search", path, "--backend", "fake").complaint
+    assert "is not text in UTF-8" in said
+
+
+def test_an_operator_of_a_domain_that_the_backend_lacks(command: Command, tmp_path: Path) -> None:
+    node = helper.make_node("Swish", ["x"], ["y"], domain="my.ops")
+    path = _save(tmp_path / "m.onnx", node, domains=["my.ops"])
+    said = command("search", path, "--backend", "onnxruntime").complaint
+    assert "my.ops:Swish" in said
+    assert "Replace it in the model" in said
+
+
+def test_an_operator_that_no_opset_has(command: Command, tmp_path: Path) -> None:
+    path = _save(tmp_path / "m.onnx", helper.make_node("Swoosh", ["x"], ["y"]))
+    assert "Swoosh" in command("search", path, "--backend", "onnxruntime").complaint
+
+
+def test_a_model_that_the_backend_cannot_run_leaves_no_study(command: Command, tmp_path: Path) -> None:
+    path = _save(tmp_path / "m.onnx", helper.make_node("Swoosh", ["x"], ["y"]))
+    command("search", path, "--backend", "onnxruntime")
+    assert command("studies", "--json").document["studies"] == []
+
+
+# shapes
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--shapes", "z:1x3x12x12"], "no input 'z'. Its inputs: x:batchx3x12x12"),
+        (["--shapes", "x:1x3x12"], "has 4 dimensions, not 3"),
+        (["--shapes", "x:1x4x12x12"], "fixed to 3, not 4"),
+        (["--shapes", "x:0x3x12x12"], "a dimension below 1"),
+        (["--shapes", "x:-1x3x12x12"], "a dimension below 1"),
+        (["--shapes", "banana"], "cannot read the shape 'banana'"),
+        (["--shapes", ""], "cannot read the shape ''"),
+        (["--shapes", "x:1x3x12x12,x:2x3x12x12"], "given twice"),
+        (["--shapes", "x:1x3x12x12", "--shapes", "x:2x3x12x12"], "given twice"),
+        (["--min-shapes", "x:4x3x12x12", "--opt-shapes", "x:2x3x12x12"], "minimum 4 of dimension 'batch'"),
+        (["--optShapes", "x:4x3x12x12", "--maxShapes", "x:2x3x12x12"], "optimum 4 of dimension 'batch'"),
+        (["--minShapes", "x:4x3x12x12", "--maxShapes", "x:2x3x12x12"], "minimum 4"),
+    ],
+    ids=" ".join,
+)
+def test_shapes_that_the_model_cannot_take(
+    command: Command, model: Path, options: list[str], said: str
+) -> None:
+    assert said in command("search", model, "--backend", "fake", *options).complaint
+
+
+# inputs
+
+GOOD = np.zeros((2, 3, 12, 12), np.float32)
+BAD_INPUTS: dict[str, tuple[dict[str, np.ndarray], str]] = {
+    "none": ({}, "holds no arrays"),
+    "another": ({"z": GOOD}, "no input 'z'"),
+    "one too many": ({"x": GOOD, "z": GOOD}, "no input 'z'"),
+    "dtype": ({"x": GOOD.astype(np.float64)}, "is float64, and the model takes float32"),
+    "integers": ({"x": GOOD.astype(np.int64)}, "is int64, and the model takes float32"),
+    "empty": ({"x": GOOD[:0]}, "is empty. Give at least one sample"),
+    "rank": ({"x": GOOD[0]}, "is 3x12x12, not Nx3x12x12"),
+    "shape": ({"x": GOOD[:, :, :5]}, "is 2x3x5x12, not Nx3x12x12"),
+    "nan": ({"x": GOOD * np.nan}, "has NaN or infinity in 864 of its 864 values"),
+    "infinity": ({"x": GOOD + np.inf}, "has NaN or infinity"),
+    "pickled": ({"x": np.array([object()])}, "pickle"),
+}
+
+
+@pytest.mark.parametrize("name", BAD_INPUTS)
+def test_inputs_that_the_model_cannot_take(command: Command, model: Path, tmp_path: Path, name: str) -> None:
+    arrays, said = BAD_INPUTS[name]
+    np.savez(tmp_path / "data.npz", **arrays)  # type: ignore[arg-type]
+    assert said in command("search", model, "--backend", "fake", "--inputs", "data.npz").complaint
+
+
+def test_inputs_without_one_that_the_model_needs(command: Command, tmp_path: Path) -> None:
+    model = models.save("mixed_types", tmp_path)
+    np.savez(tmp_path / "data.npz", features=np.zeros((1, 16), np.float32))
+    said = command("search", model, "--backend", "fake", "--inputs", "data.npz").complaint
+    assert "has no array for the input 'categories'" in said
+
+
+def _missing(path: Path) -> None:
+    path.unlink(missing_ok=True)
+
+
+def _folder(path: Path) -> None:
+    path.mkdir()
+
+
+def _text(path: Path) -> None:
+    path.write_text("1 2 3\n")
+
+
+def _damaged(path: Path) -> None:
+    np.savez(path, x=GOOD)
+    data = bytearray(path.read_bytes())
+    data[200:240] = bytes(40)
+    path.write_bytes(data[:-300])
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (_missing, "no such file: 'data.npz'. Check the path given to --inputs"),
+        (_folder, "'data.npz' is a folder"),
+        (_text, "is not an npz file, or is damaged"),
+        (_damaged, "is not an npz file, or is damaged"),
+    ],
+)
+def test_a_file_of_inputs_that_is_none(
+    command: Command, model: Path, tmp_path: Path, make: Callable[[Path], None], said: str
+) -> None:
+    make(tmp_path / "data.npz")
+    assert said in command("search", model, "--backend", "fake", "--inputs", "data.npz").complaint
+
+
+# what is to be searched
+
+BAD_OPTIONS: list[tuple[list[str], str]] = [
+    (["--objective", "speed"], "unknown metric 'speed' in the objective. Known: latency_ms,"),
+    (["--objective", "latency"], "Did you mean latency_ms?"),
+    (["--objective", "p99_ms", "--objective", "p99_ms"], "an objective is named twice"),
+    (["--objective", ""], "unknown metric ''"),
+    (["--constraint", "error"], "cannot read the constraint 'error'"),
+    (["--constraint", ""], "cannot read the constraint ''"),
+    (["--constraint", "error<0.01"], "a constraint is <= or >=, not <"),
+    (["--constraint", "error=0.01"], "a constraint is <= or >=, not ="),
+    (["--constraint", "eror<=0.01"], "Did you mean error?"),
+    (["--constraint", "error<=1%"], "'1%' is not a number"),
+    (["--constraint", "error<=nan"], "'nan' is not a number"),
+    (["--constraint", "error<=inf"], "'inf' is not a number"),
+    (["--fix", "precision"], "cannot read --fix 'precision'"),
+    (["--fix", "=fp32"], "cannot read --fix '=fp32'"),
+    (["--fix", "precision="], "cannot read --fix 'precision='"),
+    (["--fix", "precison=fp32"], "no dimension 'precison'. Did you mean precision?"),
+    (["--fix", "zzz=1"], "no dimension 'zzz'. Known: precision, "),
+    (["--fix", "precision=fp8"], "precision cannot be 'fp8'. It can be fp32, fp16, int8"),
+    (["--fix", "cuda_graph=maybe"], "cuda_graph cannot be 'maybe'. It can be false, true"),
+    (["--fix", "precision=fp32", "--fix", "precision=int8"], "--fix names 'precision' twice"),
+    (["--fix", "precision=fp32", "--precision", "int8"], "say the same twice"),
+    (["--precision", "fp33"], "precision cannot be 'fp33'"),
+    (["--precision", ""], "--precision names no precision"),
+    (["--precision", ","], "--precision names no precision"),
+    (["--trials", "0"], "--trials must be at least 1, not 0"),
+    (["--trials", "-3"], "--trials must be at least 1, not -3"),
+    (["--trials", "many"], "invalid value for '--trials'"),
+    (["--trials", "1.5"], "invalid value for '--trials'"),
+    (["--timeout", "soon"], "'soon' is no time. Write 30m, 90s or 1h30m"),
+    (["--timeout", "5x"], "'5x' is no time"),
+    (["--timeout", "0"], "--timeout must be more than zero"),
+    (["--timeout", "-5"], "'-5' is no time"),
+    (["--timeout", ""], "'' is no time"),
+    (["--trial-timeout", "5 parsecs"], "invalid value for '--trial-timeout'"),
+    (["--trial-timeout", "0s"], "--trial-timeout must be more than zero"),
+    (["--seed", "-1"], "--seed must be from 0 to 4294967295"),
+    (["--seed", "99999999999"], "--seed must be from 0 to 4294967295"),
+    (["--seed", "lucky"], "invalid value for '--seed'"),
+    (["--backend", "tensorflow"], "unknown backend 'tensorflow'. Known: auto, "),
+    (["--backend", ""], "unknown backend ''"),
+    (["--backend", "fake:speed=9"], "the backend fake has no option 'speed'"),
+    (["--backend", "fake:faults=flood"], "no fault 'flood'"),
+    (["--backend", "fake:noise"], "cannot read the backend's options 'noise'"),
+    (["--backend", "onnxruntime:threads=2"], "no option 'threads'"),
+    (["--resume", "--new"], "--resume and --new exclude each other"),
+    (["--resume"], "there is no study of this search to resume. Leave --resume out"),
+    (["--resume", "--study", "gone"], "there is no study 'gone' to resume. Leave --resume out"),
+    (["--study", ""], "the study's name is empty"),
+    (["--study", "  "], "the study's name is empty"),
+    (["--study", "a/b"], "may not have '/' in it"),
+    (["--study", "..\\b"], "may not"),
+    (["--study", "../../b"], "may not"),
+    (["--study", ".."], "may not"),
+    (["--study", "a\nb"], "may not have '\\n' in it"),
+    (["--study", "a\x1b[31mb"], "may not have '\\x1b' in it"),
+    (["--study", "-x"], "begins with '-'"),
+    (["--study", "ü" * 101], "longer than 200 bytes"),
+    (["--workspace", ""], "the path is empty"),
+    (["--output", ""], "the path is empty"),
+    (["--speed", "9"], "there is no option '--speed'"),
+    (["--trails", "9"], "there is no option '--trails'; did you mean '--trials'?"),
+    (["--trials"], "option '--trials' requires an argument"),
+    (["other.onnx"], "got unexpected extra argument (other.onnx)"),
+]
+
+
+@pytest.mark.parametrize(("options", "said"), BAD_OPTIONS, ids=[" ".join(o) for o, _ in BAD_OPTIONS])
+def test_an_option_that_makes_no_sense(command: Command, model: Path, options: list[str], said: str) -> None:
+    backend = [] if "--backend" in options else ["--backend", "fake"]
+    assert said in command("search", model, *backend, *options).complaint
+
+
+def test_a_choice_that_this_machine_cannot_use_is_refused_with_the_reason(
+    command: Command, model: Path
+) -> None:
+    planned = command("search", model, "--backend", "onnxruntime", "--dry-run", "--json").document
+    excluded = planned["space"][0]["excluded"]
+    if "fp16" not in excluded:
+        pytest.skip("this processor computes in fp16")
+    said = command("search", model, "--backend", "onnxruntime", "--precision", "fp16").complaint
+    assert said.startswith(f"precision=fp16 is not in the space: {excluded['fp16']}.")
+
+
+# where it is to be written
+
+
+def test_a_workspace_that_is_a_file(command: Command, model: Path) -> None:
+    said = command("search", model, "--backend", "fake", "--workspace", model).complaint
+    assert said.startswith("cannot write to the workspace ")
+
+
+def test_an_output_folder_that_is_a_file_is_refused_before_anything_runs(
+    command: Command, model: Path
+) -> None:
+    said = command("search", model, "--backend", "fake", "--output", model).complaint
+    assert said.startswith("cannot write to the folder ")
+    assert command("studies", "--json").document["studies"] == []
+
+
+def test_an_output_folder_whose_engine_is_somebody_elses(
+    command: Command, model: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "out" / "engine").mkdir(parents=True)
+    (tmp_path / "out" / "engine" / "mine.txt").write_text("mine")
+    said = command("search", model, "--backend", "fake", "--output", "out").complaint
+    assert said == "'out/engine' holds files that are no export. Choose another folder."
+    assert (tmp_path / "out" / "engine" / "mine.txt").read_text() == "mine"
+
+
+# the other commands
+
+BAD_READS: list[tuple[list[str], str]] = [
+    (["show", "gone"], "there is no study 'gone' in this storage. Known: net"),
+    (["show", "nett"], "Did you mean net?"),
+    (["show", ""], "there is no study ''"),
+    (["show", "--trial", "99"], "the study 'net' has no trial 99. It has trials 0 to 11"),
+    (["show", "--trial", "-1"], "the study 'net' has no trial -1"),
+    (["show", "--trial", "first"], "invalid value for '--trial'"),
+    (["show", "--json", "--csv"], "--json and --csv exclude each other"),
+    (["show", "net", "net"], "got unexpected extra argument (net)"),
+    (["studies", "net"], "got unexpected extra argument (net)"),
+    (["dashboard", "gone"], "there is no study 'gone'"),
+    (["dashboard", "--output", ""], "the path is empty"),
+    (["dashboard", "--output", "/proc/report.html"], "cannot write the report to /proc/report.html"),
+    (["dashboard", "--output", "."], "cannot write the report to ."),
+    (["export"], "expected [STUDY] OUT, not 0 arguments"),
+    (["export", "net", "out", "more"], "expected [STUDY] OUT, not 3 arguments"),
+    (["export", "net"], "'net' is a study, and the folder to write to is missing: tuner export net OUT"),
+    (["export", "net", ""], "the path is empty"),
+    (["export", "gone", "out"], "there is no study 'gone'"),
+    (["export", "--trial", "99", "out"], "no trial 99"),
+    (["export", "/proc/out"], "cannot write to the folder '/proc/out'"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "said"), BAD_READS, ids=[" ".join(a) for a, _ in BAD_READS])
+def test_reading_what_is_not_there(command: Command, searched: Path, arguments: list[str], said: str) -> None:
+    assert said in command(*arguments, "--workspace", searched).complaint
+
+
+@pytest.mark.parametrize("name", ["show", "studies", "dashboard"])
+def test_a_workspace_without_studies(command: Command, tmp_path: Path, name: str) -> None:
+    said = command(name, "--workspace", "nowhere").complaint
+    assert said.startswith("there are no studies in 'nowhere'")
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_a_database_that_is_not_there_is_not_made_by_reading(command: Command, tmp_path: Path) -> None:
+    said = command("show", "--storage", "sqlite:///typo.db").complaint
+    assert said == f"there is no database {tmp_path / 'typo.db'}. Check what --storage names."
+    assert not (tmp_path / "typo.db").exists()
+
+
+@pytest.mark.parametrize("arguments", [["completion"], ["completion", "tcsh"]])
+def test_completion_for_no_shell_that_is_known(command: Command, arguments: list[str]) -> None:
+    said = command(*arguments).complaint
+    assert "'SHELL'" in said
+    assert "fish" in said
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("serch", "there is no command 'serch'; did you mean 'search'? "),
+        ("fly", "there is no command 'fly'. "),
+    ],
+)
+def test_a_command_that_is_none(command: Command, name: str, said: str) -> None:
+    assert command(name, "model.onnx").complaint == f"{said}See 'tuner --help'."
