@@ -1,4 +1,4 @@
-"""Real networks with random weights, exported with dynamic batch: `python -m benchmarks.models FOLDER NAME ...`.
+"""Real networks with random weights and dynamic batch: `python -m benchmarks.models FOLDER NAME ...`.
 
 Needs PyTorch and torchvision, which the project itself does not.
 """

@@ -5,7 +5,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from datetime import date
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from engines import cpu
@@ -20,7 +20,7 @@ def heading() -> str:
     program = Path(sys.argv[0]).stem
     memory = f"{cpu.total_memory_bytes() / 2**30:.0f} GiB"
     machine = [cpu.processor_name(), f"{cpu.available_cores()} cores", memory, cpu.system_name()]
-    versions = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+    versions = ", ".join(f"{name} {_version(name)}" for name in PACKAGES)
     return "\n".join(
         [
             f"command   python -m benchmarks.{program} {arguments}".rstrip(),
@@ -30,6 +30,13 @@ def heading() -> str:
             f"versions  Python {sys.version.split()[0]}, {versions}",
         ]
     )
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:  # run from a checkout
+        return "not installed"
 
 
 def model(folder: Path) -> Path:

@@ -52,7 +52,7 @@ class Worker:
     """One worker process, started when first needed; a context manager."""
 
     def __init__(self, opening: Open, workspace: Workspace) -> None:
-        self._opening = opening
+        self._opening, self._workspace = opening, workspace
         self._log_path = workspace.logs / f"worker-{os.getpid()}.log"
         self._process: subprocess.Popen[bytes] | None = None
         self._replies: queue.SimpleQueue[Heard] = queue.SimpleQueue()
@@ -129,6 +129,7 @@ class Worker:
         if self._process is not None and self._process.poll() is not None:
             self.kill()
         if self._process is None:
+            self._workspace.create()  # clears what the dead one left unfinished
             self.open()
 
     def _start(self) -> None:

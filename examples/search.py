@@ -28,4 +28,5 @@ def main(model: Path, trials: int = 20, backend: str = "auto") -> None:
 if __name__ == "__main__":
     if len(sys.argv) < 2:
         sys.exit(__doc__)
-    main(Path(sys.argv[1]), *(int(text) for text in sys.argv[2:3]), *sys.argv[3:4])
+    trials, backend = (sys.argv[2:] + ["20", "auto"][len(sys.argv) - 2 :])[:2]
+    main(Path(sys.argv[1]), int(trials), backend)

@@ -54,7 +54,7 @@ def violations_of(metrics: Mapping[str, Estimate], constraints: Sequence[Constra
 
 
 def _parse_constraint(text: str) -> Constraint:
-    match = re.fullmatch(r"\s*(\w+)\s*(<=|>=|<|>|==|=)\s*(\S+)\s*", text)
+    match = re.fullmatch(r"\s*(\w+)\s*(<=|>=|<|>|==|=)\s*([^\s<>=]\S*)\s*", text)
     hint = "Write NAME<=NUMBER or NAME>=NUMBER, such as 'error<=0.01'."
     if match is None:
         raise UserError(f"cannot read the constraint {text!r}", hint)

@@ -94,9 +94,12 @@ class Result:
         """Writes the report, one HTML file; raises UserError."""
         from dashboards.page import write
 
-        check_path(Path(path))
-        write(self.study, Path(path))
-        return Path(path)
+        file = Path(path)
+        check_path(file)
+        if file.is_dir():
+            raise UserError(f"{str(file)!r} is a folder", "Name the file to write the report to.")
+        write(self.study, file)
+        return file
 
 
 def search(model: str | Path, *, progress: bool = False, **options: Any) -> Result:

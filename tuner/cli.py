@@ -142,7 +142,7 @@ def _usage(error: click.ClickException) -> int:
         guess = f"; did you mean {error.possibilities[0]!r}?" if error.possibilities else ""
         message = f"there is no option {error.option_name!r}{guess}"
     context = error.ctx if isinstance(error, click.UsageError) else None
-    hint = f"See '{context.command_path} --help'." if context else ""
+    hint = f"See '{context.command_path if context else 'tuner'} --help'."
     return _complain(_sentences(message[:1].lower() + message[1:], hint), WRONG_USE)
 
 

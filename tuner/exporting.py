@@ -40,7 +40,8 @@ def export(study: StudyRecord, trial: TrialRecord, folder: Path, workspace: Work
         for name in earlier - files.keys():
             (folder / name).unlink(missing_ok=True)
     except OSError as error:
-        raise _cannot_write(folder, error, "Everything finished is saved: mend that, and try again.") from error
+        hint = "Everything finished is saved: mend that, and try again."
+        raise _cannot_write(folder, error, hint) from error
     return folder
 
 
@@ -51,14 +52,8 @@ def check_folder(folder: Path) -> frozenset[str]:
         with tempfile.TemporaryFile(dir=folder):
             pass
         # a staging folder is what a killed export left, or another one that is at work
-        if all(path.name.startswith(_STAGING) for path in folder.iterdir()):
-            return frozenset()
-        evidence = json.loads((folder / EVIDENCE).read_bytes())
-        return frozenset(name for name in _files(evidence) if name == Path(name).name)
-    except (FileNotFoundError, ValueError) as error:
-        raise UserError(
-            f"{str(folder)!r} holds files that are no export", "Choose another folder."
-        ) from error
+        is_empty = all(path.name.startswith(_STAGING) for path in folder.iterdir())
+        return frozenset() if is_empty else _exported_files(folder)
     except OSError as error:
         raise _cannot_write(folder, error, "Choose another folder.") from error
 
@@ -99,11 +94,14 @@ def _why(trial: TrialRecord) -> str:
     return f"it misses {', '.join(trial.violations)}" if trial.violations else "it has no measurement"
 
 
-def _files(evidence: Any) -> list[str]:
-    files = evidence.get("files") if isinstance(evidence, dict) else None
-    if not isinstance(files, dict):
-        raise ValueError("no list of files")
-    return list(files)
+def _exported_files(folder: Path) -> frozenset[str]:
+    try:
+        files = json.loads((folder / EVIDENCE).read_bytes())["files"]
+        return frozenset(name for name in files if name == Path(name).name)
+    except (FileNotFoundError, IsADirectoryError, ValueError, TypeError, KeyError) as error:
+        raise UserError(
+            f"{str(folder)!r} holds files that are no export", "Choose another folder."
+        ) from error
 
 
 def _digest(file: Path) -> dict[str, Any]:

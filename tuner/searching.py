@@ -19,8 +19,7 @@ from studies.owner import BASELINE_SECONDS, Ending, Limits, Owner, Stop
 from studies.plan import Question, Request, ShapeRequest, settle, specify
 from studies.records import StudyRecord, StudySpec, TrialRecord
 from studies.storage import open_storage
-from tuner import exporting
-from tuner import __version__
+from tuner import __version__, exporting
 from tuner.options import SearchOptions, storage_url
 
 VERSIONED = ("optuna", "numpy", "onnx")

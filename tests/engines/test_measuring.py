@@ -13,6 +13,8 @@ POLICY = Policy(
 class Clockwork:
     """A runner whose inferences take what `latency` says of the number of the block."""
 
+    device_memory_bytes = None
+
     def __init__(self, latency: Callable[[int], float], streams: int = 1) -> None:
         self.streams = streams
         self.asked: list[float] = []

@@ -34,7 +34,7 @@ def model(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def searched(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A workspace with the study `net`, whose trials are feasible, infeasible and failed; not to be written to."""
+    """A workspace, only to be read, with the study `net` of feasible, infeasible and failed trials."""
     folder = tmp_path_factory.mktemp("searched")
     tuner.search(
         tiny_conv(folder),

@@ -2,7 +2,7 @@
 
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,16 +17,17 @@ X = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 4])
 Y = helper.make_tensor_value_info("y", TensorProto.FLOAT, None)
 
 
-def _save(path: Path, *nodes: onnx.NodeProto, **parts: object) -> Path:
-    """A model from x to y of these nodes; `inputs`, `weights` and `domains` replace the usual."""
-    graph = helper.make_graph(
-        nodes, "g", parts.get("inputs", [X]), parts.get("outputs", [Y]), parts.get("weights", [])
-    )
-    domains = [
-        helper.make_opsetid("", 17),
-        *(helper.make_opsetid(name, 1) for name in parts.get("domains", ())),
-    ]  # type: ignore[attr-defined]
-    onnx.save(helper.make_model(graph, opset_imports=domains, ir_version=8), path)
+def _save(
+    path: Path,
+    *nodes: onnx.NodeProto,
+    inputs: Sequence[onnx.ValueInfoProto] = (X,),
+    outputs: Sequence[onnx.ValueInfoProto] = (Y,),
+    weights: Sequence[onnx.TensorProto] = (),
+    domains: Sequence[str] = (),
+) -> Path:
+    graph = helper.make_graph(nodes, "g", inputs, outputs, weights)
+    opsets = [helper.make_opsetid("", 17), *(helper.make_opsetid(name, 1) for name in domains)]
+    onnx.save(helper.make_model(graph, opset_imports=opsets, ir_version=8), path)
     return path
 
 
@@ -335,7 +336,7 @@ BAD_READS: list[tuple[list[str], str]] = [
     (["dashboard", "gone"], "there is no study 'gone'"),
     (["dashboard", "--output", ""], "the path is empty"),
     (["dashboard", "--output", "/proc/report.html"], "cannot write the report to /proc/report.html"),
-    (["dashboard", "--output", "."], "cannot write the report to ."),
+    (["dashboard", "--output", "."], "'.' is a folder. Name the file"),
     (["export"], "expected [STUDY] OUT, not 0 arguments"),
     (["export", "net", "out", "more"], "expected [STUDY] OUT, not 3 arguments"),
     (["export", "net"], "'net' is a study, and the folder to write to is missing: tuner export net OUT"),

@@ -49,7 +49,11 @@ OPTIONS = (
         "--trial-timeout", type=Seconds(), help="Time of one trial.  [default: from the baseline's]"
     ),
     click.option(
-        "--backend", default="auto", show_default=True, metavar="NAME", help="auto, onnxruntime or fake."
+        "--backend",
+        default="auto",
+        show_default=True,
+        metavar="NAME",
+        help="auto, tensorrt, tensorrt-rtx, onnxruntime or fake; with options as NAME:OPTION=VALUE,...",
     ),
     click.option(
         "--objective",

@@ -111,7 +111,12 @@ class TensorRT:
         engine = self._load(folder)
         options, on_close = self._runtime_config(engine, settings)
         loaded = Loaded(self._vendor.module, engine, lambda: self._context(engine, options), on_close)
-        lanes = LaneSettings(int(settings["streams"]), bool(settings["cuda_graph"]), self._options.device)
+        lanes = LaneSettings(
+            streams=int(settings["streams"]),
+            cuda_graph=bool(settings["cuda_graph"]),
+            transfers=bool(settings["transfers"]),
+            device=self._options.device,
+        )
         return open_runner(loaded, lanes, inputs)
 
     @cached_property

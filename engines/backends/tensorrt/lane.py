@@ -57,11 +57,14 @@ class Tensor:
 class Lane:
     """A context on a stream of its own, ready to be launched at the shapes of the inputs."""
 
-    def __init__(self, module: Any, engine: Any, context: Any, device: Device) -> None:
+    def __init__(
+        self, module: Any, engine: Any, context: Any, device: Device, *, transfers: bool = False
+    ) -> None:
         self._module, self._engine, self._context, self._device = module, engine, context, device
         self.stream = device.create_stream(options=StreamOptions(nonblocking=True))
         self._tensors: dict[str, Tensor] = {}
         self._graph: Any = None
+        self._transfers = transfers
         self._starts = [device.create_event(options=TIMED) for _ in range(SLOTS)]
         self._ends = [device.create_event(options=TIMED) for _ in range(SLOTS)]
         self._launched = self._collected = 0
@@ -102,12 +105,16 @@ class Lane:
             self._tensors[name].device.copy_to(self._tensors[name].pinned, stream=self.stream)
 
     def launch(self) -> None:
-        """Puts one timed inference on the stream."""
+        """Puts one timed inference on the stream; with transfers, both copies are part of it."""
         slot = self._launched % SLOTS
         self.stream.record(self._starts[slot])
+        if self._transfers:
+            self.upload()
         begin = time.perf_counter_ns()
         self._launch()
         self.enqueue_ns.append(time.perf_counter_ns() - begin)
+        if self._transfers:
+            self.copy_outputs()
         self.stream.record(self._ends[slot])
         self._launched += 1
 

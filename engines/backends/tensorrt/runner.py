@@ -15,10 +15,11 @@ from engines.values import Block, Tensors
 
 @dataclass(frozen=True)
 class LaneSettings:
-    """How an engine is run: how many inferences at a time, as a CUDA graph or not, on which device."""
+    """How an engine is run: inferences at a time, as a CUDA graph or not, with copies timed or not."""
 
     streams: int
     cuda_graph: bool
+    transfers: bool
     device: int
 
 
@@ -40,7 +41,9 @@ def open_runner(loaded: Loaded, settings: LaneSettings, inputs: Tensors) -> "Eng
     lanes: list[Lane] = []
     try:
         for _ in range(settings.streams):
-            lane = Lane(loaded.module, loaded.engine, loaded.create_context(), device)
+            lane = Lane(
+                loaded.module, loaded.engine, loaded.create_context(), device, transfers=settings.transfers
+            )
             lanes.append(lane)
             lane.bind(inputs)
             # the first run after a change of shapes compiles and allocates

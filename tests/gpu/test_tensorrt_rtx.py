@@ -1,0 +1,163 @@
+"""The backend contract and the whole product on a real GPU: `pytest -m gpu`."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engines.backends import open_backend
+from engines.backends.base import Backend, Runner
+from engines.evaluation import Bench, evaluate
+from engines.inputs import make_inputs
+from engines.values import Settings, Workload
+from engines.workspace import Workspace
+from examples import models
+from studies.space import baseline_of, candidate_at
+from tests.contracts.backend import BackendContract
+from tests.workloads import QUICK, example
+
+pytestmark = pytest.mark.gpu
+
+
+class TestTensorRtxOnAGpu(BackendContract):
+    name = "tensorrt-rtx"
+    # TF32 products, the vendor's default
+    tolerance = 2e-3
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    return Workspace(tmp_path / "w").create()
+
+
+@pytest.fixture
+def backend(workspace: Workspace) -> Backend:
+    return open_backend("tensorrt-rtx", Settings(), workspace.caches)
+
+
+@pytest.fixture
+def workload(tmp_path: Path) -> Workload:
+    return example("residual_cnn", tmp_path, images=(4, 3, 64, 64))
+
+
+def _runner(bench: Bench, **run: object) -> Runner:
+    dimensions = bench.backend.dimensions(bench.workload, True)
+    defaults = {dimension.name: dimension.default for dimension in dimensions}
+    candidate = candidate_at(dimensions, {**defaults, **run})  # type: ignore[dict-item]
+    evaluation = evaluate(bench, candidate, lambda *_: None)
+    assert evaluation.engine is not None
+    folder = bench.workspace.engines / evaluation.engine.digest
+    inputs = make_inputs(bench.workload, bench.workload.batch)[0]
+    return bench.backend.open(folder, bench.workload, candidate.run, inputs)
+
+
+@pytest.mark.parametrize("cuda_graph", [False, True])
+def test_new_inputs_reach_the_engine_in_either_launch_mode(
+    backend: Backend, workload: Workload, workspace: Workspace, *, cuda_graph: bool
+) -> None:
+    bench = Bench(backend, workload, workspace, QUICK)
+    runner = _runner(bench, cuda_graph=cuda_graph)
+    batches = make_inputs(workload, workload.batch)
+    try:
+        outputs = [runner.infer(batch)["logits"] for batch in (*batches, batches[0])]
+    finally:
+        runner.close()
+    assert not np.allclose(outputs[0], outputs[1])
+    assert np.array_equal(outputs[0], outputs[-1])
+
+
+def test_streams_run_at_the_same_time(backend: Backend, workload: Workload, workspace: Workspace) -> None:
+    bench = Bench(backend, workload, workspace, QUICK)
+    rates = []
+    for streams in (1, 4):
+        runner = _runner(bench, cuda_graph=True, streams=streams)
+        try:
+            runner.block(0.1)
+            block = runner.block(0.3)
+        finally:
+            runner.close()
+        rates.append(len(block.latency_ms) / block.span_seconds)
+    assert rates[1] > 1.2 * rates[0]
+
+
+def test_a_cuda_graph_is_launched_in_less_host_time(
+    backend: Backend, workload: Workload, workspace: Workspace
+) -> None:
+    bench = Bench(backend, workload, workspace, QUICK)
+    enqueue = []
+    for cuda_graph in (False, True):
+        runner = _runner(bench, cuda_graph=cuda_graph)
+        try:
+            enqueue.append(runner.block(0.1).telemetry["enqueue_ms"])
+        finally:
+            runner.close()
+    assert enqueue[1] < enqueue[0] / 2
+
+
+def test_transfers_are_part_of_the_time_when_asked(
+    backend: Backend, workload: Workload, workspace: Workspace
+) -> None:
+    bench = Bench(backend, workload, workspace, QUICK)
+    medians = []
+    for transfers in (False, True):
+        runner = _runner(bench, cuda_graph=True, transfers=transfers)
+        try:
+            block = runner.block(0.2)
+        finally:
+            runner.close()
+        medians.append(float(np.median(block.latency_ms)))
+    copies = block.telemetry["h2d_ms"] + block.telemetry["d2h_ms"]
+    assert medians[1] - medians[0] == pytest.approx(copies, rel=0.5)
+
+
+def test_device_memory_is_given_back(backend: Backend, workload: Workload, workspace: Workspace) -> None:
+    from engines.backends.tensorrt.runner import free_bytes
+
+    bench = Bench(backend, workload, workspace, QUICK)
+    _runner(bench, streams=4).close()
+    before = free_bytes()
+    for _ in range(5):
+        _runner(bench, streams=4).close()
+    assert before - free_bytes() < 32 << 20
+
+
+def test_an_engine_says_what_types_it_computes_in(
+    backend: Backend, workload: Workload, workspace: Workspace
+) -> None:
+    bench = Bench(backend, workload, workspace, QUICK)
+    dimensions = backend.dimensions(workload, False)
+    settings = baseline_of(dimensions).settings
+    found = {}
+    for precision in ("tf32", "fp16"):
+        candidate = candidate_at(dimensions, {**settings, "precision": precision})
+        engine = evaluate(bench, candidate, lambda *_: None).engine
+        assert engine is not None
+        found[precision] = engine.facts
+    assert found["fp16"]["precision_as_asked"] is True, found
+    assert "fp16" in str(found["fp16"]["layer_types"]), found
+    assert "fp16" not in str(found["tf32"]["layer_types"]), found
+
+
+def test_the_machine_is_the_gpu(backend: Backend) -> None:
+    machine = backend.machine()
+    assert machine.kind == "gpu"
+    assert machine.driver
+    assert machine.memory_bytes > 1 << 30
+    assert {"tensorrt_rtx", "cuda"} <= set(machine.libraries)
+    assert {"compute_capability", "power_limit_w", "max_sm_clock_mhz"} <= set(machine.limits)
+
+
+def test_the_whole_search_beats_the_baseline(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from tuner.cli import main
+
+    model = models.save("residual_cnn", tmp_path)
+    arguments = ["search", str(model), "--backend", "tensorrt-rtx", "--trials", "12", "--json", "-q"]
+    arguments += ["--shapes", "images:8x3x64x64", "--workspace", str(tmp_path / "w")]
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["verdict"] == "faster"
+    assert document["machine"]["kind"] == "gpu"
+    assert (Path(document["exported"]) / "engine.plan").is_file()

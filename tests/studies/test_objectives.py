@@ -1,0 +1,121 @@
+import math
+
+import numpy as np
+import pytest
+
+from engines.errors import UserError
+from engines.statistics import Estimate
+from engines.values import (
+    Accuracy,
+    Artifact,
+    Block,
+    Candidate,
+    Evaluation,
+    Failure,
+    Measurement,
+    OutputError,
+)
+from studies.metrics import METRICS, metrics_of
+from studies.objectives import judge, parse_constraints, parse_objectives, violations_of
+from studies.records import Constraint, Objective
+
+BLOCKS = tuple(Block(np.array([1.0, 2.0, 3.0]) + shift, 0.01, 0.0) for shift in (0.0, 0.1, 0.2))
+MEASURED = Evaluation(
+    Candidate(),
+    engine=Artifact("e", 2048, 0.0, reused=True, facts={"build_seconds": 1.5}),
+    accuracy=Accuracy((OutputError("y", 0.02, 0.5), OutputError("z", 0.001, 0.7)), 4),
+    measurement=Measurement(BLOCKS, 4, 1, 0.1, 3, converged=True, memory_bytes=100, device_memory_bytes=200),
+)
+FAILED = Evaluation(Candidate(), failure=Failure("build", "refused", "no"))
+
+
+def test_every_metric_is_derived_from_a_full_evaluation() -> None:
+    metrics = metrics_of(MEASURED)
+    assert set(metrics) == set(METRICS)
+    values = {name: estimate.value for name, estimate in metrics.items()}
+    assert values["latency_ms"] == pytest.approx(2.1)
+    assert values["mean_ms"] == pytest.approx(2.1)
+    assert values["p99_ms"] == pytest.approx(3.2)
+    assert values["throughput"] == pytest.approx(9 * 4 / 0.03)
+    assert (values["error"], values["max_abs_error"]) == (0.02, 0.7)
+    assert (values["engine_bytes"], values["build_seconds"]) == (2048, 1.5)
+    assert (values["memory_bytes"], values["device_memory_bytes"]) == (100, 200)
+
+
+def test_a_failure_has_the_metrics_that_were_known_by_then() -> None:
+    assert metrics_of(FAILED) == {}
+    late = Evaluation(Candidate(), engine=MEASURED.engine, failure=Failure("check", "not_finite", "NaN"))
+    assert set(metrics_of(late)) == {"engine_bytes", "build_seconds"}
+
+
+def test_the_default_objective_is_the_median_latency() -> None:
+    assert parse_objectives([]) == (Objective("latency_ms", "minimize"),)
+
+
+def test_each_objective_knows_its_direction() -> None:
+    assert parse_objectives(["throughput", "error"]) == (
+        Objective("throughput", "maximize"),
+        Objective("error", "minimize"),
+    )
+
+
+def test_a_limit_on_the_error_is_added_unless_there_is_one() -> None:
+    assert parse_constraints(["p99_ms<=5"]) == (
+        Constraint("p99_ms", "<=", 5.0),
+        Constraint("error", "<=", 0.01),
+    )
+    assert parse_constraints(["max_abs_error<=1"]) == (Constraint("max_abs_error", "<=", 1.0),)
+    assert parse_constraints(["error<=0.5"]) == (Constraint("error", "<=", 0.5),)
+
+
+@pytest.mark.parametrize("text", ["throughput>=100", " throughput >= 1e2 "])
+def test_a_constraint_may_have_spaces_and_exponents(text: str) -> None:
+    assert parse_constraints([text])[0] == Constraint("throughput", ">=", 100.0)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("error", "cannot read the constraint"),
+        ("error<=", "cannot read the constraint"),
+        ("error<0.1", "a constraint is <= or >="),
+        ("error==0.1", "a constraint is <= or >="),
+        ("error<=lots", "'lots' is not a number"),
+        ("error<=nan", "'nan' is not a number"),
+        ("error<=inf", "'inf' is not a number"),
+        ("eror<=0.1", "unknown metric 'eror' in the constraint"),
+    ],
+)
+def test_a_constraint_that_cannot_be_read_is_the_users_mistake(text: str, message: str) -> None:
+    with pytest.raises(UserError, match=message) as caught:
+        parse_constraints([text])
+    assert caught.value.hint
+
+
+def test_an_unknown_objective_names_the_nearest() -> None:
+    with pytest.raises(UserError, match="unknown metric 'latencyms'") as caught:
+        parse_objectives(["latencyms"])
+    assert "latency_ms" in caught.value.hint
+
+
+def test_an_objective_named_twice_is_the_users_mistake() -> None:
+    with pytest.raises(UserError, match="named twice"):
+        parse_objectives(["error", "error"])
+
+
+def test_an_evaluation_is_feasible_infeasible_or_failed() -> None:
+    assert judge(MEASURED, [Constraint("error", "<=", 0.02)])[0] == "feasible"
+    state, _, violations = judge(MEASURED, [Constraint("error", "<=", 0.01)])
+    assert state == "infeasible"
+    assert violations == {"error<=0.01": pytest.approx(0.01)}
+    assert judge(FAILED, [Constraint("error", "<=", 0.01)]) == ("failed", {}, {})
+
+
+def test_a_metric_that_is_not_known_misses_its_limit() -> None:
+    assert violations_of({}, [Constraint("memory_bytes", "<=", 5)]) == {"memory_bytes<=5": math.inf}
+
+
+def test_a_lower_limit_is_missed_from_below() -> None:
+    limit = [Constraint("throughput", ">=", 10)]
+    assert violations_of({"throughput": Estimate(8.0)}, limit) == {"throughput>=10": 2.0}
+    assert violations_of({"throughput": Estimate(10.0)}, limit) == {}

@@ -1,0 +1,120 @@
+"""Disks that are full or read-only: one line, and nothing that was finished is lost."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.command import Command, environment
+
+
+def _in_a_mount(script: str, folder: Path) -> "subprocess.CompletedProcess[str]":
+    """The script with `tuner` in a mount namespace of its own, where a small disk can be mounted."""
+    prelude = f'set -e\nmkdir disk\ntuner() {{ "{sys.executable}" -m tuner "$@"; }}\nset +e\n'
+    return subprocess.run(
+        ["unshare", "--mount", "bash", "-c", prelude + script],
+        cwd=folder,
+        env=environment({}),
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
+    )
+
+
+@pytest.fixture
+def can_mount(tmp_path: Path) -> None:
+    (tmp_path / "probe").mkdir()
+    probe = ["unshare", "--mount", "mount", "-t", "tmpfs", "tmpfs", str(tmp_path / "probe")]
+    if shutil.which("unshare") is None or subprocess.run(probe, capture_output=True, check=False).returncode:
+        pytest.skip("mounting a small disk needs root and unshare")
+
+
+@pytest.mark.usefixtures("can_mount")
+@pytest.mark.parametrize(
+    ("kilobytes", "said"),
+    [
+        pytest.param(250, "no space is left for the storage", id="the database"),
+        pytest.param(700, "no space left in the workspace", id="the workspace"),
+    ],
+)
+def test_a_full_disk_loses_no_finished_trial(model: Path, tmp_path: Path, kilobytes: int, said: str) -> None:
+    script = f"""
+mount -t tmpfs -o size={kilobytes}k tmpfs disk
+tuner search {model} --backend fake --trials 40 --workspace disk/w; echo "code $?"
+mount -o remount,size=100m disk
+tuner search {model} --backend fake --trials 40 --workspace disk/w; echo "code $?"
+"""
+    ran = _in_a_mount(script, tmp_path)
+    full, gone_on = (line for line in ran.stdout.splitlines() if line.startswith("code"))
+    errors = [line for line in ran.stderr.splitlines() if line.startswith("error:")]
+    assert "Traceback" not in ran.stderr
+    assert full == "code 2"
+    assert len(errors) == 1
+    assert said in errors[0]
+    assert gone_on == "code 0"
+    numbers = [line.partition(":")[0] for line in ran.stderr.splitlines() if line.startswith("trial ")]
+    assert numbers == [f"trial {number}" for number in range(40)], "a trial was lost, or made twice"
+
+
+@pytest.mark.usefixtures("can_mount")
+def test_a_disk_too_full_for_the_engine_at_the_end_keeps_the_earlier_export(
+    model: Path, tmp_path: Path
+) -> None:
+    script = f"""
+mount -t tmpfs -o size=20k tmpfs disk
+tuner search {model} --backend fake --trials 2 -q
+tuner export disk/out; echo "code $?"
+cat disk/out/evidence.json > before
+dd if=/dev/zero of=disk/filler bs=1k 2>/dev/null
+tuner export disk/out; echo "code $?"
+cmp before disk/out/evidence.json && echo same
+ls -A disk/out
+"""
+    ran = _in_a_mount(script, tmp_path)
+    assert "code 0" in ran.stdout
+    assert "code 2\nsame\n" in ran.stdout
+    assert ".unfinished" not in ran.stdout
+    assert "cannot write to the folder 'disk/out': No space left on device" in ran.stderr
+
+
+@pytest.mark.usefixtures("can_mount")
+def test_a_read_only_workspace(model: Path, tmp_path: Path) -> None:
+    script = f"""
+mount -t tmpfs tmpfs disk
+tuner search {model} --backend fake --trials 2 -q --workspace disk/w
+mount -o remount,ro disk
+tuner search {model} --backend fake --trials 4 --workspace disk/w; echo "code $?"
+tuner search {model} --backend fake --trials 4 --workspace disk/new; echo "code $?"
+tuner search {model} --backend fake --trials 4 --storage disk/studies.db; echo "code $?"
+tuner search {model} --backend fake --trials 4 --output disk/out; echo "code $?"
+tuner dashboard --workspace disk/w; echo "code $?"
+"""
+    ran = _in_a_mount(script, tmp_path)
+    errors = ran.stderr.splitlines()
+    codes = [line for line in ran.stdout.splitlines() if line.startswith("code")]
+    assert codes == ["code 2"] * 5
+    assert [error.startswith("error: ") for error in errors] == [True] * 5
+    assert "cannot write to the workspace disk/w: Read-only file system" in errors[0]
+    assert "cannot write to the workspace disk/new: Read-only file system" in errors[1]
+    assert "cannot write to the folder 'disk/out/engine': Read-only file system" in errors[3]
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_workspace_that_we_may_not_write_to(command: Command, model: Path, tmp_path: Path) -> None:
+    (tmp_path / "locked").mkdir(mode=0o500)
+    said = command("search", model, "--backend", "fake", "--workspace", "locked").complaint
+    assert said.startswith("cannot write to the workspace locked: Permission denied")
+
+
+def test_a_limit_on_the_size_of_files_is_a_full_disk(model: Path, tmp_path: Path) -> None:
+    script = f'ulimit -f 40; "{sys.executable}" -m tuner search {model} --backend fake --trials 40'
+    ran = subprocess.run(
+        ["bash", "-c", script], cwd=tmp_path, env=environment({}), capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 2
+    assert "Traceback" not in ran.stderr
+    assert ran.stderr.splitlines()[-1].startswith("error: ")
