@@ -119,12 +119,12 @@ def _run_stages(bench: Bench, candidate: Candidate, progress: _Progress) -> Meas
         progress.graph, file = make_graph(bench.backend, bench.workload, candidate.graph, bench.workspace)
     graph = progress.graph, file
     with progress.during("prepare"):
-        reference = bench.reference(int(candidate.settings.get("batch", bench.workload.batch)))
+        reference = _reference(bench, int(candidate.settings.get("batch", bench.workload.batch)))
     try:
         runner = _build_and_load(bench, candidate, graph, reference, progress)
-    except EngineError:
+    except EngineError as error:
         # an engine that was just built is refused for good, one from the cache may be spoiled
-        if progress.engine is None or not progress.engine.reused:
+        if progress.engine is None or not progress.engine.reused or error.kind != "refused":
             raise
         discard(bench.workspace, progress.engine)
         runner = _build_and_load(bench, candidate, graph, reference, progress)
@@ -134,6 +134,16 @@ def _run_stages(bench: Bench, candidate: Candidate, progress: _Progress) -> Meas
         return replace(measurement, memory_bytes=_growth(progress.resident), device_memory_bytes=held)
     finally:
         runner.close()
+
+
+def _reference(bench: Bench, batch: int) -> Reference:
+    """The reference at a batch; that the model cannot run at one nobody asked for is no mistake."""
+    try:
+        return bench.reference(batch)
+    except UserError as error:
+        if batch == bench.workload.batch:
+            raise
+        raise EngineError(error.message, error.hint) from error
 
 
 def _build_and_load(

@@ -18,6 +18,7 @@ from typing import IO
 import msgspec
 
 from engines.errors import TunerError, UserError
+from engines.processes import bury, close, kill_group, signal_name
 from engines.protocol import (
     Evaluate,
     Evaluated,
@@ -35,7 +36,6 @@ from engines.values import Candidate, Evaluation, Failure, FailureKind, Stage
 from engines.workspace import Workspace
 
 OPENING_SECONDS = 300.0
-CLOSING_SECONDS = 2.0
 # how often a waiting owner looks up, so that progress can show the time that passes
 TICK_SECONDS = 0.2
 
@@ -112,15 +112,15 @@ class Worker:
         """Stops the process and its children at once; the next call starts another."""
         process, self._process = self._process, None
         if process is not None:
-            _kill_group(process)
-            _bury(process)
+            kill_group(process)
+            bury(process)
 
     def close(self) -> None:
         """Lets the process end, or ends it; an empty log goes with it."""
         process, self._process = self._process, None
         if process is not None:
-            _close(process.stdin)
-            _bury(process)
+            close(process.stdin)
+            bury(process)
         if self._log_path.exists() and self._log_path.stat().st_size == 0:
             self._log_path.unlink()
 
@@ -138,6 +138,7 @@ class Worker:
         try:
             with self._log_path.open("ab") as log:
                 # -P: whatever lies in the folder where the command runs is not to be imported.
+                # -u: a crash is to lose nothing that was printed, in C's buffers either.
                 # A session of its own: Ctrl-C reaches the owner alone, and a kill the worker's children
                 self._process = subprocess.Popen(
                     [sys.executable, "-P", "-u", "-m", "engines.worker"],
@@ -204,10 +205,10 @@ class Worker:
         """What the dead process died of."""
         process, self._process = self._process, None
         assert process is not None
-        code = _bury(process)
+        code = bury(process)
         if code >= 0:
             return watch.failure("crashed", f"the worker ended by itself with exit code {code}")
-        name = _signal_name(-code)
+        name = signal_name(-code)
         if -code == signal.SIGKILL:
             message = f"the worker was killed ({name}), most likely by the system for lack of memory"
             return watch.failure("out_of_memory", message)
@@ -270,33 +271,3 @@ def _read(source: IO[bytes], replies: "queue.SimpleQueue[Heard]") -> None:
                 if line.endswith(b"\n"):
                     replies.put(error)
     replies.put(None)
-
-
-def _bury(process: "subprocess.Popen[bytes]") -> int:
-    """The exit code of a process that is ending, which it is made to do if need be; its children go too."""
-    try:
-        process.wait(CLOSING_SECONDS)
-    except subprocess.TimeoutExpired:
-        _kill_group(process)
-    code = process.wait()
-    _kill_group(process)
-    _close(process.stdin)
-    return code
-
-
-def _kill_group(process: "subprocess.Popen[bytes]") -> None:
-    with suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
-
-
-def _close(pipe: IO[bytes] | None) -> None:
-    if pipe is not None:
-        with suppress(BrokenPipeError):
-            pipe.close()

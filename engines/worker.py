@@ -1,7 +1,7 @@
 """A worker process: reads requests on its standard input, answers on what was its standard output.
 
-Run as `python -m engines.worker`. Whatever a vendor's library prints goes to standard error, the log. It ends
-when its owner does: at the end of its input, and where the kernel can tell it, at the owner's death.
+Run as `python -u -m engines.worker`. Whatever a vendor's library prints goes to standard error, the log. It
+ends when its owner does: at the end of its input, and where the kernel can tell it, at the owner's death.
 """
 
 import ctypes
@@ -34,7 +34,6 @@ from engines.protocol import (
 from engines.workspace import Workspace
 
 _PR_SET_PDEATHSIG = 1
-_IOLBF = 1
 
 
 def main() -> None:
@@ -55,7 +54,6 @@ def take_pipes() -> tuple[BinaryIO, BinaryIO]:
     os.dup2(nothing, 0)
     os.close(nothing)
     os.dup2(2, 1)
-    flush_lines_of_c()
     return source, replies
 
 
@@ -110,13 +108,6 @@ def keep_what_is_loaded() -> None:
     """Spares the garbage collection of each trial what will never be garbage, above all the modules."""
     gc.collect()
     gc.freeze()
-
-
-def flush_lines_of_c() -> None:
-    """Has the C library write each line at once, or a crash would swallow what was printed before it."""
-    with suppress(OSError, AttributeError, ValueError):
-        library = ctypes.CDLL(None)
-        library.setvbuf(ctypes.c_void_p.in_dll(library, "stdout"), None, _IOLBF, ctypes.c_size_t(0))
 
 
 def die_with_owner() -> None:

@@ -107,6 +107,8 @@ def _clear_unfinished(folder: Path) -> None:
 
 
 def _is_running(process: int) -> bool:
+    if _is_zombie(process):
+        return False
     try:
         os.kill(process, 0)
     except ProcessLookupError:
@@ -114,6 +116,16 @@ def _is_running(process: int) -> bool:
     except PermissionError:
         return True
     return True
+
+
+def _is_zombie(process: int) -> bool:
+    """Whether it is dead and only not yet reaped; False where the system does not tell."""
+    try:
+        status = Path(f"/proc/{process}/stat").read_text()
+    except OSError:
+        return False
+    # the name, in parentheses, may hold anything
+    return status.rpartition(")")[2].split()[:1] == ["Z"]
 
 
 def _umask() -> int:

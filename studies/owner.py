@@ -155,8 +155,12 @@ class Owner:
         self.observer.started(number, candidate)
         started_at, start, log_start = datetime.now(UTC), time.perf_counter(), self.executor.log_position()
         stored = self._stored(key)
-        evaluation = stored or self._evaluate(number, candidate, state, limits)
+        assumed = None if stored is not None else _assumed(candidate, state)
+        evaluation = stored or assumed or self._evaluate(number, candidate, state, limits)
         reused = evaluation is stored
+        if evaluation is assumed:
+            # nobody tried it, so it is no answer for another study
+            key = f"{key}-assumed"
         _stop_on_full_disk(evaluation)
         log = "" if reused else self.executor.log_since(log_start)
         seconds = time.perf_counter() - start
@@ -177,14 +181,19 @@ class Owner:
         return found if lasting else None
 
     def _evaluate(self, number: int, candidate: Candidate, state: _State, limits: Limits) -> Evaluation:
-        """What comes of the candidate; a graph or build that was refused before is not tried again."""
-        refused = state.refusal_of(candidate)
-        if refused is None:
-            watch = partial(self.observer.stage, number)
-            return self.executor.evaluate(candidate, _trial_seconds(state, limits), watch)
-        earlier, failure = refused
-        message = f"as in trial {earlier}: {failure.message}"
-        return Evaluation(candidate, failure=replace(failure, message=message))
+        watch = partial(self.observer.stage, number)
+        return self.executor.evaluate(candidate, _trial_seconds(state, limits), watch)
+
+
+def _assumed(candidate: Candidate, state: _State) -> Evaluation | None:
+    """A graph or build that was refused before is not tried again for another run spec."""
+    refused = state.refusal_of(candidate)
+    if refused is None:
+        return None
+    earlier, failure = refused
+    return Evaluation(
+        candidate, failure=replace(failure, message=f"as in trial {earlier}: {failure.message}")
+    )
 
 
 def _ending(
@@ -194,7 +203,7 @@ def _ending(
         return "interrupted"
     if len(state.records) >= limits.trials:
         return "complete"
-    if state.records and sampler.is_exhausted:
+    if sampler.is_exhausted:
         return "exhausted"
     if deadline is not None and time.monotonic() >= deadline:
         return "timeout"

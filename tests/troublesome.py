@@ -61,6 +61,7 @@ def worker_knows(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ")\n"
     )
     monkeypatch.syspath_prepend(str(folder))
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
 
 
 def process_in(log: str, announcement: str = ANNOUNCEMENT) -> int:
@@ -69,11 +70,12 @@ def process_in(log: str, announcement: str = ANNOUNCEMENT) -> int:
 
 
 def is_running(process: int) -> bool:
+    """Whether any thread of it lives; what only waits to be reaped does not."""
     try:
         state = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0]
+        return state != "Z" or len(list(Path(f"/proc/{process}/task").iterdir())) > 1
     except (FileNotFoundError, ProcessLookupError):
         return False
-    return state != "Z"
 
 
 def wait_until(true: Callable[[], object], seconds: float = 20.0) -> None:

@@ -3,6 +3,7 @@
 import difflib
 import errno
 import os
+import signal
 import sys
 from typing import NoReturn
 
@@ -91,7 +92,11 @@ def main(arguments: list[str] | None = None) -> NoReturn:
     instruction = os.environ.get(COMPLETION)
     if instruction:
         sys.exit(shell_complete(tuner, {}, "tuner", COMPLETION, instruction))
-    sys.exit(_run(sys.argv[1:] if arguments is None else arguments))
+    code = _run(sys.argv[1:] if arguments is None else arguments)
+    if arguments is None:
+        # one Ctrl-C more, while Python ends, would turn the code into that of a crash
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.exit(code)
 
 
 def _run(arguments: list[str]) -> int:

@@ -2,8 +2,6 @@
 
 from typing import Any
 
-import click
-
 from dashboards import formats
 from engines.shape_text import format_shapes
 from engines.values import Dimension
@@ -20,7 +18,13 @@ def plan_document(plan: Plan, options: SearchOptions) -> dict[str, Any]:
         "schema": 1,
         "backend": spec.backend,
         "space": [
-            {"name": one.name, "kind": one.kind, "choices": list(one.choices), "excluded": dict(one.excluded)}
+            {
+                "name": one.name,
+                "kind": one.kind,
+                "choices": list(one.choices),
+                "excluded": dict(one.excluded),
+                "about": one.about,
+            }
             for one in spec.space
         ],
         "candidates": spaces.size(spec.space),
@@ -29,7 +33,7 @@ def plan_document(plan: Plan, options: SearchOptions) -> dict[str, Any]:
         "objectives": [objective.metric for objective in spec.objectives],
         "constraints": [str(constraint) for constraint in spec.constraints],
         "trials": _trials(plan, options),
-        "measuring_seconds": measuring_seconds(plan, options),
+        "measuring_seconds": list(measuring_seconds(plan, options)),
     }
 
 
@@ -37,20 +41,20 @@ def print_plan(plan: Plan, options: SearchOptions) -> None:
     """The plan for people."""
     spec, machine = plan.spec, plan.spec.machine
     shapes = format_shapes({name: of.optimum for name, of in spec.workload.shapes.items()})
-    click.echo(f"model        {spec.workload.model.path} at {shapes}")
-    click.echo(f"machine      {machine.processor}, {formats.plural(machine.cores, 'core')}")
+    print(f"model        {spec.workload.model.path} at {shapes}")
+    print(f"machine      {machine.processor}, {formats.plural(machine.cores, 'core')}")
     libraries = ", ".join(f"{name} {version}" for name, version in machine.libraries.items())
-    click.echo(f"backend      {spec.backend} ({libraries})")
-    click.echo("objective    " + ", ".join(f"{one.direction} {one.metric}" for one in spec.objectives))
-    click.echo("constraints  " + ", ".join(str(one) for one in spec.constraints))
+    print(f"backend      {spec.backend} ({libraries})")
+    print("objective    " + ", ".join(f"{one.direction} {one.metric}" for one in spec.objectives))
+    print("constraints  " + ", ".join(str(one) for one in spec.constraints))
     table = new_table("dimension", "kind", "choices (* the baseline's)", "what it is")
     for one in spec.space:
         add_row(table, one.name, one.kind, _choices(one, spec.baseline.settings.get(one.name)), one.about)
-    click.echo()
+    print()
     print_table(table)
-    click.echo()
+    print()
     for line in [*_left_out(spec.space), *_cost(plan, options)]:
-        click.echo(line)
+        print(line)
 
 
 def measuring_seconds(plan: Plan, options: SearchOptions) -> tuple[float, float]:

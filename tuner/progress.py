@@ -1,5 +1,6 @@
 """What a search shows while it runs: a live display on a terminal, else a line a trial; always on stderr."""
 
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -63,6 +64,7 @@ class Lines(Silent):
         streams.say(f"note: {text}")
 
     def preparing(self, what: str) -> None:
+        self._stopping = False
         self._doing(what)
 
     def begin(
@@ -107,9 +109,11 @@ class Live(Silent):
     def __init__(self, verbose: bool = False) -> None:
         from rich.console import Console
         from rich.live import Live as Display
+        from rich.spinner import Spinner
 
         self._verbose = verbose
         self._console: Console = Console(stderr=True)
+        self._spinner = Spinner("dots" if self._console.encoding.startswith("utf") else "line")
         self._standing: Standing | None = None
         self._stopping = False
         self._what, self._settings, self._since = "starting", "", time.monotonic()
@@ -165,10 +169,9 @@ class Live(Silent):
     def _render(self) -> Any:
         from rich.console import Group
         from rich.progress_bar import ProgressBar
-        from rich.spinner import Spinner
 
-        doing = f"{self._what}  {clock(time.monotonic() - self._since)}"
-        now = Spinner("dots" if self._is_unicode() else "line", text=_line(doing, "bold"))
+        turning = self._spinner.render(self._console.get_time())
+        now = _line(f"{turning} {self._what}  {clock(time.monotonic() - self._since)}", "bold")
         stopping = [_line(STOPPING, "yellow")] if self._stopping else []
         if self._standing is None:
             return Group(now, *stopping)
@@ -182,15 +185,12 @@ class Live(Silent):
             *stopping,
         )
 
-    def _is_unicode(self) -> bool:
-        return self._console.encoding.lower().startswith("utf")
-
 
 def watcher_for(*, quiet: bool = False, verbose: bool = False) -> "Watcher":
     """Live on a terminal, lines elsewhere, silent when asked to be quiet; `verbose` adds each trial's log."""
     if quiet:
         return Silent()
-    return Lines(verbose) if streams.is_plain_terminal() else Live(verbose)
+    return Live(verbose) if streams.is_screen(sys.stderr) else Lines(verbose)
 
 
 def beginning(name: str, limits: "Limits", records: "tuple[TrialRecord, ...]") -> str:

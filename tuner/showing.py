@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from typing import get_args
 
-import click
-
 from dashboards import formats, wording
 from engines.values import Stage
 from studies.records import StudyRecord, TrialRecord
@@ -20,7 +18,7 @@ METRICS_SHOWN = ("error",)
 def print_studies(summaries: Sequence[StudySummary]) -> None:
     """A row a study, the newest last."""
     if not summaries:
-        click.echo("There are no studies yet: tuner search MODEL makes the first.")
+        print("There are no studies yet: tuner search MODEL makes the first.")
         return
     table = new_table("study", "model", "backend", "trials", "failed", "created", "last trial")
     for one in summaries:
@@ -40,10 +38,10 @@ def print_study(study: StudyRecord) -> None:
         add_row(table, str(trial.number), trial.state, *values, *settings, _why(trial))
     if study.trials:
         print_table(table)
-        click.echo()
+        print()
         print_table(comparison_table(study))
-        click.echo()
-    click.echo("\n".join(lines_after(study)))
+        print()
+    print("\n".join(lines_after(study)))
 
 
 def print_trial(study: StudyRecord, trial: TrialRecord) -> None:
@@ -69,7 +67,7 @@ def print_trial(study: StudyRecord, trial: TrialRecord) -> None:
         add_row(table, "engine", trial.engine.digest)
     print_table(table)
     if trial.log.strip():
-        click.echo(f"\nlog:\n{plain(trial.log).rstrip()}")
+        print(f"\nlog:\n{plain(trial.log).rstrip()}")
 
 
 def _why(trial: TrialRecord) -> str:

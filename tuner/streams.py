@@ -1,6 +1,7 @@
 """Standard output and error as they come: closed, read by nobody any more, or without some characters.
 
-Results go to standard output, everything else to standard error.
+Results are printed to standard output, everything else is said on standard error. Not by click.echo, which
+writes UTF-8 where the stream says ASCII.
 """
 
 import codecs
@@ -42,14 +43,14 @@ def discard(stream: TextIO) -> None:
         os.close(nowhere)
 
 
-def is_plain_terminal() -> bool:
-    """Whether standard error is no terminal, or one on which nothing can be redrawn."""
-    return not sys.stderr.isatty() or os.environ.get("TERM", "") in ("", "dumb", "unknown")
+def is_screen(stream: TextIO) -> bool:
+    """Whether the stream is a terminal on which something can be redrawn."""
+    return stream.isatty() and os.environ.get("TERM", "") not in ("", "dumb", "unknown")
 
 
 def has_color() -> bool:
     """Whether an error may be coloured."""
-    return not is_plain_terminal() and not os.environ.get("NO_COLOR")
+    return is_screen(sys.stderr) and not os.environ.get("NO_COLOR")
 
 
 def _nowhere() -> TextIO:

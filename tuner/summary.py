@@ -5,8 +5,6 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-import click
-
 from dashboards import formats, wording
 from studies.analysis import comparison
 from studies.choice import recommended
@@ -34,11 +32,11 @@ def print_outcome(outcome: "Outcome") -> None:
     from tuner.tables import print_table
 
     if sys.stdout.isatty():
-        click.echo()
+        print()
     if comparison(outcome.study).best is not None:
         print_table(comparison_table(outcome.study))
-        click.echo()
-    click.echo("\n".join([*lines_after(outcome.study), "", *next_steps(outcome)]))
+        print()
+    print("\n".join([*lines_after(outcome.study), "", *next_steps(outcome)]))
 
 
 def lines_after(study: StudyRecord) -> list[str]:

@@ -1,12 +1,14 @@
 """Plain tables on standard output."""
 
+import io
 import sys
 
-import click
 from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
+
+from tuner import streams
 
 # wide enough for any table: lines are broken by whoever shows them, and nothing is cut off
 WIDEST = 100_000
@@ -27,13 +29,10 @@ def add_row(table: Table, *cells: str) -> None:
 
 def print_table(table: Table) -> None:
     """Prints the table in its own width."""
-    console = Console(width=WIDEST)
-    options = console.options
-    console.width = Measurement.get(console, options, table).maximum or 1
-    with console.capture() as printed:
-        console.print(table, crop=False)
-    text = printed.get()
-    if not sys.stdout.isatty():
-        text = "".join(f"{line.rstrip()}\n" for line in text.splitlines())
-    # by click and not by rich, which ends the program when the reader of a pipe has gone
-    click.echo(text, nl=False)
+    # rich is to write to no pipe of ours: it ends the program when the reader has gone
+    text = io.StringIO()
+    console = Console(file=text, width=WIDEST, force_terminal=streams.is_screen(sys.stdout))
+    console.width = Measurement.get(console, console.options, table).maximum or 1
+    console.print(table, crop=False)
+    for line in text.getvalue().splitlines():
+        print(line.rstrip())

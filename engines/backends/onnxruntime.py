@@ -6,24 +6,20 @@ that run specs share it. Timing is by the host's clock around bound runs, one cl
 
 import platform
 import tempfile
-import threading
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import onnxruntime as ort
 
 from engines import cpu, reference
 from engines.backends.base import Detail, Runner
+from engines.backends.onnxruntime_session import SessionRunner, translated
 from engines.errors import EngineError, UserError
 from engines.inputs import make_inputs
 from engines.quantization import EXTERNAL_WEIGHTS_BYTES, RECIPE, convert_fp16, quantize_int8
 from engines.values import (
-    Block,
     Candidate,
     Dimension,
     Machine,
@@ -149,7 +145,7 @@ class OnnxRuntime:
             options.add_session_config_entry(
                 "session.optimized_model_external_initializers_file_name", f"{ENGINE}.data"
             )
-        _translated(lambda: ort.InferenceSession(str(graph), options, providers=PROVIDERS))
+        translated(lambda: ort.InferenceSession(str(graph), options, providers=PROVIDERS))
         return {}
 
     def open(self, folder: Path, workload: Workload, settings: Settings, inputs: Tensors) -> Runner:
@@ -160,9 +156,7 @@ class OnnxRuntime:
         spinning = "1" if settings["allow_spinning"] else "0"
         options.add_session_config_entry("session.intra_op.allow_spinning", spinning)
         options.add_session_config_entry("session.inter_op.allow_spinning", spinning)
-        session = _translated(
-            lambda: ort.InferenceSession(str(folder / ENGINE), options, providers=PROVIDERS)
-        )
+        session = translated(lambda: ort.InferenceSession(str(folder / ENGINE), options, providers=PROVIDERS))
         return SessionRunner(session, int(settings["streams"]), inputs)
 
 
@@ -172,79 +166,6 @@ def calibration_inputs(workload: Workload) -> Iterator[Tensors]:
     seeds = [source.seed] if source.path else range(source.seed, source.seed + CALIBRATION_SEEDS)
     for seed in seeds:
         yield from make_inputs(replace(workload, inputs=replace(source, seed=seed)), workload.batch)
-
-
-class SessionRunner:
-    """A session with one client thread a stream, each with its own bound inputs and outputs."""
-
-    device_memory_bytes = None
-
-    def __init__(self, session: Any, streams: int, inputs: Tensors) -> None:
-        self.streams = streams
-        self._session = session
-        self._names = [output.name for output in session.get_outputs()]
-        self._bindings = [self._bind(inputs) for _ in range(streams)]
-
-    def infer(self, inputs: Tensors, stream: int = 0) -> Tensors:
-        binding = self._bind(inputs)
-        _translated(lambda: self._session.run_with_iobinding(binding))
-        return dict(zip(self._names, binding.copy_outputs_to_cpu(), strict=True))
-
-    def block(self, seconds: float) -> Block:
-        started_at = time.time()
-        clients = [_Client(self._session, binding) for binding in self._bindings]
-        begin = time.perf_counter_ns()
-        deadline = begin + int(seconds * 1e9)
-        threads = [threading.Thread(target=client.run, args=(deadline,)) for client in clients[1:]]
-        for thread in threads:
-            thread.start()
-        clients[0].run(deadline)
-        for thread in threads:
-            thread.join()
-        for client in clients:
-            if client.error is not None:
-                raise EngineError(reference.one_line(client.error)) from client.error
-        stamps = np.concatenate(
-            [np.array(client.stamps, dtype=np.int64).reshape(-1, 2) for client in clients]
-        )
-        stamps = stamps[np.argsort(stamps[:, 1], kind="stable")]
-        return Block(
-            latency_ms=(stamps[:, 1] - stamps[:, 0]) / 1e6,
-            span_seconds=float(stamps[-1, 1] - begin) / 1e9,
-            started_at=started_at,
-        )
-
-    def close(self) -> None:
-        self._bindings.clear()
-        self._session = None
-
-    def _bind(self, inputs: Tensors) -> Any:
-        binding = self._session.io_binding()
-        for tensor in self._session.get_inputs():
-            binding.bind_ortvalue_input(tensor.name, ort.OrtValue.ortvalue_from_numpy(inputs[tensor.name]))
-        for name in self._names:
-            binding.bind_output(name)
-        return binding
-
-
-class _Client:
-    def __init__(self, session: Any, binding: Any) -> None:
-        self._run, self._binding = session.run_with_iobinding, binding
-        self.stamps: list[tuple[int, int]] = []
-        self.error: Exception | None = None
-
-    def run(self, deadline: int) -> None:
-        run, binding, stamps, clock = self._run, self._binding, self.stamps, time.perf_counter_ns
-        try:
-            while True:
-                start = clock()
-                run(binding)
-                end = clock()
-                stamps.append((start, end))
-                if end >= deadline:
-                    return
-        except Exception as error:  # handed to the thread that asked for the block
-            self.error = error
 
 
 def _precision() -> Dimension:
@@ -297,17 +218,6 @@ def _has_fp16_kernels() -> bool:
             return False
         optimized = onnx.load(options.optimized_model_filepath)
     return all(node.op_type != "Cast" for node in optimized.graph.node)
-
-
-def _translated(call: Callable[[], Any]) -> Any:
-    try:
-        return call()
-    except (MemoryError, OSError):
-        raise
-    except Exception as error:
-        text = reference.one_line(error)
-        kind = "out_of_memory" if "bad_alloc" in text or "Failed to allocate memory" in text else "refused"
-        raise EngineError(text, kind=kind) from error
 
 
 def _powers_of_two(largest: int) -> tuple[int, ...]:

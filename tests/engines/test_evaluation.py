@@ -1,5 +1,6 @@
 import errno
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -149,3 +150,19 @@ def test_the_fakes_runner_is_deterministic() -> None:
     )
     first, second = (FakeRunner(spec, 0, 0.01, None).block(0.1).latency_ms for _ in range(2))
     assert first.tobytes() == second.tobytes()
+
+
+def test_a_model_that_cannot_run_at_another_batch_fails_that_candidate_only(workspace: Workspace) -> None:
+    class OneBatch(Fake):
+        def reference(self, workload: Workload, batches: Sequence[Tensors]) -> list[Tensors]:
+            if len(batches[0]["x"]) != workload.batch:
+                raise UserError("reshape to 1x8 does not fit")
+            return super().reference(workload, batches)
+
+    backend = OneBatch(Settings(), Path())
+    bench, candidate = _bench(backend, workspace)
+    other = replace(candidate, run=Settings(candidate.run, batch=4))
+    failure = evaluate(bench, other, lambda *_: None).failure
+    assert failure is not None
+    assert (failure.stage, failure.message) == ("prepare", "reshape to 1x8 does not fit")
+    assert evaluate(bench, candidate, lambda *_: None).failure is None

@@ -36,6 +36,18 @@ def test_what_a_dead_process_left_unfinished_is_cleared_and_what_a_live_one_make
     assert alive.exists()
 
 
+def test_what_a_process_left_that_is_dead_but_not_reaped_is_cleared(tmp_path: Path) -> None:
+    process = subprocess.Popen([sys.executable, "-c", ""], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.read()  # its end is the process's
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    left = tmp_path / "engines" / f".unfinished-{process.pid}-x"
+    left.mkdir(parents=True)
+    Workspace(tmp_path).create()
+    process.communicate()
+    assert not left.exists()
+
+
 def test_a_workspace_that_cannot_be_made_is_the_users_mistake(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot write to the workspace") as caught:

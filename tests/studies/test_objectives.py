@@ -83,7 +83,7 @@ def test_a_constraint_may_have_spaces_and_exponents(text: str) -> None:
         ("error<=lots", "'lots' is not a number"),
         ("error<=nan", "'nan' is not a number"),
         ("error<=inf", "'inf' is not a number"),
-        ("eror<=0.1", "unknown metric 'eror' in the constraint"),
+        ("fault<=0.1", "unknown metric 'fault' in the constraint"),
     ],
 )
 def test_a_constraint_that_cannot_be_read_is_the_users_mistake(text: str, message: str) -> None:

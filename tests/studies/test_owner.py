@@ -1,9 +1,11 @@
 import gc
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import median
+from types import SimpleNamespace
 
 import optuna
 import pytest
@@ -435,14 +437,17 @@ def test_a_stop_ends_it_after_the_trial_in_flight(
 
 
 def test_a_time_limit_ends_it_after_the_trial_in_flight(
-    storage: Storage, workload: Workload, workspace: Workspace
+    storage: Storage, workload: Workload, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     executor = Here(workload, workspace)
+    # a clock that each evaluation moves on by a second
+    clock = SimpleNamespace(monotonic=lambda: float(len(executor.asked)), perf_counter=time.perf_counter)
+    monkeypatch.setattr("studies.owner.time", clock)
     owner = owner_of(storage, spec_of(workload), executor)
-    assert run(owner, 50, seconds=0.0) == "timeout"
-    assert executor.asked == []
-    assert run(owner, 10_000, seconds=0.2) == "timeout"
-    assert len(executor.asked) == len(storage.finished("study")) > 0
+    assert run(owner, 50, seconds=2.5) == "timeout"
+    assert len(executor.asked) == len(storage.finished("study")) == 3
+    assert run(owner, 50, seconds=1.0) == "timeout"
+    assert len(executor.asked) == 4
 
 
 def test_a_trial_may_take_as_long_as_was_said(

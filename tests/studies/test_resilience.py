@@ -45,7 +45,7 @@ def workspace(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def search_faults(model: Path, workspace: Path) -> list[str]:
     return tuner(
-        *("search", model, "--backend", FAULTY, "--trials", "100", "--trial-timeout", "0.7"),
+        *("search", model, "--backend", FAULTY, "--trials", "100", "--trial-timeout", "2"),
         *("--fix", "builder_optimization_level=1,3", "--fix", "max_aux_streams=0,2"),
         *("--study", "faulty", "--workspace", workspace),
     )
@@ -78,7 +78,7 @@ def test_each_fault_is_told_for_what_it_is(study: StudyRecord) -> None:
     }
     assert told == {
         ("build", "crashed", "the worker died of SIGSEGV"),
-        ("build", "timeout", "still not done after 0.7 s"),
+        ("build", "timeout", "still not done after 2 s"),
         ("build", "refused", "the imaginary builder found no implementation for this network"),
         ("load", "out_of_memory", "out of memory after 67108864 bytes"),
         ("check", "not_finite", "output 'output' has 2 NaN or infinite values"),

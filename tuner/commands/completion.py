@@ -19,4 +19,4 @@ def command(*, shell: str) -> None:
 
     completion = get_completion_class(shell)
     assert completion is not None
-    click.echo(completion(tuner, {}, "tuner", COMPLETION).source())
+    print(completion(tuner, {}, "tuner", COMPLETION).source())

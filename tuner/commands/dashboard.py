@@ -25,7 +25,7 @@ def command(
 
     found = load(study, workspace=workspace, storage=storage)
     path = found.report(output or workspace / "reports" / found.study.name / "report.html")
-    click.echo(path)
+    print(path)
     if open_it:
         _open(path)
 

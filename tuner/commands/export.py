@@ -31,7 +31,7 @@ def command(*, arguments: tuple[Path, ...], workspace: Path, storage: str | None
     if found.recommended is not None and trial is None:
         number = found.recommended.number
         streams.say(f"note: this is {f'trial {number}' if number else 'the baseline'} of {found.study.name}")
-    click.echo(folder)
+    print(folder)
 
 
 def _refuse_study_alone(name: str, workspace: Path, storage: str | None) -> None:

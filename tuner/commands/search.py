@@ -201,7 +201,7 @@ def _print_plan(planned: "Plan", options: "SearchOptions", as_json: bool) -> Non
     from tuner.documents import dump
 
     if as_json:
-        click.echo(dump(dry_run.plan_document(planned, options)), nl=False)
+        print(dump(dry_run.plan_document(planned, options)), end="")
     else:
         dry_run.print_plan(planned, options)
 
@@ -211,7 +211,7 @@ def _print_outcome(outcome: "Outcome", as_json: bool) -> None:
     from tuner.summary import print_outcome
 
     if as_json:
-        click.echo(dump(outcome_document(outcome)), nl=False)
+        print(dump(outcome_document(outcome)), end="")
     else:
         print_outcome(outcome)
 

@@ -44,14 +44,14 @@ def _print_json(found: "Result", number: int | None) -> None:
 
     study = found.study
     document = study_document(study) if number is None else one_trial_document(study, found.trial(number))
-    click.echo(dump(document), nl=False)
+    print(dump(document), end="")
 
 
 def _print_csv(found: "Result", number: int | None) -> None:
     from tuner.documents import columns, to_csv, trial_rows
 
     trials = found.study.trials if number is None else (found.trial(number),)
-    click.echo(to_csv(trial_rows(found.study, trials), columns(found.study)), nl=False)
+    print(to_csv(trial_rows(found.study, trials), columns(found.study)), end="")
 
 
 def _print(found: "Result", number: int | None) -> None:

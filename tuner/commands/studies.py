@@ -20,6 +20,6 @@ def command(*, workspace: Path, storage: str | None, as_json: bool) -> None:
     with open_storage(require_storage(workspace, storage)) as opened:
         summaries = opened.summaries()
     if as_json:
-        click.echo(dump(studies_document(summaries)), nl=False)
+        print(dump(studies_document(summaries)), end="")
     else:
         print_studies(summaries)

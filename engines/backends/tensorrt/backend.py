@@ -1,8 +1,9 @@
 """The backends `tensorrt` and `tensorrt-rtx`."""
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from engines import cpu, gpu, reference
 from engines.backends.base import Runner
 from engines.backends.tensorrt import caches, config, inspection, network, space
 from engines.backends.tensorrt.monitor import SEVERITIES, Messages, progress_monitor
+from engines.backends.tensorrt.refusals import explained, guarded
 from engines.backends.tensorrt.vendor import load_vendor
 from engines.errors import EngineError, UserError
 from engines.quantization import RECIPE, convert_fp16
@@ -18,7 +20,14 @@ from engines.wire import to_json
 
 ENGINE = "engine.plan"
 LAYERS = "layers.json"
-OPTIONS: Mapping[str, Value] = {"device": 0, "log": "WARNING", "plugins": ""}
+# plugins are paths joined by +; with 0 builder_threads the vendor's default holds
+OPTIONS: Mapping[str, Value] = {
+    "device": 0,
+    "log": "WARNING",
+    "plugins": "",
+    "serialize_plugins": False,
+    "builder_threads": 0,
+}
 
 
 def tensorrt(options: Settings, folder: Path) -> "TensorRT":
@@ -36,6 +45,8 @@ class _Options:
     device: int
     log: str
     plugins: tuple[Path, ...]
+    serialize_plugins: bool
+    builder_threads: int
 
 
 class TensorRT:
@@ -56,9 +67,16 @@ class TensorRT:
         return gpu.disturbances(self._options.device)
 
     def dimensions(self, workload: Workload, concurrent: bool) -> tuple[Dimension, ...]:
-        builder = self._vendor.module.Builder(self._messages.logger)
+        try:
+            builder = self._open_builder()
+        except EngineError as error:
+            raise UserError(
+                f"{self.name} cannot make a builder: {error.message}",
+                "Check that its version fits the NVIDIA driver.",
+            ) from error
         probe = builder.create_builder_config()
-        return space.dimensions(self._vendor, probe, workload, concurrent)
+        _, parser = network.open_parser(self._vendor, builder, self._messages)
+        return space.dimensions(self._vendor, probe, parser, workload, concurrent)
 
     def reference(self, workload: Workload, batches: Sequence[Tensors]) -> list[Tensors]:
         return reference.run(workload, batches)
@@ -77,7 +95,7 @@ class TensorRT:
 
     def engine_key(self, workload: Workload, candidate: Candidate) -> object:
         profile = space.profile_shapes(workload, candidate)
-        return [self._identity(), candidate.graph["precision"] == "fp32", profile]
+        return [self._identity(), candidate.graph["precision"] == "fp32", profile, *self._plugin_key]
 
     def build(
         self,
@@ -87,19 +105,17 @@ class TensorRT:
         folder: Path,
         report: Callable[[str], None],
     ) -> Mapping[str, Value]:
-        vendor = self._vendor
-        builder = vendor.module.Builder(self._messages.logger)
-        self._messages.take_errors()
-        # the parser must outlive the build: it owns the weights
-        parsed, parser = network.parse(vendor, builder, graph, self._messages)
+        vendor, messages = self._vendor, self._messages
+        builder = self._open_builder()
         options = builder.create_builder_config()
-        shapes = space.profile_shapes(workload, candidate)
-        tf32 = candidate.graph["precision"] != "fp32"
-        config.apply(vendor, options, candidate.build, tf32=tf32, shapes=shapes, builder=builder)
+        with explained(messages):
+            # the parser must outlive the build: it owns the weights
+            parsed, parser = network.parse(vendor, builder, graph, messages, candidate.build)
+            self._configure(options, workload, candidate, builder)
         options.progress_monitor = monitor = progress_monitor(vendor, report)
         cache = self._timing_cache()
         before = caches.attach_timing_cache(options, cache) if cache else 0
-        plan = _guarded(lambda: builder.build_serialized_network(parsed, options), self._messages)
+        plan = guarded(lambda: builder.build_serialized_network(parsed, options), messages)
         del parser, monitor
         (folder / ENGINE).write_bytes(plan)
         facts = caches.cache_facts(before, caches.save_timing_cache(options, cache)) if cache else {}
@@ -132,39 +148,63 @@ class TensorRT:
             return [self._vendor.version]
         return [machine.processor, machine.driver, machine.libraries, machine.limits["compute_capability"]]
 
+    def _open_builder(self) -> Any:
+        builder = guarded(lambda: self._vendor.module.Builder(self._messages.logger), self._messages)
+        if self._options.builder_threads:
+            builder.max_threads = self._options.builder_threads
+        return builder
+
+    def _configure(self, options: Any, workload: Workload, candidate: Candidate, builder: Any) -> None:
+        if self._options.serialize_plugins:
+            options.plugins_to_serialize = [str(path) for path in self._options.plugins]
+        shapes = space.profile_shapes(workload, candidate)
+        tf32 = candidate.graph["precision"] != "fp32"
+        config.apply(self._vendor, options, candidate.build, tf32=tf32, shapes=shapes, builder=builder)
+
+    @cached_property
+    def _plugin_key(self) -> tuple[Value, ...]:
+        """Engines of another version of a plugin are other engines; nothing where there is none."""
+        digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in self._options.plugins]
+        return (self._options.serialize_plugins, *digests) if digests else ()
+
     def _timing_cache(self) -> caches.CacheFile | None:
         """None on RTX, whose builder times nothing."""
         return None if self._vendor.is_rtx else caches.cache_file(self._folder, "timing", self._machine)
 
     def _load_plugins(self) -> None:
-        registry = self._vendor.module.get_plugin_registry() if self._options.plugins else None
         for path in self._options.plugins:
-            if registry is None or registry.load_library(str(path)) is None:
+            registry = self._vendor.module.get_plugin_registry()
+            try:
+                guarded(partial(registry.load_library, str(path)), self._messages)
+            except EngineError as error:
                 raise UserError(
-                    f"the plugin library {path} cannot be loaded", "Check the path and its symbols."
-                )
+                    f"the plugin library {path} cannot be loaded: {error.message}",
+                    "Check its symbols, and the TensorRT that it was made for.",
+                ) from error
 
     def _load(self, folder: Path) -> Any:
         runtime = self._vendor.module.Runtime(self._messages.logger)
+        # version-compatible engines carry code of their own; all that come here were built here
+        runtime.engine_host_code_allowed = True
         plan = (folder / ENGINE).read_bytes()
-        return _guarded(lambda: runtime.deserialize_cuda_engine(plan), self._messages)
+        return guarded(lambda: runtime.deserialize_cuda_engine(plan), self._messages)
 
     def _runtime_config(self, engine: Any, settings: Settings) -> tuple[Any, Callable[[], None]]:
         """RTX's strategy and its cache of compiled kernels, saved when the engine is closed."""
         if not self._vendor.is_rtx:
             return None, lambda: None
         options = engine.create_runtime_config()
-        strategy = str(settings["kernel_specialization"]).upper()
-        options.dynamic_shapes_kernel_specialization_strategy = self._vendor.member(
-            "DynamicShapesKernelSpecializationStrategy", strategy
-        )
+        if "kernel_specialization" in settings:
+            options.dynamic_shapes_kernel_specialization_strategy = self._vendor.member(
+                "DynamicShapesKernelSpecializationStrategy", str(settings["kernel_specialization"]).upper()
+            )
         file = caches.cache_file(self._folder, "runtime", self._machine)
         cache = caches.attach_runtime_cache(options, file)
         return options, lambda: caches.save_runtime_cache(cache, file)
 
     def _context(self, engine: Any, options: Any) -> Any:
         create = engine.create_execution_context
-        return _guarded(lambda: create() if options is None else create(options), self._messages)
+        return guarded(lambda: create() if options is None else create(options), self._messages)
 
     def _inspect(self, folder: Path, precision: str) -> Mapping[str, Value]:
         """What the engine is, where a GPU can tell; its layers are kept beside it."""
@@ -175,36 +215,34 @@ class TensorRT:
         return inspection.facts(found, precision)
 
 
-def _guarded(call: Callable[[], Any], messages: Messages) -> Any:
-    """What the vendor's call gives; raises EngineError with what it logged when that is nothing."""
-    messages.take_errors()
-    try:
-        made = call()
-    except (RuntimeError, TypeError, ValueError) as error:
-        raise _refusal([*messages.take_errors(), str(error)]) from error
-    if made is None:
-        raise _refusal(messages.take_errors())
-    return made
-
-
-def _refusal(errors: list[str]) -> EngineError:
-    text = " ".join("; ".join(dict.fromkeys(errors[:2])).split()) or "the vendor's library gives no reason"
-    memory = any(word in text.lower() for word in ("out of memory", "outofmemory", "insufficient memory"))
-    return EngineError(text, kind="out_of_memory" if memory else "refused")
-
-
 def _read_options(name: str, options: Settings) -> _Options:
     unknown = sorted(set(options) - set(OPTIONS))
     if unknown:
         raise UserError(f"the backend {name} has no option {unknown[0]!r}", f"Known: {', '.join(OPTIONS)}.")
+    for key, value in options.items():
+        _require_type(name, key, value)
     values = {**OPTIONS, **options}
     level = str(values["log"]).upper()
     if level not in SEVERITIES:
         raise UserError(
             f"the backend {name} has no log level {values['log']!r}", f"Known: {', '.join(SEVERITIES)}."
         )
-    plugins = tuple(Path(path) for path in str(values["plugins"]).split("+") if path)
+    # absolute: the loader looks for a bare name elsewhere than in this folder
+    plugins = tuple(Path(path).absolute() for path in str(values["plugins"]).split("+") if path)
     missing = [path for path in plugins if not path.is_file()]
     if missing:
         raise UserError(f"no such plugin library: {missing[0]}", "Check the path.")
-    return _Options(int(values["device"]), level, plugins)
+    return _Options(
+        int(values["device"]),
+        level,
+        plugins,
+        bool(values["serialize_plugins"]),
+        int(values["builder_threads"]),
+    )
+
+
+def _require_type(name: str, key: str, value: Value) -> None:
+    wanted = type(OPTIONS[key])
+    if wanted is not str and type(value) is not wanted:
+        hint = "Write true or false." if wanted is bool else "Write a whole number."
+        raise UserError(f"the backend {name} cannot take {key}={value}", hint)

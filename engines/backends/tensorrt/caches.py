@@ -5,6 +5,7 @@ warning, never fatal; processes take turns, and what another one added meanwhile
 """
 
 import fcntl
+import hashlib
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,36 +17,62 @@ from engines.values import Machine, Value
 from engines.wire import digest
 from engines.workspace import write_file
 
+# a file is this, the sha256 of its content and the content: a vendor's parser is no place for damaged bytes
+MAGIC = b"trt-tuner cache 1\n"
+HEADER_BYTES = len(MAGIC) + 32
+DAMAGED = "it is damaged, or no cache of this program"
+FOREIGN = "it belongs to another device or version"
+
 
 @dataclass(frozen=True)
 class CacheFile:
-    """One cache on disk."""
+    """One cache on disk; what goes wrong with it is said in the log and costs no more than the cache."""
 
     path: Path
 
     def read(self) -> bytes:
-        """Its content; empty when there is none yet."""
+        """Its content; empty when there is none that is whole."""
+        raw = self._raw()
+        content = raw[HEADER_BYTES:]
+        if raw == _wrapped(content):
+            return content
+        if raw:
+            self._set_aside(raw, DAMAGED)
+        return b""
+
+    def refuse(self, content: bytes, why: str) -> None:
+        """Keeps a content that cannot be used under another name, unless another one took its place."""
+        self._set_aside(_wrapped(content), why)
+
+    def write(self, content: bytes) -> None:
+        """Replaces the content at once; to be called in turn."""
+        write_file(self.path, _wrapped(content))
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """One process of this host at a time; what the disk refuses inside is reported and given up."""
+        try:
+            with self.path.with_suffix(".lock").open("w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                yield
+        except OSError as error:
+            _warn(f"the cache {self.path.name} is not kept: {error.strerror or error}")
+
+    def _raw(self) -> bytes:
         try:
             return self.path.read_bytes()
         except FileNotFoundError:
             return b""
+        except OSError as error:
+            _warn(f"the cache {self.path.name} cannot be read: {error.strerror or error}")
+            return b""
 
-    def write(self, content: bytes) -> None:
-        write_file(self.path, content)
-
-    def set_aside(self, why: str) -> None:
-        """Keeps a cache that cannot be used under another name, and says so in the log."""
+    def _set_aside(self, raw: bytes, why: str) -> None:
         aside = self.path.with_suffix(".refused")
-        sys.stderr.write(f"[W] the cache {self.path.name} is set aside as {aside.name}: {why}\n")
-        if self.path.exists():
-            self.path.replace(aside)
-
-    @contextmanager
-    def locked(self) -> Iterator[None]:
-        """Between processes of one host."""
-        with self.path.with_suffix(".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+        with self.turn():
+            if self._raw() == raw:
+                self.path.replace(aside)
+                _warn(f"the cache {self.path.name} is set aside as {aside.name}: {why}")
 
 
 def cache_file(folder: Path, kind: str, machine: Machine) -> CacheFile:
@@ -58,56 +85,44 @@ def cache_file(folder: Path, kind: str, machine: Machine) -> CacheFile:
 
 def attach_timing_cache(config: Any, file: CacheFile) -> int:
     """Gives the config what is known; its size in bytes, 0 when cold."""
-    for content in (file.read(), b""):
-        try:
-            cache = config.create_timing_cache(content)
-            # never with ignore_mismatch: timings of another device mislead the builder
-            if cache is not None and config.set_timing_cache(cache, False):
-                return len(content)
-        except RuntimeError as error:
-            file.set_aside(str(error))
-            continue
-        if content:
-            file.set_aside("it belongs to another device or version, or is damaged")
+    known = file.read()
+    if known and _attach(config, known):
+        return len(known)
+    if known:
+        file.refuse(known, FOREIGN)
+    _attach(config, b"")
     return 0
 
 
 def save_timing_cache(config: Any, file: CacheFile) -> int:
-    """Writes what the build learned, merged with what others wrote meanwhile; the size in bytes."""
+    """Writes what the build knows, merged with what others wrote meanwhile; its own size in bytes."""
     cache = config.get_timing_cache()
     if cache is None:
         return 0
-    with file.locked():
+    own = len(bytes(cache.serialize()))
+    with file.turn():
         others = file.read()
         if others:
-            theirs = config.create_timing_cache(others)
-            if theirs is not None:
-                cache.combine(theirs, False)
-        content = bytes(cache.serialize())
-        file.write(content)
-    return len(content)
+            _combine(config, cache, others)
+        file.write(bytes(cache.serialize()))
+    return own
 
 
 def attach_runtime_cache(options: Any, file: CacheFile) -> Any:
     """Gives RTX's runtime config the kernels that were compiled before; the cache."""
     cache = options.create_runtime_cache()
-    content = file.read()
-    if content:
-        try:
-            taken = cache.deserialize(content)
-        except RuntimeError as error:
-            taken = False
-            file.set_aside(str(error))
-        if taken is False and file.path.exists():
-            file.set_aside("it belongs to another device or version, or is damaged")
+    known = file.read()
+    if known and not _deserialized(cache, known):
+        file.refuse(known, FOREIGN)
+        cache = options.create_runtime_cache()
     options.set_runtime_cache(cache)
     return cache
 
 
 def save_runtime_cache(cache: Any, file: CacheFile) -> None:
     """Writes the kernels compiled so far, unless another process knows more."""
-    content = bytes(cache.serialize())
-    with file.locked():
+    content = bytes(cache.serialize() or b"")
+    with file.turn():
         if len(content) > len(file.read()):
             file.write(content)
 
@@ -115,3 +130,36 @@ def save_runtime_cache(cache: Any, file: CacheFile) -> None:
 def cache_facts(before: int, after: int) -> dict[str, Value]:
     """What a build's facts say of the cache."""
     return {"timing_cache": "warm" if before else "cold", "timing_cache_growth_bytes": max(0, after - before)}
+
+
+def _attach(config: Any, content: bytes) -> bool:
+    try:
+        cache = config.create_timing_cache(content)
+        # never with ignore_mismatch: timings of another device mislead the builder
+        return cache is not None and bool(config.set_timing_cache(cache, False))
+    except RuntimeError:
+        return False
+
+
+def _combine(config: Any, cache: Any, others: bytes) -> None:
+    try:
+        theirs = config.create_timing_cache(others)
+        if theirs is not None:
+            cache.combine(theirs, False)
+    except RuntimeError as error:
+        _warn(f"the timing cache of another process is not merged: {error}")
+
+
+def _deserialized(cache: Any, content: bytes) -> bool:
+    try:
+        return bool(cache.deserialize(content))
+    except RuntimeError:
+        return False
+
+
+def _wrapped(content: bytes) -> bytes:
+    return MAGIC + hashlib.sha256(content).digest() + content
+
+
+def _warn(text: str) -> None:
+    sys.stderr.write(f"[W] {text}\n")

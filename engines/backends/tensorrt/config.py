@@ -7,7 +7,7 @@ from engines.backends.tensorrt.vendor import Vendor, as_text
 from engines.errors import EngineError
 from engines.values import Settings, ShapeRange, Value
 
-MIB = 1 << 20
+KIB, MIB = 1 << 10, 1 << 20
 # set by name on the config; the rest have functions of their own
 ATTRIBUTES = (
     "builder_optimization_level",
@@ -20,6 +20,13 @@ ENUMS = {
     "tiling_optimization_level": "TilingOptimizationLevel",
     "hardware_compatibility_level": "HardwareCompatibilityLevel",
 }
+# the memory pool of each, and the bytes of its unit
+POOLS = {
+    "workspace_mib": ("WORKSPACE", MIB),
+    "tactic_dram_mib": ("TACTIC_DRAM", MIB),
+    "tactic_shared_memory_kib": ("TACTIC_SHARED_MEMORY", KIB),
+}
+PREVIEW = "preview_"
 
 
 def apply(
@@ -37,35 +44,61 @@ def apply(
     config.profiling_verbosity = module.ProfilingVerbosity.DETAILED
     _set_flag(config, module.BuilderFlag.TF32, tf32)
     for name, value in settings.items():
-        _apply_one(vendor, config, name, value)
+        try:
+            taken = _apply_one(vendor, config, name, value)
+        except (TypeError, ValueError):  # out of the range of the vendor's integer
+            taken = False
+        if not taken:
+            raise EngineError(f"the builder does not take {name}={as_text(value)}")
     _add_profile(builder, config, shapes)
 
 
-def _apply_one(vendor: Vendor, config: Any, name: str, value: Value) -> None:
+def _apply_one(vendor: Vendor, config: Any, name: str, value: Value) -> bool:
+    """Sets one option and reads it back; whether it was taken. What is no option of the config is passed."""
     if name in ATTRIBUTES:
-        # -1 stands for the builder's own choice where it cannot be set back
-        if getattr(config, name) != value:
-            setattr(config, name, value)
-        _require(getattr(config, name) == value, name, value)
-    elif name in ENUMS:
-        member = vendor.member(ENUMS[name], str(value))
-        setattr(config, name, member)
-        _require(getattr(config, name) == member, name, value)
-    elif name == "tactic_sources":
+        return _set(config, name, value)
+    if name in ENUMS:
+        return _set(config, name, vendor.member(ENUMS[name], str(value)))
+    if name == "tactic_sources":
         names = () if value == "none" else str(value).split("+")
-        _require(bool(config.set_tactic_sources(vendor.tactic_mask(names))), name, value)
-    elif name == "workspace_mib":
-        if value:
-            config.set_memory_pool_limit(vendor.module.MemoryPoolType.WORKSPACE, int(value) * MIB)
-    elif name.upper() in vendor.members("BuilderFlag"):
-        _set_flag(config, vendor.member("BuilderFlag", name.upper()), bool(value))
+        return bool(config.set_tactic_sources(vendor.tactic_mask(names)))
+    if name in POOLS:
+        return _set_pool(vendor, config, name, int(value))
+    return _switch(vendor, config, name, wanted=bool(value))
 
 
-def _set_flag(config: Any, flag: Any, wanted: bool) -> None:
+def _switch(vendor: Vendor, config: Any, name: str, *, wanted: bool) -> bool:
+    feature = name.removeprefix(PREVIEW).upper()
+    if name.startswith(PREVIEW):
+        member = vendor.member("PreviewFeature", feature)
+        config.set_preview_feature(member, wanted)
+        return bool(config.get_preview_feature(member) == wanted)
+    if feature in vendor.members("BuilderFlag"):
+        return _set_flag(config, vendor.member("BuilderFlag", feature), wanted)
+    return True
+
+
+def _set(config: Any, name: str, value: Any) -> bool:
+    # a default that leaves the choice to the builder, such as -1, cannot be set
+    if getattr(config, name) != value:
+        setattr(config, name, value)
+    return bool(getattr(config, name) == value)
+
+
+def _set_pool(vendor: Vendor, config: Any, name: str, units: int) -> bool:
+    """0 leaves the pool as it is."""
+    pool, unit = POOLS[name]
+    if units:
+        config.set_memory_pool_limit(vendor.member("MemoryPoolType", pool), units * unit)
+    return units >= 0
+
+
+def _set_flag(config: Any, flag: Any, wanted: bool) -> bool:
     if wanted:
         config.set_flag(flag)
     else:
         config.clear_flag(flag)
+    return bool(config.get_flag(flag) == wanted)
 
 
 def _add_profile(builder: Any, config: Any, shapes: Mapping[str, ShapeRange]) -> None:
@@ -76,8 +109,3 @@ def _add_profile(builder: Any, config: Any, shapes: Mapping[str, ShapeRange]) ->
         profile.set_shape(name, asked.minimum, asked.optimum, asked.maximum)
     if config.add_optimization_profile(profile) < 0:
         raise EngineError("the builder refused the optimization profile")
-
-
-def _require(taken: bool, name: str, value: Value) -> None:
-    if not taken:
-        raise EngineError(f"the builder does not take {name}={as_text(value)}")

@@ -1,6 +1,7 @@
 """What an engine really is: the types that its layers compute in, read back from the vendor's inspector."""
 
 import json
+import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -11,19 +12,26 @@ from engines.values import Value
 # how the inspector spells types, in TensorRT 10 and 11; the longest first, since some contain others
 TYPES = {
     "bfloat16": "bf16",
+    "float16": "fp16",
+    "uint64": "uint64",
+    "uint32": "uint32",
+    "uint16": "uint16",
+    "double": "fp64",
+    "float8": "fp8",
+    "uint8": "uint8",
+    "int64": "int64",
+    "int32": "int32",
+    "int16": "int16",
+    "float": "fp32",
     "bf16": "bf16",
     "half": "fp16",
     "fp16": "fp16",
-    "float8": "fp8",
-    "fp8": "fp8",
+    "fp32": "fp32",
     "int8": "int8",
     "int4": "int4",
-    "fp4": "fp4",
-    "int64": "int64",
-    "int32": "int32",
     "bool": "bool",
-    "float": "fp32",
-    "fp32": "fp32",
+    "fp8": "fp8",
+    "fp4": "fp4",
 }
 EXPECTED = {"fp32": "fp32", "tf32": "fp32", "fp16": "fp16"}
 
@@ -32,12 +40,21 @@ def layers(vendor: Vendor, engine: Any) -> list[Mapping[str, Any]]:
     """The inspector's layers; plain names become layers that have nothing but a name."""
     inspector = engine.create_engine_inspector()
     text = inspector.get_engine_information(vendor.module.LayerInformationFormat.JSON)
-    found = json.loads(text).get("Layers", [])
-    return [layer if isinstance(layer, dict) else {"Name": str(layer)} for layer in found]
+    try:
+        # names of nodes are copied into the JSON as they are, control characters included
+        found = json.loads(text, strict=False)
+    except ValueError as error:
+        sys.stderr.write(f"[W] the engine's layers cannot be read: {error}\n")
+        return []
+    listed = found.get("Layers", []) if isinstance(found, dict) else found
+    return [layer if isinstance(layer, dict) else {"Name": str(layer)} for layer in listed]
 
 
 def facts(found: Iterable[Mapping[str, Any]], precision: str) -> dict[str, Value]:
-    """Layers by the type of their first output, and whether any is of the type that was asked for."""
+    """Layers by the type of their first output, and whether any is of the type that was asked for.
+
+    An engine that tells no types contradicts nothing.
+    """
     types = Counter(_output_type(layer) for layer in found)
     types.pop("", None)
     wanted = EXPECTED.get(precision, precision)

@@ -8,6 +8,7 @@ import itertools
 from collections.abc import Callable
 from typing import Any
 
+from engines.backends.tensorrt.fixable import fixable_options
 from engines.backends.tensorrt.vendor import Vendor
 from engines.shapes import with_batch
 from engines.values import Candidate, Dimension, Shape, ShapeRange, Workload
@@ -21,19 +22,23 @@ RTX_IGNORES = {
     "avg_timing_iterations",
     "l2_limit_for_tiling",
     "hardware_compatibility_level",
+    "tactic_dram_mib",
 }
+LEVELS = (0, 1, 2, 3, 4, 5)
 STREAMS = (1, 2, 3, 4, 6, 8)
 LARGEST_BATCH = 64
 WIDE = 4
 CONVOLUTIONS = {"Conv", "ConvTranspose"}
 
 
-def dimensions(vendor: Vendor, config: Any, workload: Workload, concurrent: bool) -> tuple[Dimension, ...]:
-    """The space for a workload; `config` is a fresh builder config to probe."""
-    built = [*_builder_options(vendor, config, workload), *_flags(vendor)]
+def dimensions(
+    vendor: Vendor, config: Any, parser: Any, workload: Workload, concurrent: bool
+) -> tuple[Dimension, ...]:
+    """The space for a workload; `config` and `parser` are fresh ones to probe."""
+    built = [*_searched(vendor, config, workload), *fixable_options(vendor, config, parser)]
     kept = [one for one in built if not (vendor.is_rtx and one.name in RTX_IGNORES)]
-    specialization = [_specialization()] if vendor.is_rtx else []
-    return (_precision(), _profile(workload), *kept, *specialization, *_run(workload, concurrent))
+    run = [*_specialization(vendor), *_run(workload, concurrent)]
+    return (_precision(), _profile(workload), *kept, *run)
 
 
 def profile_shapes(workload: Workload, candidate: Candidate) -> dict[str, ShapeRange]:
@@ -79,9 +84,9 @@ def _profile(workload: Workload) -> Dimension:
     return Dimension("profile", "build", ("wide", "narrow", "static"), "wide", about)
 
 
-def _builder_options(vendor: Vendor, config: Any, workload: Workload) -> list[Dimension]:
+def _searched(vendor: Vendor, config: Any, workload: Workload) -> list[Dimension]:
     found = [
-        _attribute(config, "builder_optimization_level", (0, 1, 2, 3, 4, 5), "effort of the builder"),
+        _attribute(config, "builder_optimization_level", LEVELS, "effort of the builder", any_integer=False),
         _attribute(
             config,
             "max_aux_streams",
@@ -106,19 +111,19 @@ def _builder_options(vendor: Vendor, config: Any, workload: Workload) -> list[Di
             any_integer=True,
         ),
     ]
-    open_ended = [
-        _attribute(config, "l2_limit_for_tiling", (), "bytes of L2 cache for tiling; -1 is the default")
-    ]
-    return [one for one in [*found, *open_ended, _compatibility(vendor, config)] if one is not None]
+    return [one for one in found if one is not None]
 
 
-def _attribute(config: Any, name: str, choices: tuple[int, ...], about: str) -> Dimension | None:
+def _attribute(
+    config: Any, name: str, choices: tuple[int, ...], about: str, *, any_integer: bool = True
+) -> Dimension | None:
     """An option that takes what it is given; the choices that it does not give back are left out."""
     if not hasattr(config, name):
         return None
     default = int(getattr(config, name))
     honoured = tuple(choice for choice in choices if choice != default and _takes(config, name, choice))
-    return Dimension(name, "build", tuple(sorted({*honoured, default})), default, about, any_integer=True)
+    kept = tuple(sorted({*honoured, default}))
+    return Dimension(name, "build", kept, default, about, any_integer=any_integer)
 
 
 def _takes(config: Any, name: str, value: int) -> bool:
@@ -155,29 +160,15 @@ def _tactics(vendor: Vendor, config: Any, workload: Workload) -> Dimension | Non
     )
 
 
-def _compatibility(vendor: Vendor, config: Any) -> Dimension | None:
-    names = vendor.members("HardwareCompatibilityLevel")
-    if not names or not hasattr(config, "hardware_compatibility_level"):
-        return None
-    about = "other GPUs that the engine must run on"
-    return Dimension("hardware_compatibility_level", "build", ("NONE",), "NONE", about, fixable=names)
-
-
-def _flags(vendor: Vendor) -> list[Dimension]:
-    return [
-        Dimension(name.lower(), "build", (False,), False, f"the builder flag {name}", fixable=(False, True))
-        for name in vendor.builder_flags()
-    ]
-
-
-def _specialization() -> Dimension:
-    return Dimension(
-        "kernel_specialization",
-        "run",
-        ("eager", "none"),
-        "eager",
-        "kernels compiled for the shapes that come, or general ones",
-    )
+def _specialization(vendor: Vendor) -> list[Dimension]:
+    """Only TensorRT-RTX has it."""
+    strategies = [name.lower() for name in vendor.members("DynamicShapesKernelSpecializationStrategy")]
+    choices = tuple(name for name in ("eager", "none") if name in strategies)
+    if not choices:
+        return []
+    about = "kernels compiled for the shapes that come, or general ones"
+    lazy = {"lazy": "it compiles while the engine is measured; eager ends at the same kernels"}
+    return [Dimension("kernel_specialization", "run", choices, choices[0], about, excluded=lazy)]
 
 
 def _run(workload: Workload, concurrent: bool) -> tuple[Dimension, ...]:

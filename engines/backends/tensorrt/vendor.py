@@ -13,7 +13,8 @@ from engines.values import Value
 
 # types that a network of TensorRT 10 could be allowed to use; in 11 precision lives in the graph
 WEAK_TYPES = {"FP16", "BF16", "INT8", "FP8", "INT4", "FP4"}
-# flags that other parts of this backend set, that are void, or that need what a tuner does not have
+# flags that other parts of this backend set, that are void, or that need what a tuner does not have:
+# a deep learning accelerator, weights from elsewhere, another runtime, or its own edits of the timing cache
 NO_DIMENSION = WEAK_TYPES | {
     "TF32",
     "OBEY_PRECISION_CONSTRAINTS",
@@ -21,9 +22,8 @@ NO_DIMENSION = WEAK_TYPES | {
     "REJECT_EMPTY_ALGORITHMS",
     "WEIGHTLESS",
     "SAFETY_SCOPE",
+    "GPU_FALLBACK",
     "STRIP_PLAN",
-    "REFIT",
-    "REFIT_IDENTICAL",
     "REFIT_INDIVIDUAL",
     "EXCLUDE_LEAN_RUNTIME",
     "DISABLE_TIMING_CACHE",
@@ -58,6 +58,11 @@ class Vendor:
     def builder_flags(self) -> tuple[str, ...]:
         """The builder flags that may be set by name."""
         return tuple(name for name in self.members("BuilderFlag") if name not in NO_DIMENSION)
+
+    def parser_flags(self) -> tuple[str, ...]:
+        """The parser's flags that may be set by name; none on TensorRT-RTX, which has no plugins."""
+        flags = () if self.is_rtx else self.members("OnnxParserFlag")
+        return tuple(name for name in flags if "DLA" not in name)
 
     def tactic_names(self, mask: int) -> tuple[str, ...]:
         """The tactic sources in a bit mask."""

@@ -1,0 +1,226 @@
+"""Drives the TensorRT backend over real bindings without their library: `python -m tests.contracts.drive`.
+
+Reads a job and writes a report, both JSON. Everything that the backend does on a GPU is done here with
+stand-ins: opening, the space, a build for each choice and each value that can be fixed, refusals, runs.
+"""
+
+import gc
+import importlib
+import json
+import sys
+import tempfile
+import traceback
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from tests.contracts import cuda_standins
+from tests.contracts.bindings import PACKAGES
+from tests.contracts.scripts import PLAN, Scripted, content_of, scripted
+from tests.contracts.standins import Behaviour
+
+cuda_standins.install()
+
+from engines.backends.tensorrt.backend import ENGINE, TensorRT  # noqa: E402 - the stand-ins come first
+from engines.errors import EngineError  # noqa: E402
+from engines.values import Candidate, Dimension, Settings, Tensors, Workload  # noqa: E402
+from engines.wire import to_plain  # noqa: E402
+from studies.space import baseline_of, candidate_at  # noqa: E402
+from tests.workloads import example, tiny_conv, workload_of  # noqa: E402
+
+Step = Callable[[], object]
+
+
+class Drive:
+    """One pass over the backend, with some names hidden as if the version lacked them."""
+
+    def __init__(self, name: str, real: ModuleType, folder: Path, hidden: frozenset[str]) -> None:
+        self.name, self._real, self.folder, self._hidden = name, real, folder, hidden
+        self.used: set[str] = set()
+        self.errors: dict[str, str] = {}
+
+    def open(self, **options: Any) -> tuple[TensorRT, Scripted]:
+        """The backend over a world of its own."""
+        script = scripted(self._real, self._hidden, self.used)
+        sys.modules[self.name.replace("-", "_")] = script.world.module  # type: ignore[assignment]
+        return TensorRT(self.name, Settings(options), self.folder), script
+
+    def attempt(self, what: str, step: Step) -> Any:
+        """What a step gives; None, and the error noted, where it fails."""
+        try:
+            return step()
+        except Exception:
+            self.errors[what] = traceback.format_exc()[-2000:]
+            return None
+
+
+def report(name: str, real: ModuleType, folder: Path, hidden: frozenset[str] = frozenset()) -> Any:
+    """Everything that the steps gave."""
+    drive = Drive(name, real, folder, hidden)
+    steps: dict[str, Callable[[Drive], object]] = {
+        "machine": lambda drive: drive.open()[0].machine(),
+        "spaces": _spaces,
+        "plugins": _plugins,
+        "builds": _builds,
+        "parser": _refused_graph,
+        "silence": _refused_build,
+        "caches": _caches,
+        "runs": _runs,
+    }
+    found = {what: drive.attempt(what, partial(step, drive)) for what, step in steps.items()}
+    return to_plain({**found, "errors": drive.errors, "used": sorted(drive.used)})
+
+
+def conv(folder: Path) -> Workload:
+    return workload_of(tiny_conv(folder), x=(2, 3, 12, 12))
+
+
+def _spaces(drive: Drive) -> dict[str, tuple[Dimension, ...]]:
+    workloads = {"conv": conv(drive.folder), "dense": example("mlp", drive.folder, features=(2, 64))}
+    return {what: drive.open()[0].dimensions(of, concurrent=True) for what, of in workloads.items()}
+
+
+def _plugins(drive: Drive) -> object:
+    library = drive.folder / "libplugin.so"
+    library.write_bytes(b"")
+    backend, script = drive.open(plugins=str(library), serialize_plugins=True, builder_threads=3)
+    _build(drive, backend, conv(drive.folder))
+    return {"loaded": script.loaded, "told": script.told}
+
+
+def _builds(drive: Drive) -> list[Any]:
+    """The config that the builder got for the baseline, and for each other value of each dimension."""
+    workload = conv(drive.folder)
+    backend, _ = drive.open()
+    dimensions = backend.dimensions(workload, concurrent=True)
+    default = {one.name: one.default for one in dimensions}
+    asked = [("", 0), *((one.name, value) for one in dimensions for value in _values(one))]
+    found = []
+    for name, value in asked:
+        candidate = candidate_at(dimensions, {**default, name: value} if name else default)
+        backend, script = drive.open()
+        drive.attempt(f"{name}={value}", partial(_build, drive, backend, workload, candidate))
+        found.append({"name": name, "value": value, "told": script.told})
+    return found
+
+
+def _values(dimension: Dimension) -> Iterator[Any]:
+    """What a dimension can be but its default; an integer of one's own where any may be."""
+    offered = dict.fromkeys((*dimension.choices, *dimension.fixable))
+    own = [7] if dimension.any_integer and 7 not in offered else []
+    if dimension.kind != "run":
+        yield from (value for value in (*offered, *own) if value != dimension.default)
+
+
+def _build(drive: Drive, backend: TensorRT, workload: Workload, candidate: Candidate | None = None) -> Any:
+    """The facts of a build, of the baseline where no candidate is given."""
+    details: list[str] = []
+    made = candidate or baseline_of(backend.dimensions(workload, concurrent=False))
+    with tempfile.TemporaryDirectory(dir=drive.folder) as folder:
+        facts = backend.build(Path(workload.model.path), workload, made, Path(folder), details.append)
+        assert (Path(folder) / ENGINE).read_bytes() == PLAN
+    assert details, "the builder's progress was not reported"
+    return facts
+
+
+def _refused_graph(drive: Drive) -> str:
+    backend, script = drive.open()
+    script.world.behaviours["OnnxParser.parse_from_file"] = lambda *_: False
+    script.world.behaviours["OnnxParser.num_errors"] = lambda _: 2
+    return _refusal(drive, backend)
+
+
+def _refused_build(drive: Drive) -> str:
+    backend, script = drive.open()
+    script.world.behaviours["Builder.build_serialized_network"] = lambda *_: None
+    return _refusal(drive, backend)
+
+
+def _refusal(drive: Drive, backend: TensorRT) -> str:
+    try:
+        _build(drive, backend, conv(drive.folder))
+    except EngineError as error:
+        return str(error)
+    raise AssertionError("nothing was refused")
+
+
+def _caches(drive: Drive) -> list[Any]:
+    """The facts of a cold build, of one that finds the first one's cache, and of one that refuses it."""
+    for file in drive.folder.glob("*.cache"):
+        file.unlink()
+    found = []
+    for fits in (True, True, False):
+        backend, script = drive.open()
+        if not fits:
+            attach = script.world.behaviours["IBuilderConfig.set_timing_cache"]
+            script.world.behaviours["IBuilderConfig.set_timing_cache"] = partial(_attach_empty, attach)
+        found.append(_build(drive, backend, conv(drive.folder)))
+    return found
+
+
+def _attach_empty(attach: Behaviour, config: Any, cache: Any, ignore_mismatch: bool) -> bool:
+    """As the library does with a cache of another device."""
+    return not content_of(cache) and attach(config, cache, ignore_mismatch)
+
+
+def _runs(drive: Drive) -> dict[str, int]:
+    """Samples of a block for each value of each run dimension."""
+    workload = conv(drive.folder)
+    backend, _ = drive.open()
+    dimensions = [one for one in backend.dimensions(workload, concurrent=True) if one.kind == "run"]
+    default = {one.name: one.default for one in dimensions}
+    found = {}
+    for one in dimensions:
+        for value in dict.fromkeys((*one.choices, *one.fixable)):
+            settings = Settings({**default, one.name: value})
+            what = f"{one.name}={value}"
+            found[what] = drive.attempt(what, partial(_run, drive, workload, settings))
+    return found
+
+
+def _run(drive: Drive, workload: Workload, settings: Settings) -> int:
+    backend, _ = drive.open()
+    with tempfile.TemporaryDirectory(dir=drive.folder) as folder:
+        (Path(folder) / ENGINE).write_bytes(PLAN)
+        inputs: Tensors = {"x": np.zeros((2, 3, 12, 12), np.float32)}
+        held = cuda_standins.Buffer.open_buffers
+        runner = backend.open(Path(folder), workload, settings, inputs)
+        outputs = runner.infer(inputs, runner.streams - 1)
+        assert outputs["y"].shape == (2, 5)
+        samples = len(runner.block(0.0).latency_ms)
+        runner.close()
+        assert cuda_standins.Buffer.open_buffers == held, "device memory was not given back"
+    return samples
+
+
+def main() -> None:
+    """Answers a job: {backend, without}; after a pass with all names, one without each of those."""
+    job = json.load(sys.stdin)
+    # the libraries of an installed version would be loaded instead of the stand-ins
+    sys.modules[job["backend"].replace("-", "_") + "_libs"] = None  # type: ignore[assignment]
+    real = importlib.import_module(PACKAGES[job["backend"]][1])
+    # every runner that is closed collects garbage; the modules are none
+    gc.freeze()
+    with tempfile.TemporaryDirectory() as folder:
+        whole = report(job["backend"], real, Path(folder))
+        without = {
+            name: _difference(whole, report(job["backend"], real, Path(folder), frozenset([name])))
+            for name in job["without"]
+        }
+    enums = {name: list(of.__members__) for name, of in vars(real).items() if hasattr(of, "__members__")}
+    json.dump({**whole, "without": without, "enums": enums, "version": real.__version__}, sys.stdout)
+
+
+def _difference(whole: Any, part: Any) -> dict[str, Any]:
+    """What a missing name did: the errors, and the dimensions and values that were no more."""
+    left = [(one["name"], one["value"]) for one in part["builds"] or ()]
+    gone = [one["name"] for one in whole["builds"] if (one["name"], one["value"]) not in left]
+    return {"errors": part["errors"], "gone": sorted(set(gone)) if left else []}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,273 @@
+"""The backend over the real bindings of each version that it is for, without their libraries.
+
+Every name, member, argument and type that the code uses is held against the version's own classes.
+"""
+
+from typing import Any
+
+import pytest
+
+from tests.contracts.bindings import fetch
+
+# a new version is a line here
+VERSIONS = (
+    ("tensorrt", "10.13.2.6"),
+    ("tensorrt", "10.16.1.11"),
+    ("tensorrt", "11.4.0.106"),
+    ("tensorrt-rtx", "1.4.0.76"),
+    ("tensorrt-rtx", "1.6.1.120"),
+    ("tensorrt-rtx", "1.7.1.116"),
+)
+STREAMS = [1, 2, 3, 4, 6, 8]
+BOTH = {
+    "precision": ["tf32", "fp32", "fp16"],
+    "profile": ["wide", "narrow", "static"],
+    "max_aux_streams": [-1, 0, 1, 2, 4],
+    "workspace_mib": [0, 256, 1024],
+    "batch": [1, 2, 4, 8, 16, 32, 64],
+    "cuda_graph": [False, True],
+    "transfers": [False],
+    "streams": STREAMS,
+}
+SEARCHED = {
+    "tensorrt": {
+        **BOTH,
+        "builder_optimization_level": [0, 1, 2, 3, 4, 5],
+        "max_num_tactics": [-1, 1, 8, 32],
+        "avg_timing_iterations": [1, 4, 8],
+        "tiling_optimization_level": ["NONE", "FAST", "MODERATE", "FULL"],
+    },
+    "tensorrt-rtx": {**BOTH, "kernel_specialization": ["eager", "none"]},
+}
+DEFAULTS = {
+    "precision": "tf32",
+    "profile": "wide",
+    "builder_optimization_level": 3,
+    "max_aux_streams": -1,
+    "max_num_tactics": -1,
+    "avg_timing_iterations": 1,
+    "tiling_optimization_level": "NONE",
+    "tactic_sources": "EDGE_MASK_CONVOLUTIONS+JIT_CONVOLUTIONS",
+    "workspace_mib": 0,
+    "kernel_specialization": "eager",
+    "cuda_graph": False,
+    "transfers": False,
+    "streams": 1,
+    "batch": 2,
+}
+WEAK_TYPES = {"fp16", "bf16", "int8", "fp8", "int4", "fp4"}
+# what would make an engine that cannot run or cannot be right, or that this backend decides itself
+NOT_OFFERED = WEAK_TYPES | {"tf32", "strip_plan", "weightless", "refit_individual", "gpu_fallback"}
+POOLS = {
+    "workspace_mib": ("pool.WORKSPACE", 1 << 20),
+    "tactic_dram_mib": ("pool.TACTIC_DRAM", 1 << 20),
+    "tactic_shared_memory_kib": ("pool.TACTIC_SHARED_MEMORY", 1 << 10),
+}
+# one of each sort, none of which the code may do without unnoticed
+MISSED = (
+    "Builder",
+    "BuilderFlag.TF32",
+    "IBuilderConfig.profiling_verbosity",
+    "IBuilderConfig.set_flag",
+    "IExecutionContext.execute_async_v3",
+    "IOptimizationProfile.set_shape",
+    "IProgressMonitor",
+    "ParserError.desc",
+    "Runtime.deserialize_cuda_engine",
+    "TensorLocation.HOST",
+)
+# what the code asks for: without it, a dimension is gone and nothing breaks
+ASKED_FOR = {
+    "BuilderFlag.SPARSE_WEIGHTS": ["sparse_weights"],
+    "IBuilderConfig.max_aux_streams": ["max_aux_streams"],
+    "MemoryPoolType.TACTIC_SHARED_MEMORY": ["tactic_shared_memory_kib"],
+    "PreviewFeature.ALIASED_PLUGIN_IO_10_03": ["preview_aliased_plugin_io_10_03"],
+}
+
+Driven = dict[str, Any]
+
+
+@pytest.fixture(scope="module", params=VERSIONS, ids="-".join)
+def driven(request: pytest.FixtureRequest) -> Driven:
+    """What came of driving the backend over a version."""
+    backend, version = request.param
+    return _drive(backend, version)
+
+
+@pytest.fixture
+def space(driven: Driven) -> dict[str, Any]:
+    """The dimensions for a network with a convolution, by name."""
+    return {one["name"]: one for one in driven["spaces"]["conv"]}
+
+
+def _drive(backend: str, version: str, without: tuple[str, ...] = ()) -> Driven:
+    job = {"backend": backend, "without": without}
+    return {"backend": backend, **fetch(backend, version).run("tests.contracts.drive", job)}
+
+
+def test_all_that_the_backend_uses_exists_in_this_version(
+    driven: Driven, request: pytest.FixtureRequest
+) -> None:
+    assert driven["version"] in request.node.name
+    assert driven["errors"] == {}
+
+
+def test_what_is_searched_is_what_this_version_honours(driven: Driven, space: dict[str, Any]) -> None:
+    searched = {name: one["choices"] for name, one in space.items() if name in DEFAULTS}
+    searched.pop("tactic_sources", None)
+    assert searched == SEARCHED[driven["backend"]]
+    assert all(len(one["choices"]) == 1 for name, one in space.items() if name not in DEFAULTS)
+
+
+def test_defaults_are_the_versions_own(space: dict[str, Any]) -> None:
+    assert {name: one["default"] for name, one in space.items() if name in DEFAULTS} == {
+        name: default for name, default in DEFAULTS.items() if name in space
+    }
+
+
+def test_tactic_sources_are_the_subsets_of_what_the_version_has(
+    driven: Driven, space: dict[str, Any]
+) -> None:
+    sources = driven["enums"]["TacticSource"]
+    if driven["backend"] == "tensorrt-rtx":
+        assert "tactic_sources" not in space
+        return
+    choices = space["tactic_sources"]["choices"]
+    assert {frozenset(choice.split("+")) - {"none"} for choice in choices} == _subsets(sources)
+    assert len(choices) == 2 ** len(sources)
+    (plain,) = [one for one in driven["spaces"]["dense"] if one["name"] == "tactic_sources"]
+    # as those of TensorRT 11 do, which decide nothing where there is no convolution
+    only_convolutions = all("CONVOLUTIONS" in source for source in sources)
+    assert plain["choices"] == ([plain["default"]] if only_convolutions else choices)
+
+
+def test_no_flag_for_precision_is_offered(driven: Driven, space: dict[str, Any]) -> None:
+    """Not even where there are some, as in TensorRT 10."""
+    assert set(space) & NOT_OFFERED == set()
+    had = {name.lower() for name in driven["enums"]["BuilderFlag"]} & WEAK_TYPES
+    assert had or not driven["version"].startswith("10.")
+
+
+def test_every_other_flag_and_feature_can_be_fixed(driven: Driven, space: dict[str, Any]) -> None:
+    flags = {name.lower() for name in driven["enums"]["BuilderFlag"]} - NOT_OFFERED
+    assert {"sparse_weights", "strict_nans", "distributive_independence", "refit"} <= flags & set(space)
+    previews = {f"preview_{name.lower()}" for name in driven["enums"]["PreviewFeature"]}
+    assert previews <= set(space)
+    for name in (flags & set(space)) | previews:
+        assert space[name]["fixable"] == [False, True], name
+
+
+def test_networks_are_strongly_typed_where_that_must_be_said(driven: Driven) -> None:
+    known = driven["enums"]["NetworkDefinitionCreationFlag"]
+    assert driven["builds"][0]["told"]["network"] == [name for name in known if name == "STRONGLY_TYPED"]
+    assert "STRONGLY_TYPED" in known or not driven["version"].startswith("10.")
+
+
+def test_what_is_chosen_or_fixed_reaches_the_builder_and_nothing_else_changes(driven: Driven) -> None:
+    baseline, *others = driven["builds"]
+    assert len(others) > 30
+    for one in others:
+        name, value, told = one["name"], one["value"], one["told"]
+        if name in ("profile", "batch"):
+            profile = told["profile"]
+            assert profile != baseline["told"]["profile"], (name, value)
+            assert {**told, "profile": None} == {**baseline["told"], "profile": None}
+        else:
+            assert told == {**baseline["told"], **_expected(driven, name, value)}, (name, value)
+
+
+def test_profiles_are_built_around_the_shapes_asked_for(driven: Driven) -> None:
+    ranges = {
+        one["value"]: [shape[0] for shape in one["told"]["profile"]["x"]]
+        for one in driven["builds"]
+        if one["name"] in ("", "profile", "batch")
+    }
+    assert ranges[0] == [1, 2, 8]
+    assert ranges["narrow"] == [1, 2, 4]
+    assert ranges["static"] == [2, 2, 2]
+    assert ranges[64] == [1, 64, 256]
+
+
+def test_plugins_are_loaded_and_serialized_when_asked(driven: Driven) -> None:
+    plugins = driven["plugins"]
+    assert len(plugins["loaded"]) == 1
+    assert plugins["told"]["plugins_to_serialize"] == plugins["loaded"]
+    assert plugins["told"]["builder_threads"] == 3
+    baseline = driven["builds"][0]["told"]
+    assert "plugins_to_serialize" not in baseline
+    assert baseline["builder_threads"] == 1
+
+
+def test_refusals_say_what_the_library_says(driven: Driven) -> None:
+    assert driven["parser"] == (
+        "the parser refused Det 'det_1' (not supported); "
+        "Frobnicate (node 1) (Op type Frobnicate is not known)"
+    )
+    assert driven["silence"] == "the vendor's library gives no reason"
+
+
+def test_the_timing_cache_is_cold_then_warm_and_cold_when_refused(driven: Driven) -> None:
+    facts = [(of.get("timing_cache"), of.get("timing_cache_growth_bytes")) for of in driven["caches"]]
+    if driven["backend"] == "tensorrt-rtx":
+        assert facts == [(None, None)] * 3
+    else:
+        growth = facts[0][1]
+        assert growth > 0
+        assert facts == [("cold", growth), ("warm", 0), ("cold", growth)]
+
+
+def test_types_of_layers_are_read_back(driven: Driven) -> None:
+    for facts in driven["caches"]:
+        assert facts["layer_types"] == "fp32:2"
+        assert facts["precision_as_asked"] is True
+
+
+def test_every_way_to_run_runs(driven: Driven) -> None:
+    runs = driven["runs"]
+    assert {f"streams={count}" for count in STREAMS} <= set(runs)
+    assert {"cuda_graph=True", "transfers=True"} <= set(runs)
+    assert ("kernel_specialization=none" in runs) == (driven["backend"] == "tensorrt-rtx")
+    assert {what: samples for what, samples in runs.items() if samples != _streams(what)} == {}
+
+
+@pytest.mark.parametrize("backend", ["tensorrt", "tensorrt-rtx"])
+def test_a_version_that_lacks_a_name_is_noticed(backend: str) -> None:
+    """Proves that the other tests can fail: each name is hidden in turn from the newest version."""
+    newest = [version for name, version in VERSIONS if name == backend][-1]
+    driven = _drive(backend, newest, without=(*MISSED, *ASKED_FOR))
+    assert driven["errors"] == {}
+    for name in MISSED:
+        errors = driven["without"][name]["errors"]
+        member = name.rpartition(".")[2]
+        assert any(member in error for error in errors.values()), name
+    for name, gone in ASKED_FOR.items():
+        assert driven["without"][name] == {"errors": {}, "gone": gone}
+
+
+def _subsets(sources: list[str]) -> set[frozenset[str]]:
+    found = {frozenset[str]()}
+    for source in sources:
+        found |= {subset | {source} for subset in found}
+    return found
+
+
+def _expected(driven: Driven, name: str, value: Any) -> dict[str, Any]:
+    """What a setting changes of what the builder is told."""
+    if name == "precision":  # the rest of it is in the graph
+        return {"flag.TF32": value != "fp32"}
+    if name in POOLS:
+        pool, unit = POOLS[name]
+        return {pool: value * unit}
+    if name == "tactic_sources":
+        return {f"tactic.{one}": one in value.split("+") for one in driven["enums"]["TacticSource"]}
+    if name.startswith("preview_"):
+        return {f"preview.{name.removeprefix('preview_').upper()}": value}
+    for kind, enum in (("flag", "BuilderFlag"), ("parser", "OnnxParserFlag")):
+        if name.upper() in driven["enums"][enum]:
+            return {f"{kind}.{name.upper()}": value}
+    return {name: value}
+
+
+def _streams(what: str) -> int:
+    name, _, value = what.partition("=")
+    return int(value) if name == "streams" else 1

@@ -1,0 +1,178 @@
+"""The documents for other programs, and docs/json.md, which describes them field by field."""
+
+import csv
+import io
+import json
+import math
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engines.statistics import Estimate
+from engines.values import Settings
+from studies.records import StudyRecord
+from tests.command import Command
+from tests.records import study_record
+from tuner.documents import (
+    columns,
+    dump,
+    export_document,
+    one_trial_document,
+    study_document,
+    to_csv,
+    trial_rows,
+)
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "json.md"
+# objects whose keys depend on the study
+NAMED = re.compile(
+    r"(versions|operators|index_limits|shapes|options|libraries|limits|settings|metrics|violations"
+    r"|stage_seconds|excluded|files)$"
+)
+
+
+@pytest.fixture(scope="module")
+def section() -> dict[str, str]:
+    """The page's text by its headings."""
+    _, *parts = PAGE.read_text(encoding="utf-8").split("\n## ")
+    return {part.partition("\n")[0]: part for part in parts}
+
+
+def _described(text: str) -> set[str]:
+    return set(re.findall(r"^\| `([^`]+)` \|", text, re.MULTILINE))
+
+
+def _fields(documents: Iterable[Any], named: re.Pattern[str] = NAMED) -> set[str]:
+    """The fields that any of the documents has; what is null in one and an object in another is an object."""
+    found = {path for document in documents for path in _paths(json.loads(dump(document)), "", named)}
+    return {path for path in found if not any(other.startswith((f"{path}.", f"{path}[]")) for other in found)}
+
+
+def _paths(value: Any, path: str, named: re.Pattern[str]) -> Iterator[str]:
+    if isinstance(value, dict):
+        for key, part in value.items():
+            name = "NAME" if path and named.search(path) else key
+            yield from _paths(part, f"{path}.{name}" if path else name, named)
+    elif isinstance(value, list) and value and isinstance(value[0], dict):
+        for part in value:
+            yield from _paths(part, f"{path}[]", named)
+    else:
+        yield path
+
+
+@pytest.fixture(scope="module")
+def studies() -> list[StudyRecord]:
+    """Studies that between them have every kind of trial, and every map filled."""
+    study = study_record(40, seed=1, failing=0.3)
+    workload = study.spec.workload
+    model = replace(workload.model, index_limits={"ids": 100})
+    machine = replace(study.spec.machine, limits={"power_watts": 300})
+    spec = replace(study.spec, workload=replace(workload, model=model), machine=machine)
+    return [study, replace(study, spec=replace(spec, backend_options=Settings(device=0)))]
+
+
+def test_the_page_describes_a_study_and_its_trials(
+    section: dict[str, str], studies: list[StudyRecord]
+) -> None:
+    described = _described(section["A study"]) | _described(section["A trial"])
+    assert _fields(study_document(study) for study in studies) == described
+
+
+def test_the_page_describes_one_trial(section: dict[str, str], studies: list[StudyRecord]) -> None:
+    found = _fields(one_trial_document(study, trial) for study in studies for trial in study.trials)
+    inner = {field.removeprefix("trials[].") for field in _described(section["A trial"])}
+    assert found == inner | {"schema", "study", "log"}
+
+
+def test_the_page_describes_what_a_search_prints(
+    section: dict[str, str], command: Command, model: Path
+) -> None:
+    backend = "fake:fault_rate=0.6,faults=refuse"
+    document = command("search", model, "--backend", backend, "--trials", 8, "--json").document
+    described = set().union(
+        *(_described(section[name]) for name in ("A study", "A trial", "The end of a search"))
+    )
+    undescribed = _fields([document]) - described
+    assert undescribed == set()
+    extra = _described(section["The end of a search"])
+    assert extra <= document.keys()
+
+
+def test_the_page_describes_all_studies(section: dict[str, str], command: Command, searched: Path) -> None:
+    document = command("studies", "--workspace", searched, "--json").document
+    assert _fields([document]) == _described(section["All studies"])
+
+
+def test_the_page_describes_a_plan(section: dict[str, str], command: Command, model: Path) -> None:
+    documents = [
+        command("search", model, "--backend", name, "--dry-run", "--json").document
+        for name in ("fake", "onnxruntime")
+    ]
+    documents[0]["space"][0]["excluded"] = {"fp4": "none has it"}
+    found = _fields(documents, re.compile(rf"{NAMED.pattern}|^baseline$"))
+    assert found == _described(section["A plan"])
+
+
+def test_the_page_describes_the_evidence(section: dict[str, str], studies: list[StudyRecord]) -> None:
+    study = studies[1]
+    evidence = export_document(study, study.trials[0], {"e.bin": {"bytes": 1, "sha256": "0"}})
+    about = {
+        field
+        for field in _described(section["A study"])
+        if field.partition(".")[0].partition("[")[0] in study_document(study)
+        and field.partition(".")[0] not in _described(section["The evidence of an export"])
+    }
+    found = {re.sub(r"^(trial|baseline)\..*", r"\1", field) for field in _fields([evidence])}
+    assert found <= about | _described(section["The evidence of an export"])
+    assert _described(section["The evidence of an export"]) <= found
+
+
+def test_the_page_names_the_columns_of_the_csv(section: dict[str, str], studies: list[StudyRecord]) -> None:
+    text = section["CSV"]
+    dimensions = {dimension.name for dimension in studies[0].spec.space}
+    metrics = {name for trial in studies[0].trials for name in trial.metrics}
+    for column in columns(studies[0]):
+        name = re.sub(r"_(low|high)$", "", column)
+        assert column in dimensions or name in metrics or f"`{column}`" in text
+
+
+def test_numbers_that_are_not_finite_are_null_and_nothing_is_left_out(studies: list[StudyRecord]) -> None:
+    trial = studies[0].trials[0]
+    metrics = {**trial.metrics, "error": Estimate(math.inf)}
+    odd = replace(trial, metrics=metrics, violations={"error<=0.01": math.inf})
+    document = study_document(replace(studies[0], trials=(odd, *studies[0].trials[1:])))
+    assert document["trials"][0]["metrics"]["error"]["value"] is None
+    assert document["trials"][0]["violations"] == {"error<=0.01": None}
+    assert json.loads(dump(document)) == json.loads(dump(document))
+
+
+def test_rows_have_all_columns_of_the_study_in_one_order(studies: list[StudyRecord]) -> None:
+    rows = trial_rows(studies[0])
+    names = columns(studies[0])
+    assert names[:2] == ["number", "state"]
+    assert names[-5:] == ["violated", "failed_at", "failure", "seconds", "reused"]
+    assert all(list(row) == names for row in rows)
+    failed = next(row for row in rows if row["state"] == "failed")
+    assert failed["latency_ms"] is None
+
+
+def test_csv_of_a_study_without_trials_has_its_columns(studies: list[StudyRecord]) -> None:
+    empty = replace(studies[0], trials=())
+    text = to_csv(trial_rows(empty), columns(empty))
+    assert text == ",".join(columns(empty)) + "\n"
+    assert text.startswith("number,state,precision,")
+
+
+def test_csv_quotes_what_would_break_a_row(studies: list[StudyRecord]) -> None:
+    failed = next(trial for trial in studies[0].trials if trial.failure is not None)
+    assert failed.failure is not None
+    message = 'a "quoted", message\nof two lines; and a semicolon'
+    failure = replace(failed.failure, message=message)
+    odd = replace(failed, evaluation=replace(failed.evaluation, failure=failure))
+    study = replace(studies[0], trials=(odd,))
+    read = list(csv.DictReader(io.StringIO(to_csv(trial_rows(study), columns(study)))))
+    assert read[0]["failure"] == message
