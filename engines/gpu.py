@@ -1,5 +1,7 @@
 """The GPU as NVML describes it: what a result belongs to, and what may disturb a measurement."""
 
+import importlib
+import os
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
@@ -8,14 +10,13 @@ from engines.errors import UserError
 from engines.values import Machine, Value
 
 NO_GPU = "no NVIDIA GPU can be used"
+NO_GPU_HINT = "Check nvidia-smi, or choose --backend onnxruntime."
 
 
 def describe(index: int, libraries: Mapping[str, str], system: str) -> Machine:
     """The GPU of this index; raises UserError when there is none."""
-    from cuda.core import Device
-
-    nvml, handle = open_nvml(index)
-    device = Device(index)
+    nvml, handle = open_gpu(index)
+    device = _load("cuda.core", "cuda-core").Device(index)
     properties = device.properties
     limits: dict[str, Value] = {"compute_capability": ".".join(map(str, device.compute_capability))}
     for name, read in _LIMITS.items():
@@ -35,9 +36,7 @@ def describe(index: int, libraries: Mapping[str, str], system: str) -> Machine:
 
 def disturbances(index: int) -> tuple[str, ...]:
     """What shares this GPU or slows it down, a line each."""
-    import os
-
-    nvml, handle = open_nvml(index)
+    nvml, handle = open_gpu(index)
     found = []
     with suppress(nvml.NVMLError):
         others = [
@@ -53,25 +52,45 @@ def disturbances(index: int) -> tuple[str, ...]:
     return tuple(found)
 
 
-def open_nvml(index: int) -> tuple[Any, Any]:
-    """NVML and the handle of a GPU; raises UserError."""
+def open_gpu(index: int) -> tuple[Any, Any]:
+    """NVML and its handle of the GPU that CUDA gives this index; raises UserError.
+
+    The two count differently: CUDA the fastest first and only what CUDA_VISIBLE_DEVICES shows.
+    """
+    nvml = open_nvml()
+    runtime = _load("cuda.bindings.runtime", "cuda-bindings")
+    error, count = runtime.cudaGetDeviceCount()
+    if error != runtime.cudaError_t.cudaSuccess or not count:
+        raise UserError(f"{NO_GPU}: CUDA says {error.name}", NO_GPU_HINT)
+    if not 0 <= index < count:
+        there = "is one GPU, number 0" if count == 1 else f"are {count} GPUs, numbered from 0"
+        raise UserError(f"there is no GPU {index}", f"There {there}.")
+    _, bus = runtime.cudaDeviceGetPCIBusId(32, index)
     try:
-        import pynvml
-    except ImportError as error:
-        raise UserError(
-            "the package 'nvidia-ml-py' is not installed", "Install it: pip install nvidia-ml-py."
-        ) from error
+        return nvml, nvml.nvmlDeviceGetHandleByPciBusId(bus.partition(b"\0")[0].decode())
+    except nvml.NVMLError as refusal:
+        raise UserError(f"{NO_GPU}: {refusal}", NO_GPU_HINT) from refusal
+
+
+def open_nvml() -> Any:
+    """NVML where it sees a GPU; raises UserError."""
+    nvml = _load("pynvml", "nvidia-ml-py")
     try:
-        pynvml.nvmlInit()
-        return pynvml, pynvml.nvmlDeviceGetHandleByIndex(index)
-    except pynvml.NVMLError as error:
-        raise UserError(f"{NO_GPU}: {error}", "Check nvidia-smi, or choose --backend onnxruntime.") from error
+        nvml.nvmlInit()
+        count = nvml.nvmlDeviceGetCount()
+    except nvml.NVMLError as error:
+        raise UserError(f"{NO_GPU}: {error}", NO_GPU_HINT) from error
+    if not count:
+        raise UserError(f"{NO_GPU}: there is none", NO_GPU_HINT)
+    return nvml
 
 
 def has_gpu() -> bool:
-    """Whether NVML sees a GPU; costs a few milliseconds and loads no CUDA."""
+    """Whether there is a GPU to use; costs a few milliseconds and loads no CUDA."""
+    if os.environ.get("CUDA_VISIBLE_DEVICES", "0").strip() in ("", "-1"):
+        return False
     try:
-        open_nvml(0)
+        open_nvml()
     except UserError:
         return False
     return True
@@ -83,6 +102,15 @@ _LIMITS: Mapping[str, Any] = {
     "max_memory_clock_mhz": lambda nvml, handle: nvml.nvmlDeviceGetMaxClockInfo(handle, nvml.NVML_CLOCK_MEM),
     "mig": lambda nvml, handle: bool(nvml.nvmlDeviceGetMigMode(handle)[0]),
 }
+
+
+def _load(module: str, package: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise UserError(
+            f"the package {package!r} is not installed", f"Install it: pip install {package}."
+        ) from error
 
 
 def _cuda_version(nvml: Any) -> str:

@@ -4,6 +4,7 @@ Our tables are the truth. A finished trial is added here afterwards in one step,
 worst a trial to be added again; Optuna's numbers are ours.
 """
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ import optuna
 from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
+from sqlalchemy.exc import DBAPIError
 
 from engines.errors import UserError
 from studies.records import Constraint, StudySpec, TrialRecord
@@ -20,6 +22,9 @@ from studies.storage import Storage
 
 # beyond any limit that is missed by a factor, so that the sampler keeps away from what cannot be built
 FAILED_VIOLATION = 1e6
+# Optuna makes its tables without a lock: of two searches that begin in a new database at once, the slower one
+# trips over what the other has just made, and finds it when it tries again
+ATTEMPTS = 10
 
 
 @dataclass(frozen=True)
@@ -46,8 +51,7 @@ def open_mirror(
 
     Raises UserError when it holds more than we know of.
     """
-    with storage.errors_translated(StorageInternalError):
-        tables = RDBStorage(storage.url, engine_kwargs=storage.engine_options())
+    tables = _open_tables(storage)
     try:
         with storage.errors_translated(StorageInternalError), unlogged():
             study = optuna.create_study(
@@ -68,6 +72,20 @@ def open_mirror(
     finally:
         tables.remove_session()
         tables.engine.dispose()
+
+
+def _open_tables(storage: Storage) -> RDBStorage:
+    """Optuna's tables, made where they are not there."""
+    attempt = 1
+    while True:
+        try:
+            with storage.errors_translated(StorageInternalError):
+                return RDBStorage(storage.url, engine_kwargs=storage.engine_options())
+        except DBAPIError:
+            if attempt == ATTEMPTS:
+                raise
+            time.sleep(0.05 * attempt)
+            attempt += 1
 
 
 def as_trial(record: TrialRecord, spec: StudySpec, sampler: DistinctSampler) -> FrozenTrial:

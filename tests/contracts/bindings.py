@@ -89,6 +89,8 @@ def cache_folder() -> Path:
 @cache
 def _made(backend: str, version: str, folder: Path) -> str:
     """Makes the folder; why it cannot be made, empty when it is there. Tried once in a process."""
+    if not shutil.which("cc"):
+        return "there is no C compiler (cc)"
     folder.parent.mkdir(parents=True, exist_ok=True)
     distribution, package = PACKAGES[backend]
     try:
@@ -102,7 +104,7 @@ def _made(backend: str, version: str, folder: Path) -> str:
 
 
 class _UnavailableError(Exception):
-    """This machine has no compiler, or no registry that has the wheel."""
+    """No registry has the wheel."""
 
 
 def _download(requirement: str, folder: Path) -> None:
@@ -125,8 +127,6 @@ def _download(requirement: str, folder: Path) -> None:
 
 def _compile(names: set[bytes], folder: Path) -> None:
     """A library of each name, with every function that the bindings look for."""
-    if not shutil.which("cc"):
-        raise _UnavailableError("there is no C compiler (cc)")
     folder.mkdir()
     source = folder / "standin.c"
     nothing = "".join(f"void *{name}(void) {{ return 0; }}\n" for name in NULL_FUNCTIONS)

@@ -130,7 +130,8 @@ class Device:
 
 NVML = {
     "nvmlInit": lambda: None,
-    "nvmlDeviceGetHandleByIndex": lambda index: "handle",
+    "nvmlDeviceGetCount": lambda: 1,
+    "nvmlDeviceGetHandleByPciBusId": lambda pciBusId: "handle",  # noqa: N803 - its name
     "nvmlDeviceGetName": lambda handle: "NVIDIA Test GPU",
     "nvmlDeviceGetMemoryInfo": lambda handle, version=None: SimpleNamespace(total=80 * GIB),
     "nvmlSystemGetDriverVersion": lambda: "580.95.05",
@@ -157,8 +158,15 @@ def install() -> None:
         _check_class(standin, real)
     cuda.core.Device = Device
     cuda.core.LegacyPinnedMemoryResource = LegacyPinnedMemoryResource
-    assert callable(runtime.cudaMemGetInfo)
-    runtime.cudaMemGetInfo = lambda: (0, 79 * GIB, 80 * GIB)
+    success = runtime.cudaError_t.cudaSuccess
+    answers = {
+        "cudaGetDeviceCount": lambda: (success, 1),
+        "cudaDeviceGetPCIBusId": lambda length, device: (success, b"0000:00:00.0\0"),
+        "cudaMemGetInfo": lambda: (success, 79 * GIB, 80 * GIB),
+    }
+    for name, function in answers.items():
+        assert callable(getattr(runtime, name))
+        setattr(runtime, name, function)
     for name, function in NVML.items():
         assert _kinds(function) == _kinds(getattr(pynvml, name)), name
         setattr(pynvml, name, function)

@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -125,11 +126,12 @@ def test_what_is_hidden_is_missing_and_what_is_used_is_noted() -> None:
     world = World(tensorrt_rtx, hidden=frozenset(["BuilderFlag.TF32", "IBuilderConfig.set_flag", "Runtime"]))
     assert "TF32" not in world.module.BuilderFlag.__members__
     assert "DEBUG" in world.module.BuilderFlag.__members__
-    for use in (
+    uses: list[Callable[[], object]] = [
         lambda: world.module.BuilderFlag.TF32,
         lambda: world.make("IBuilderConfig").set_flag,
         lambda: world.module.Runtime,
-    ):
+    ]
+    for use in uses:
         with pytest.raises(AttributeError, match="does not exist in this version"):
             use()
     assert not hasattr(world.make("IBuilderConfig"), "set_flag")

@@ -24,8 +24,8 @@ def test_what_the_package_names_is_there() -> None:
     for name in tuner.__all__:
         assert getattr(tuner, name) is not None
     assert issubclass(tuner.UserError, Exception)
-    with pytest.raises(AttributeError, match="no attribute 'serch'"):
-        tuner.serch  # noqa: B018
+    with pytest.raises(AttributeError, match="no attribute 'searchx'"):
+        tuner.searchx  # noqa: B018
 
 
 def test_a_search_returns_best_baseline_recommended_and_trials(model: Path) -> None:

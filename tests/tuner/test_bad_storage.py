@@ -112,7 +112,7 @@ def test_a_file_of_inputs_that_went_away_between_two_runs(
 
 def test_two_searches_of_one_study_at_once_do_not_mix(model: Path, tmp_path: Path) -> None:
     """The second to finish a trial stops with a line; nothing that is stored is overwritten."""
-    options = ["search", model, "--backend", "fake:trial_seconds=0.05", "--trials", 30, "--study", "s"]
+    options = ["search", model, "--backend", "fake:trial_seconds=0.02", "--trials", 12, "--study", "s"]
     runs = [start(*options, cwd=tmp_path), start(*options, cwd=tmp_path)]
     ended = [(*run.communicate(timeout=60), run.returncode) for run in runs]
     assert sorted(code for *_, code in ended) in ([0, 2], [0, 0])
@@ -122,4 +122,4 @@ def test_two_searches_of_one_study_at_once_do_not_mix(model: Path, tmp_path: Pat
             assert "error: " in printed.splitlines()[-1]
     with closing(sqlite3.connect(tmp_path / ".tuner" / "studies.db")) as database:
         numbers = [row[0] for row in database.execute("SELECT number FROM tuner_trial ORDER BY number")]
-    assert numbers == list(range(30))
+    assert numbers == list(range(12))

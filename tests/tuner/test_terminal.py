@@ -98,7 +98,7 @@ def search(tmp_path_factory: pytest.TempPathFactory) -> Seen:
     from tests.workloads import tiny_conv
 
     folder = tmp_path_factory.mktemp("terminal")
-    backend = "fake:trial_seconds=0.8,fault_rate=0.5,faults=refuse+nan"
+    backend = "fake:trial_seconds=0.6,fault_rate=0.5,faults=refuse+nan"
     return watch("search", tiny_conv(folder), "--backend", backend, "--trials", 7, cwd=folder)
 
 
@@ -136,7 +136,7 @@ def test_at_the_end_the_display_is_gone_and_the_result_stands(search: Seen) -> N
 
 
 def test_ctrl_c_says_that_the_trial_in_flight_is_finished(model: Path, tmp_path: Path) -> None:
-    search = ("search", model, "--backend", "fake:trial_seconds=1.5", "--trials", 5)
+    search = ("search", model, "--backend", "fake:trial_seconds=0.8", "--trials", 5)
     seen = watch(*search, cwd=tmp_path, interrupt_at="trial 1: building")
     assert seen.code == 130
     assert _some_frame_has(seen, ["trial 1: ", "finishing the trial in flight; Ctrl-C again stops at once"])
@@ -144,7 +144,7 @@ def test_ctrl_c_says_that_the_trial_in_flight_is_finished(model: Path, tmp_path:
     assert "\x1b[?25h" in seen.text
 
 
-@pytest.mark.parametrize("columns", [20, 60])
+@pytest.mark.parametrize("columns", [20])
 def test_a_narrow_terminal_cuts_the_display_and_nothing_of_the_result(
     model: Path, tmp_path: Path, columns: int
 ) -> None:

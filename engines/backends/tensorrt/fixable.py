@@ -16,7 +16,7 @@ def fixable_options(vendor: Vendor, config: Any, parser: Any) -> list[Dimension]
     """A dimension of one choice, the module's default, for each option; `config` and `parser` are fresh."""
     return [
         *_compatibility(vendor, config),
-        *_tiling_limit(config),
+        *_tiling_limit(vendor, config),
         *_pools(vendor),
         *(_switch(name.lower(), False, f"the builder flag {name}") for name in vendor.builder_flags()),
         *_previews(vendor, config),
@@ -29,16 +29,16 @@ def _switch(name: str, default: bool, about: str) -> Dimension:
 
 
 def _compatibility(vendor: Vendor, config: Any) -> list[Dimension]:
-    names = vendor.members("HardwareCompatibilityLevel")
-    if not names or not hasattr(config, "hardware_compatibility_level"):
+    name, names = "hardware_compatibility_level", vendor.members("HardwareCompatibilityLevel")
+    if not names or not vendor.honours(name) or not hasattr(config, name):
         return []
     about = "other GPUs that the engine must run on"
-    return [Dimension("hardware_compatibility_level", "build", ("NONE",), "NONE", about, fixable=names)]
+    return [Dimension(name, "build", ("NONE",), "NONE", about, fixable=names)]
 
 
-def _tiling_limit(config: Any) -> list[Dimension]:
+def _tiling_limit(vendor: Vendor, config: Any) -> list[Dimension]:
     name = "l2_limit_for_tiling"
-    if not hasattr(config, name):
+    if not vendor.honours(name) or not hasattr(config, name):
         return []
     default = int(getattr(config, name))
     about = "bytes of L2 cache that tiling may use"
@@ -50,7 +50,7 @@ def _pools(vendor: Vendor) -> list[Dimension]:
     return [
         Dimension(name, "build", (0,), 0, about, any_integer=True)
         for name, about in ABOUT_POOLS.items()
-        if POOLS[name][0] in known
+        if vendor.honours(name) and POOLS[name][0] in known
     ]
 
 

@@ -45,8 +45,10 @@ def plain(text: str) -> str:
 
 
 def without_noise(errors: Iterable[str]) -> list[str]:
-    """The messages that say something, each once."""
-    return [text for text in dict.fromkeys(plain(error) for error in errors if NOISE not in error) if text]
+    """The messages, each once; the missing driver's only where nothing else is said."""
+    said = list(errors)
+    telling = [error for error in said if NOISE not in error] or said
+    return [text for text in dict.fromkeys(map(plain, telling)) if text]
 
 
 def _refusal(errors: Iterable[str]) -> EngineError:

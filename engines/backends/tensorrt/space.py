@@ -13,17 +13,6 @@ from engines.backends.tensorrt.vendor import Vendor
 from engines.shapes import with_batch
 from engines.values import Candidate, Dimension, Shape, ShapeRange, Workload
 
-# byte-identical engines whatever these are set to: TensorRT-RTX 1.6 and 1.7, seen on a CPU and on an H200
-RTX_IGNORES = {
-    "builder_optimization_level",
-    "tactic_sources",
-    "tiling_optimization_level",
-    "max_num_tactics",
-    "avg_timing_iterations",
-    "l2_limit_for_tiling",
-    "hardware_compatibility_level",
-    "tactic_dram_mib",
-}
 LEVELS = (0, 1, 2, 3, 4, 5)
 STREAMS = (1, 2, 3, 4, 6, 8)
 LARGEST_BATCH = 64
@@ -36,9 +25,8 @@ def dimensions(
 ) -> tuple[Dimension, ...]:
     """The space for a workload; `config` and `parser` are fresh ones to probe."""
     built = [*_searched(vendor, config, workload), *fixable_options(vendor, config, parser)]
-    kept = [one for one in built if not (vendor.is_rtx and one.name in RTX_IGNORES)]
     run = [*_specialization(vendor), *_run(workload, concurrent)]
-    return (_precision(), _profile(workload), *kept, *run)
+    return (_precision(), _profile(workload), *built, *run)
 
 
 def profile_shapes(workload: Workload, candidate: Candidate) -> dict[str, ShapeRange]:
@@ -86,20 +74,24 @@ def _profile(workload: Workload) -> Dimension:
 
 def _searched(vendor: Vendor, config: Any, workload: Workload) -> list[Dimension]:
     found = [
-        _attribute(config, "builder_optimization_level", LEVELS, "effort of the builder", any_integer=False),
         _attribute(
+            vendor, config, "builder_optimization_level", LEVELS, "effort of the builder", any_integer=False
+        ),
+        _attribute(
+            vendor,
             config,
             "max_aux_streams",
             (-1, 0, 1, 2, 4),
             "streams inside one inference; -1 leaves it to the builder",
         ),
         _attribute(
+            vendor,
             config,
             "max_num_tactics",
             (-1, 1, 8, 32),
             "tactics timed for a layer; -1 leaves it to the builder",
         ),
-        _attribute(config, "avg_timing_iterations", (1, 4, 8), "times that a tactic is timed"),
+        _attribute(vendor, config, "avg_timing_iterations", (1, 4, 8), "times that a tactic is timed"),
         _tiling(vendor, config),
         _tactics(vendor, config, workload),
         Dimension(
@@ -115,10 +107,10 @@ def _searched(vendor: Vendor, config: Any, workload: Workload) -> list[Dimension
 
 
 def _attribute(
-    config: Any, name: str, choices: tuple[int, ...], about: str, *, any_integer: bool = True
+    vendor: Vendor, config: Any, name: str, choices: tuple[int, ...], about: str, *, any_integer: bool = True
 ) -> Dimension | None:
     """An option that takes what it is given; the choices that it does not give back are left out."""
-    if not hasattr(config, name):
+    if not vendor.honours(name) or not hasattr(config, name):
         return None
     default = int(getattr(config, name))
     honoured = tuple(choice for choice in choices if choice != default and _takes(config, name, choice))
@@ -135,17 +127,17 @@ def _takes(config: Any, name: str, value: int) -> bool:
 
 
 def _tiling(vendor: Vendor, config: Any) -> Dimension | None:
-    names = vendor.members("TilingOptimizationLevel")
-    if not names or not hasattr(config, "tiling_optimization_level"):
+    name, names = "tiling_optimization_level", vendor.members("TilingOptimizationLevel")
+    if not names or not vendor.honours(name) or not hasattr(config, name):
         return None
-    return Dimension(
-        "tiling_optimization_level", "build", names, "NONE", "search for tilings that stay on the chip"
-    )
+    return Dimension(name, "build", names, "NONE", "search for tilings that stay on the chip")
 
 
 def _tactics(vendor: Vendor, config: Any, workload: Workload) -> Dimension | None:
     """Every subset of the tactic sources; those of TensorRT 11 concern convolutions only."""
     sources = vendor.members("TacticSource")
+    if not vendor.honours("tactic_sources"):
+        return None
     default = "+".join(vendor.tactic_names(config.get_tactic_sources())) or "none"
     subsets = tuple(
         "+".join(subset) or "none"
@@ -154,7 +146,7 @@ def _tactics(vendor: Vendor, config: Any, workload: Workload) -> Dimension | Non
     )
     only_convolutions = all("CONVOLUTIONS" in source for source in sources)
     useless = only_convolutions and not CONVOLUTIONS & set(workload.model.operators)
-    choices = (default,) if useless or vendor.is_rtx else tuple({default: 0} | dict.fromkeys(subsets, 0))
+    choices = (default,) if useless else tuple({default: 0} | dict.fromkeys(subsets, 0))
     return Dimension(
         "tactic_sources", "build", choices, default, "libraries that tactics are taken from", fixable=subsets
     )

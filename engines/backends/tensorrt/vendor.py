@@ -30,6 +30,18 @@ NO_DIMENSION = WEAK_TYPES | {
     "EDITABLE_TIMING_CACHE",
     "ERROR_ON_TIMING_CACHE_MISS",
 }
+# byte-identical engines whatever these are set to: TensorRT-RTX 1.6 and 1.7, seen on a CPU and on an H200;
+# even asking for some of them is logged as an error
+RTX_IGNORES = {
+    "builder_optimization_level",
+    "tactic_sources",
+    "tiling_optimization_level",
+    "max_num_tactics",
+    "avg_timing_iterations",
+    "l2_limit_for_tiling",
+    "hardware_compatibility_level",
+    "tactic_dram_mib",
+}
 
 
 @dataclass(frozen=True)
@@ -47,6 +59,10 @@ class Vendor:
     @property
     def major(self) -> int:
         return int(self.version.partition(".")[0])
+
+    def honours(self, option: str) -> bool:
+        """Whether a builder option that can be set does anything."""
+        return not (self.is_rtx and option in RTX_IGNORES)
 
     def members(self, enum: str) -> tuple[str, ...]:
         """The names of an enum in this version; none where it does not exist."""
