@@ -25,7 +25,7 @@ $(VENV)/.ready: pyproject.toml
 demo: setup
 	@$(BIN)/python examples/models.py demo/models residual_cnn
 	@$(BIN)/tuner search demo/models/residual_cnn.onnx --trials 50 --shapes images:1x3x64x64 \
-		--constraint 'error<=0.02' --workspace demo/.tuner --output demo/best
+		--constraint 'error<=0.02' --workspace demo/.tuner --output demo/result
 
 test: setup
 	@$(BIN)/python -m pytest

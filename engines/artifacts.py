@@ -1,5 +1,6 @@
 """Graphs and engines by digest: made once, then found again, in this study or the next."""
 
+import os
 import shutil
 import time
 from collections.abc import Callable, Mapping
@@ -8,12 +9,14 @@ from pathlib import Path
 import msgspec
 
 from engines.backends.base import Backend, Detail
+from engines.errors import EngineError
 from engines.values import Artifact, Candidate, Settings, Value, Workload
 from engines.wire import digest, from_json, to_json
 from engines.workspace import Workspace, folder_bytes, new_folder
 
 GRAPH = "graph.onnx"
 FACTS = "facts.json"
+PROBE_BYTES = 1 << 16
 
 
 def _ignore(_: str) -> None:
@@ -66,12 +69,25 @@ def _make(name: str, folder: Path, make: Callable[[Path], Mapping[str, Value]]) 
         return found
     start = time.perf_counter()
     with new_folder(folder) as new:
-        facts = make(new)
+        try:
+            facts = make(new)
+        except EngineError:
+            # vendors report a full disk in words of their own, and that is no fault of the candidate
+            _require_space(new)
+            raise
         seconds = time.perf_counter() - start
         # how long it took belongs to the artifact, so that whoever reuses it knows
         facts = {"build_seconds": seconds, **facts, "size_bytes": folder_bytes(new)}
         (new / FACTS).write_bytes(to_json(facts))
     return Artifact(name, int(facts.pop("size_bytes")), seconds, reused=False, facts=facts)
+
+
+def _require_space(folder: Path) -> None:
+    """Raises OSError when the disk is full."""
+    with (folder / "probe").open("wb") as probe:
+        probe.write(b"\0" * PROBE_BYTES)
+        probe.flush()
+        os.fsync(probe.fileno())
 
 
 def _find(name: str, folder: Path) -> Artifact | None:

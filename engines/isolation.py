@@ -5,6 +5,7 @@ A candidate that kills its worker or never ends is answered with a Failure like 
 
 import os
 import queue
+import re
 import signal
 import subprocess
 import sys
@@ -37,6 +38,8 @@ from engines.workspace import Workspace
 
 OPENING_SECONDS = 300.0
 # how often a waiting owner looks up, so that progress can show the time that passes
+# colours, which ONNX Runtime prints whether or not anybody can see them
+ESCAPES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 TICK_SECONDS = 0.2
 
 OnProgress = Callable[[Stage], None]
@@ -106,7 +109,7 @@ class Worker:
         with self._log_path.open("rb") as log:
             size = log.seek(0, os.SEEK_END)
             log.seek(max(position, size - most))
-            return log.read().decode(errors="replace")
+            return ESCAPES.sub("", log.read().decode(errors="replace"))
 
     def kill(self) -> None:
         """Stops the process and its children at once; the next call starts another."""

@@ -54,6 +54,9 @@ class Fake:
         if unknown:
             raise UserError(f"the backend fake has no option {unknown[0]!r}", f"Known: {', '.join(OPTIONS)}.")
         values = {**OPTIONS, **options}
+        for name, default in OPTIONS.items():
+            if isinstance(default, int | float) and not isinstance(values[name], int | float):
+                raise UserError(f"{name} of the backend fake is a number, not {values[name]!r}", "Write 0.5.")
         self._seed, self._noise = values["seed"], float(values["noise"])
         self._fault_rate, self._faults = float(values["fault_rate"]), str(values["faults"]).split("+")
         self._trial_seconds, self._build_seconds = (

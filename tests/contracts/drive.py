@@ -6,11 +6,13 @@ stand-ins: opening, the space, a build for each choice and each value that can b
 
 import gc
 import importlib
+import io
 import json
 import sys
 import tempfile
 import traceback
 from collections.abc import Callable, Iterator
+from contextlib import redirect_stderr
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -63,6 +65,7 @@ def report(name: str, real: ModuleType, folder: Path, hidden: frozenset[str] = f
     drive = Drive(name, real, folder, hidden)
     steps: dict[str, Callable[[Drive], object]] = {
         "machine": lambda drive: drive.open()[0].machine(),
+        "log": _log,
         "spaces": _spaces,
         "plugins": _plugins,
         "builds": _builds,
@@ -79,6 +82,16 @@ def conv(folder: Path) -> Workload:
     return workload_of(tiny_conv(folder), x=(2, 3, 12, 12))
 
 
+def _log(drive: Drive) -> list[str]:
+    """What is written of a message of each severity, through the real base class."""
+    backend, script = drive.open(log="VERBOSE")
+    written = io.StringIO()
+    with redirect_stderr(written):
+        for severity in script.world.real.ILogger.Severity.__members__.values():
+            backend._messages.logger.log(severity, "said")
+    return written.getvalue().splitlines()
+
+
 def _spaces(drive: Drive) -> dict[str, tuple[Dimension, ...]]:
     workloads = {"conv": conv(drive.folder), "dense": example("mlp", drive.folder, features=(2, 64))}
     return {what: drive.open()[0].dimensions(of, concurrent=True) for what, of in workloads.items()}
@@ -88,8 +101,14 @@ def _plugins(drive: Drive) -> object:
     library = drive.folder / "libplugin.so"
     library.write_bytes(b"")
     backend, script = drive.open(plugins=str(library), serialize_plugins=True, builder_threads=3)
-    _build(drive, backend, conv(drive.folder))
-    return {"loaded": script.loaded, "told": script.told}
+    workload = conv(drive.folder)
+    _build(drive, backend, workload)
+    candidate = baseline_of(backend.dimensions(workload, concurrent=False))
+    keys = [drive.open()[0].engine_key(workload, candidate)]
+    for content in (b"", b"", b"another version"):
+        library.write_bytes(content)
+        keys.append(drive.open(plugins=str(library))[0].engine_key(workload, candidate))
+    return {"loaded": script.loaded, "told": script.told, "keys": keys}
 
 
 def _builds(drive: Drive) -> list[Any]:
@@ -103,8 +122,8 @@ def _builds(drive: Drive) -> list[Any]:
     for name, value in asked:
         candidate = candidate_at(dimensions, {**default, name: value} if name else default)
         backend, script = drive.open()
-        drive.attempt(f"{name}={value}", partial(_build, drive, backend, workload, candidate))
-        found.append({"name": name, "value": value, "told": script.told})
+        facts = drive.attempt(f"{name}={value}", partial(_build, drive, backend, workload, candidate))
+        found.append({"name": name, "value": value, "told": script.told, "facts": facts})
     return found
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from engines.backends.tensorrt.lane import DTYPES
 from tests.contracts.bindings import fetch
 
 # a new version is a line here
@@ -198,6 +199,20 @@ def test_plugins_are_loaded_and_serialized_when_asked(driven: Driven) -> None:
     assert baseline["builder_threads"] == 1
 
 
+def test_another_version_of_a_plugin_makes_another_engine(driven: Driven) -> None:
+    without, empty, same, another = driven["plugins"]["keys"]
+    assert empty == same
+    assert without != empty != another != without
+
+
+def test_messages_of_every_severity_are_logged(driven: Driven) -> None:
+    assert driven["log"] == ["[F] said", "[E] said", "[W] said", "[I] said", "[V] said"]
+
+
+def test_types_of_tensors_go_by_the_versions_names(driven: Driven) -> None:
+    assert set(DTYPES) <= set(driven["enums"]["DataType"])
+
+
 def test_refusals_say_what_the_library_says(driven: Driven) -> None:
     assert driven["parser"] == (
         "the parser refused Det 'det_1' (not supported); "
@@ -216,10 +231,10 @@ def test_the_timing_cache_is_cold_then_warm_and_cold_when_refused(driven: Driven
         assert facts == [("cold", growth), ("warm", 0), ("cold", growth)]
 
 
-def test_types_of_layers_are_read_back(driven: Driven) -> None:
-    for facts in driven["caches"]:
-        assert facts["layer_types"] == "fp32:2"
-        assert facts["precision_as_asked"] is True
+def test_types_of_layers_are_read_back_and_held_against_what_was_asked_for(driven: Driven) -> None:
+    for one in driven["builds"]:
+        assert one["facts"]["layer_types"] == "fp32:2"
+        assert one["facts"]["precision_as_asked"] == (one["value"] != "fp16")
 
 
 def test_every_way_to_run_runs(driven: Driven) -> None:

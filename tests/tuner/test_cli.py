@@ -166,8 +166,10 @@ def _shell(script: str, workspace: Path, **variables: str | None) -> "subprocess
     )
 
 
-@pytest.mark.parametrize("reader", ["head -n 1", "true"])
-@pytest.mark.parametrize("what", ["show --workspace $W", "show --csv --workspace $W", "--help"])
+@pytest.mark.parametrize(
+    ("what", "reader"),
+    [("show --workspace $W", "true"), ("show --csv --workspace $W", "head -n 1"), ("--help", "true")],
+)
 def test_a_reader_that_has_seen_enough_is_no_error(searched: Path, what: str, reader: str) -> None:
     ran = _shell(f"$T {what} | {reader}; echo ${{PIPESTATUS[0]}} >&2", searched)
     assert ran.stderr == "0\n"
@@ -188,7 +190,7 @@ def test_a_search_whose_result_nobody_reads_keeps_its_exit_code(model: Path) -> 
     assert _shell(script, model.parent / "w").stdout == "3\n"
 
 
-@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
 def test_closed_streams_are_no_error(searched: Path, closed: str) -> None:
     ran = _shell(f"$T show --workspace $W {closed}; echo code $? > code", searched)
     assert (searched.parent / "code").read_text() == "code 0\n"
@@ -206,7 +208,6 @@ def test_output_to_a_full_disk_is_an_error(searched: Path) -> None:
     "variables",
     [
         {"PYTHONIOENCODING": "ascii"},
-        {"PYTHONIOENCODING": "latin-1"},
         {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
     ],
     ids=lambda variables: next(iter(variables)),
@@ -218,9 +219,8 @@ def test_a_terminal_without_unicode_gets_something_to_read(
     assert ran.returncode == 0
     assert ran.stderr == ""
     assert "latency_ms" in ran.stdout
-    if variables.get("PYTHONIOENCODING") != "latin-1":
-        assert " +- " in ran.stdout
-        assert "x faster than the baseline" in ran.stdout
+    assert " +- " in ran.stdout
+    assert "x faster than the baseline" in ran.stdout
 
 
 def test_an_environment_without_anything_in_it(searched: Path) -> None:

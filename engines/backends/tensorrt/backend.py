@@ -1,8 +1,8 @@
 """The backends `tensorrt` and `tensorrt-rtx`."""
 
 import hashlib
+import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,8 @@ from typing import Any
 from engines import cpu, gpu, reference
 from engines.backends.base import Runner
 from engines.backends.tensorrt import caches, config, inspection, network, space
-from engines.backends.tensorrt.monitor import SEVERITIES, Messages, progress_monitor
+from engines.backends.tensorrt.monitor import Messages, progress_monitor
+from engines.backends.tensorrt.options import read_options
 from engines.backends.tensorrt.refusals import explained, guarded
 from engines.backends.tensorrt.vendor import load_vendor
 from engines.errors import EngineError, UserError
@@ -20,14 +21,6 @@ from engines.wire import to_json
 
 ENGINE = "engine.plan"
 LAYERS = "layers.json"
-# plugins are paths joined by +; with 0 builder_threads the vendor's default holds
-OPTIONS: Mapping[str, Value] = {
-    "device": 0,
-    "log": "WARNING",
-    "plugins": "",
-    "serialize_plugins": False,
-    "builder_threads": 0,
-}
 
 
 def tensorrt(options: Settings, folder: Path) -> "TensorRT":
@@ -40,22 +33,13 @@ def tensorrt_rtx(options: Settings, folder: Path) -> "TensorRT":
     return TensorRT("tensorrt-rtx", options, folder)
 
 
-@dataclass(frozen=True)
-class _Options:
-    device: int
-    log: str
-    plugins: tuple[Path, ...]
-    serialize_plugins: bool
-    builder_threads: int
-
-
 class TensorRT:
     """A backend over one of the two modules; `folder` keeps its caches."""
 
     def __init__(self, name: str, options: Settings, folder: Path) -> None:
         self.name = name
         self._folder = folder
-        self._options = _read_options(name, options)
+        self._options = read_options(name, options)
         self._vendor = load_vendor(name)
         self._messages = Messages(self._vendor, self._options.log)
         self._load_plugins()
@@ -67,13 +51,7 @@ class TensorRT:
         return gpu.disturbances(self._options.device)
 
     def dimensions(self, workload: Workload, concurrent: bool) -> tuple[Dimension, ...]:
-        try:
-            builder = self._open_builder()
-        except EngineError as error:
-            raise UserError(
-                f"{self.name} cannot make a builder: {error.message}",
-                "Check that its version fits the NVIDIA driver.",
-            ) from error
+        builder = self._first_builder()
         probe = builder.create_builder_config()
         _, parser = network.open_parser(self._vendor, builder, self._messages)
         return space.dimensions(self._vendor, probe, parser, workload, concurrent)
@@ -148,6 +126,16 @@ class TensorRT:
             return [self._vendor.version]
         return [machine.processor, machine.driver, machine.libraries, machine.limits["compute_capability"]]
 
+    def _first_builder(self) -> Any:
+        """Where none can be made for a search to begin with, the user must act."""
+        try:
+            return self._open_builder()
+        except EngineError as error:
+            raise UserError(
+                f"{self.name} cannot make a builder: {error.message}",
+                "Check that its version fits the NVIDIA driver.",
+            ) from error
+
     def _open_builder(self) -> Any:
         builder = guarded(lambda: self._vendor.module.Builder(self._messages.logger), self._messages)
         if self._options.builder_threads:
@@ -172,6 +160,13 @@ class TensorRT:
         return None if self._vendor.is_rtx else caches.cache_file(self._folder, "timing", self._machine)
 
     def _load_plugins(self) -> None:
+        """The vendor's own, which RTX has none of, and those asked for."""
+        if not self._vendor.is_rtx:
+            self._vendor.module.init_libnvinfer_plugins(self._messages.logger, "")
+        if not self._options.plugins:
+            return
+        # the registry logs to the logger that a living builder brought
+        builder = self._first_builder()
         for path in self._options.plugins:
             registry = self._vendor.module.get_plugin_registry()
             try:
@@ -181,6 +176,7 @@ class TensorRT:
                     f"the plugin library {path} cannot be loaded: {error.message}",
                     "Check its symbols, and the TensorRT that it was made for.",
                 ) from error
+        del builder
 
     def _load(self, folder: Path) -> Any:
         runtime = self._vendor.module.Runtime(self._messages.logger)
@@ -212,37 +208,7 @@ class TensorRT:
             return {}
         found = inspection.layers(self._vendor, self._load(folder))
         (folder / LAYERS).write_bytes(to_json(found))
-        return inspection.facts(found, precision)
-
-
-def _read_options(name: str, options: Settings) -> _Options:
-    unknown = sorted(set(options) - set(OPTIONS))
-    if unknown:
-        raise UserError(f"the backend {name} has no option {unknown[0]!r}", f"Known: {', '.join(OPTIONS)}.")
-    for key, value in options.items():
-        _require_type(name, key, value)
-    values = {**OPTIONS, **options}
-    level = str(values["log"]).upper()
-    if level not in SEVERITIES:
-        raise UserError(
-            f"the backend {name} has no log level {values['log']!r}", f"Known: {', '.join(SEVERITIES)}."
-        )
-    # absolute: the loader looks for a bare name elsewhere than in this folder
-    plugins = tuple(Path(path).absolute() for path in str(values["plugins"]).split("+") if path)
-    missing = [path for path in plugins if not path.is_file()]
-    if missing:
-        raise UserError(f"no such plugin library: {missing[0]}", "Check the path.")
-    return _Options(
-        int(values["device"]),
-        level,
-        plugins,
-        bool(values["serialize_plugins"]),
-        int(values["builder_threads"]),
-    )
-
-
-def _require_type(name: str, key: str, value: Value) -> None:
-    wanted = type(OPTIONS[key])
-    if wanted is not str and type(value) is not wanted:
-        hint = "Write true or false." if wanted is bool else "Write a whole number."
-        raise UserError(f"the backend {name} cannot take {key}={value}", hint)
+        facts = inspection.facts(found, precision)
+        if not facts["precision_as_asked"]:
+            sys.stderr.write(f"[W] no layer computes in {precision}, but {facts['layer_types']}\n")
+        return facts

@@ -7,9 +7,9 @@ warning, never fatal; processes take turns, and what another one added meanwhile
 import fcntl
 import hashlib
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,28 +33,35 @@ class CacheFile:
     def read(self) -> bytes:
         """Its content; empty when there is none that is whole."""
         raw = self._raw()
-        content = raw[HEADER_BYTES:]
-        if raw == _wrapped(content):
-            return content
-        if raw:
-            self._set_aside(raw, DAMAGED)
-        return b""
+        content = _content(raw)
+        if content is None and raw:
+            self._in_turn(partial(self._put_aside, raw, DAMAGED))
+        return content or b""
 
     def refuse(self, content: bytes, why: str) -> None:
         """Keeps a content that cannot be used under another name, unless another one took its place."""
-        self._set_aside(_wrapped(content), why)
+        self._in_turn(partial(self._put_aside, _wrapped(content), why))
 
-    def write(self, content: bytes) -> None:
-        """Replaces the content at once; to be called in turn."""
-        write_file(self.path, _wrapped(content))
+    def update(self, change: Callable[[bytes], bytes]) -> None:
+        """Replaces the content by what `change` makes of it, one process of this host at a time."""
 
-    @contextmanager
-    def turn(self) -> Iterator[None]:
-        """One process of this host at a time; what the disk refuses inside is reported and given up."""
+        def replace() -> None:
+            raw = self._raw()
+            content = _content(raw)
+            if content is None and raw:
+                self._put_aside(raw, DAMAGED)
+            changed = change(content or b"")
+            if changed != content:
+                write_file(self.path, _wrapped(changed))
+
+        self._in_turn(replace)
+
+    def _in_turn(self, work: Callable[[], None]) -> None:
+        """Not to be nested: a process waits for itself too."""
         try:
             with self.path.with_suffix(".lock").open("w") as lock:
                 fcntl.flock(lock, fcntl.LOCK_EX)
-                yield
+                work()
         except OSError as error:
             _warn(f"the cache {self.path.name} is not kept: {error.strerror or error}")
 
@@ -67,12 +74,11 @@ class CacheFile:
             _warn(f"the cache {self.path.name} cannot be read: {error.strerror or error}")
             return b""
 
-    def _set_aside(self, raw: bytes, why: str) -> None:
+    def _put_aside(self, raw: bytes, why: str) -> None:
         aside = self.path.with_suffix(".refused")
-        with self.turn():
-            if self._raw() == raw:
-                self.path.replace(aside)
-                _warn(f"the cache {self.path.name} is set aside as {aside.name}: {why}")
+        if self._raw() == raw:
+            self.path.replace(aside)
+            _warn(f"the cache {self.path.name} is set aside as {aside.name}: {why}")
 
 
 def cache_file(folder: Path, kind: str, machine: Machine) -> CacheFile:
@@ -100,11 +106,7 @@ def save_timing_cache(config: Any, file: CacheFile) -> int:
     if cache is None:
         return 0
     own = len(bytes(cache.serialize()))
-    with file.turn():
-        others = file.read()
-        if others:
-            _combine(config, cache, others)
-        file.write(bytes(cache.serialize()))
+    file.update(partial(_merged, config, cache))
     return own
 
 
@@ -122,9 +124,7 @@ def attach_runtime_cache(options: Any, file: CacheFile) -> Any:
 def save_runtime_cache(cache: Any, file: CacheFile) -> None:
     """Writes the kernels compiled so far, unless another process knows more."""
     content = bytes(cache.serialize() or b"")
-    with file.turn():
-        if len(content) > len(file.read()):
-            file.write(content)
+    file.update(lambda others: max(others, content, key=len))
 
 
 def cache_facts(before: int, after: int) -> dict[str, Value]:
@@ -141,13 +141,14 @@ def _attach(config: Any, content: bytes) -> bool:
         return False
 
 
-def _combine(config: Any, cache: Any, others: bytes) -> None:
+def _merged(config: Any, cache: Any, others: bytes) -> bytes:
     try:
-        theirs = config.create_timing_cache(others)
+        theirs = config.create_timing_cache(others) if others else None
         if theirs is not None:
             cache.combine(theirs, False)
     except RuntimeError as error:
         _warn(f"the timing cache of another process is not merged: {error}")
+    return bytes(cache.serialize())
 
 
 def _deserialized(cache: Any, content: bytes) -> bool:
@@ -159,6 +160,12 @@ def _deserialized(cache: Any, content: bytes) -> bool:
 
 def _wrapped(content: bytes) -> bytes:
     return MAGIC + hashlib.sha256(content).digest() + content
+
+
+def _content(raw: bytes) -> bytes | None:
+    """None where the bytes are not a whole file of ours."""
+    content = raw[HEADER_BYTES:]
+    return content if raw == _wrapped(content) else None
 
 
 def _warn(text: str) -> None:

@@ -63,20 +63,6 @@ class TimingConfig:
         self.cache.known |= set(names)
 
 
-class RuntimeOptions:
-    """RTX's runtime config, which makes runtime caches."""
-
-    def __init__(self) -> None:
-        self.cache: RuntimeCache | None = None
-
-    def create_runtime_cache(self) -> "RuntimeCache":
-        return RuntimeCache()
-
-    def set_runtime_cache(self, cache: "RuntimeCache") -> bool:
-        self.cache = cache
-        return True
-
-
 class RuntimeCache:
     """Kernels as bytes; takes none of another device, and throws at those of another version."""
 
@@ -91,3 +77,17 @@ class RuntimeCache:
 
     def serialize(self) -> bytes:
         return self.kernels
+
+
+class RuntimeOptions:
+    """RTX's runtime config, which makes runtime caches."""
+
+    def __init__(self) -> None:
+        self.cache: RuntimeCache | None = None
+
+    def create_runtime_cache(self) -> RuntimeCache:
+        return RuntimeCache()
+
+    def set_runtime_cache(self, cache: RuntimeCache) -> bool:
+        self.cache = cache
+        return True

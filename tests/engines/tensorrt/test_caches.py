@@ -20,6 +20,7 @@ from engines.values import Machine
 from tests.engines.tensorrt.fakes import RuntimeOptions, TimingConfig
 
 ROOT = Path(__file__).resolve().parents[3]
+NAMES = 200
 MACHINE = Machine(
     "gpu", "H200", 132, 0, "Linux", driver="580", libraries={"tensorrt": "11.4"}, limits={"mig": False}
 )
@@ -37,6 +38,10 @@ def _build(file: CacheFile, *names: str) -> int:
     config.learn(*names)
     save_timing_cache(config, file)
     return before
+
+
+def _put(file: CacheFile, content: bytes) -> None:
+    file.update(lambda _: content)
 
 
 def _known(file: CacheFile) -> list[str]:
@@ -76,7 +81,7 @@ def test_what_another_process_learned_meanwhile_is_merged(file: CacheFile) -> No
 def test_a_cache_of_another_device_is_set_aside_with_a_warning(
     file: CacheFile, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    file.write(json.dumps(["other device"]).encode())
+    _put(file, json.dumps(["other device"]).encode())
     assert _build(file, "conv") == 0
     assert _known(file) == ["conv"]
     aside = CacheFile(file.path.with_suffix(".refused"))
@@ -113,6 +118,18 @@ def test_damaged_bytes_never_reach_the_vendors_parser(
     assert _build(file, "gemm") == 0
     assert _known(file) == ["gemm"]
     assert ("it is damaged" in capsys.readouterr().err) == (damage != "empty")
+
+
+def test_what_another_process_left_damaged_is_set_aside_when_saving(
+    file: CacheFile, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = TimingConfig()
+    attach_timing_cache(config, file)
+    config.learn("mine")
+    file.path.write_bytes(b"damaged meanwhile")
+    save_timing_cache(config, file)
+    assert _known(file) == ["mine"]
+    assert "it is damaged" in capsys.readouterr().err
 
 
 def test_another_process_whose_cache_cannot_be_merged_loses_nothing_of_ours(
@@ -157,24 +174,43 @@ def test_a_file_is_replaced_at_once(file: CacheFile) -> None:
 
 
 def test_processes_take_turns_and_lose_nothing(file: CacheFile) -> None:
-    """Each learns names of its own, one build after another; without turns some would be lost."""
-    program = (
-        "import sys; from pathlib import Path; from tests.engines.tensorrt.test_caches import _build, CacheFile\n"
-        "for count in range(40): _build(CacheFile(Path(sys.argv[1])), f'{sys.argv[2]} {count}')"
-    )
+    """Each adds names of its own at the same time as the other; without turns some would be lost."""
+    program = """
+import sys
+from pathlib import Path
+from tests.engines.tensorrt.test_caches import CacheFile, add_names
+print("ready", flush=True)
+sys.stdin.readline()
+add_names(CacheFile(Path(sys.argv[1])), sys.argv[2])
+"""
     writers = [
         subprocess.Popen(
             [sys.executable, "-c", program, str(file.path), writer],
             cwd=ROOT,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
         )
         for writer in ("first", "second")
     ]
     for process in writers:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+    for process in writers:
+        assert process.stdin is not None
+        process.stdin.write(b"go\n")
+        process.stdin.flush()
+    for process in writers:
         _, errors = process.communicate()
         assert (process.returncode, errors) == (0, b"")
-    assert len(_known(file)) == 80
+    assert len(_known(file)) == 2 * NAMES
+
+
+def add_names(file: CacheFile, writer: str) -> None:
+    for count in range(NAMES):
+        name = f"{writer} {count}"
+        file.update(lambda known, name=name: json.dumps([*json.loads(known or b"[]"), name]).encode())  # type: ignore[misc]
 
 
 def test_facts_say_what_a_build_added() -> None:
@@ -186,7 +222,7 @@ def test_facts_say_what_a_build_added() -> None:
 def test_compiled_kernels_are_found_again(file: CacheFile) -> None:
     first, second = RuntimeOptions(), RuntimeOptions()
     cache = attach_runtime_cache(first, file)
-    assert first.cache is cache
+    assert first.cache is cache is not None
     cache.kernels = b"two kernels"
     save_runtime_cache(cache, file)
     assert attach_runtime_cache(second, file).kernels == b"two kernels"
@@ -196,7 +232,7 @@ def test_compiled_kernels_are_found_again(file: CacheFile) -> None:
 def test_kernels_that_do_not_fit_are_set_aside(
     file: CacheFile, kernels: bytes, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    file.write(kernels)
+    _put(file, kernels)
     options = RuntimeOptions()
     assert attach_runtime_cache(options, file).kernels == b""
     assert options.cache is not None
@@ -206,7 +242,7 @@ def test_kernels_that_do_not_fit_are_set_aside(
 
 def test_a_process_that_knows_less_leaves_the_cache_alone(file: CacheFile) -> None:
     options = RuntimeOptions()
-    file.write(b"three kernels")
+    _put(file, b"three kernels")
     cache = attach_runtime_cache(options, file)
     cache.kernels = b"one"
     save_runtime_cache(cache, file)

@@ -1,0 +1,25 @@
+import errno
+import os
+from pathlib import Path
+
+import pytest
+
+from engines import artifacts
+from engines.errors import EngineError
+
+
+def test_a_vendors_complaint_on_a_full_disk_is_a_full_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: Path) -> dict[str, int]:
+        raise EngineError("Protobuf serialization failed.")
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(EngineError, match="Protobuf"):
+        artifacts._make("name", tmp_path / "name", refuse)
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        artifacts._make("name", tmp_path / "name", refuse)
+    assert list(tmp_path.iterdir()) == []
