@@ -13,16 +13,23 @@ help:
 	@echo "make format  format the code"
 	@echo "make clean   remove what was made, studies in demo/ included"
 
-setup: $(VENV)/.ready
+setup: $(VENV)/.developing
 
-$(VENV)/.ready: pyproject.toml
+# what a user needs
+$(VENV)/.installed: pyproject.toml
 	@test -n "$(PYTHON)" || { echo "make: no Python 3.11 or newer was found; install one, or set PYTHON=" >&2; exit 2; }
-	@echo "setting up $(VENV) with $(PYTHON)"
+	@echo "setting up $(VENV) with $(PYTHON), about half a minute"
 	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+# what the tests and linters need besides
+$(VENV)/.developing: $(VENV)/.installed
+	@echo "adding what the tests need, about a minute"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev,postgresql]'
 	@touch $@
 
-demo: setup
+demo: $(VENV)/.installed
 	@$(BIN)/python examples/models.py demo/models residual_cnn
 	@$(BIN)/tuner search demo/models/residual_cnn.onnx --trials 50 --shapes images:1x3x64x64 \
 		--constraint 'error<=0.02' --workspace demo/.tuner --output demo/result

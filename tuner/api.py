@@ -11,17 +11,17 @@ from engines.workspace import Workspace
 from studies import analysis, choice
 from studies.analysis import Comparison
 from studies.database import parse_url
-from studies.owner import Ending, Stop
 from studies.records import StudyRecord, TrialRecord
 from studies.storage import open_storage
-from tuner import exporting, searching
+from tuner import exporting
 from tuner.documents import columns, trial_rows
 from tuner.options import SearchOptions, check_path, storage_url
-from tuner.progress import Silent, watcher_for
 from tuner.times import HOW_TO_WRITE, parse_seconds
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from studies.owner import Ending
 
 PATHS = ("model", "inputs", "workspace", "output")
 TIMES = ("timeout", "trial_timeout")
@@ -34,7 +34,7 @@ class Result:
 
     study: StudyRecord
     workspace: Workspace
-    ending: Ending | None = None
+    ending: "Ending | None" = None
 
     @property
     def best(self) -> TrialRecord | None:
@@ -109,6 +109,11 @@ def search(model: str | Path, *, progress: bool = False, **options: Any) -> Resu
     shows what the command shows, on standard error. Ctrl-C ends the search with what was found so far.
     """
     chosen = _options(model, options)
+    # showing and exporting what is stored needs neither Optuna nor what runs a search
+    from studies.owner import Stop
+    from tuner import searching
+    from tuner.progress import Silent, watcher_for
+
     watcher = watcher_for() if progress else Silent()
     try:
         outcome = searching.run(chosen, watcher, Stop())

@@ -26,10 +26,8 @@ Overloaded function.
 
 @pytest.fixture
 def world() -> World:
-    """Over the real module of TensorRT-RTX, which is installed."""
-    import tensorrt_rtx
-
-    return World(tensorrt_rtx)
+    """Over the real module of TensorRT-RTX."""
+    return World(pytest.importorskip("tensorrt_rtx"))
 
 
 def test_signatures_are_read_from_the_docstrings_of_pybind11() -> None:
@@ -121,9 +119,8 @@ def test_host_memory_is_a_buffer_and_nothing_else(world: World, tmp_path: Path) 
 
 
 def test_what_is_hidden_is_missing_and_what_is_used_is_noted() -> None:
-    import tensorrt_rtx
-
-    world = World(tensorrt_rtx, hidden=frozenset(["BuilderFlag.TF32", "IBuilderConfig.set_flag", "Runtime"]))
+    hidden = frozenset(["BuilderFlag.TF32", "IBuilderConfig.set_flag", "Runtime"])
+    world = World(pytest.importorskip("tensorrt_rtx"), hidden)
     assert "TF32" not in world.module.BuilderFlag.__members__
     assert "DEBUG" in world.module.BuilderFlag.__members__
     uses: list[Callable[[], object]] = [
