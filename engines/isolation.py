@@ -42,12 +42,13 @@ OPENING_SECONDS = 300.0
 ESCAPES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 TICK_SECONDS = 0.2
 
-OnProgress = Callable[[Stage], None]
+# told the stage, and how far it is where the backend tells
+OnProgress = Callable[[Stage, str], None]
 # what a worker said: a message, a line that is none, and at last its end
 Heard = Reply | msgspec.DecodeError | None
 
 
-def _ignore(stage: Stage) -> None:
+def _ignore(stage: Stage, detail: str) -> None:
     """Progress that nobody watches."""
 
 
@@ -169,8 +170,8 @@ class Worker:
                 raise UserError(message.message, message.hint)
             if not isinstance(message, Progress):
                 return message
-            watch.enter(message.stage)
-            on_progress(message.stage)
+            watch.enter(message.stage, message.detail)
+            on_progress(message.stage, message.detail)
 
     def _listen(self, watch: "_Watch", on_progress: OnProgress) -> Reply:
         """The worker's next message."""
@@ -187,7 +188,7 @@ class Worker:
                     raise self._post_mortem(watch) from None
                 # children of a dead worker may hold its pipe open; its last words get one more tick
                 was_alive = self._process.poll() is None
-                on_progress(watch.stage)
+                on_progress(watch.stage, watch.detail)
             else:
                 if message is None:
                     raise self._post_mortem(watch)
@@ -233,6 +234,7 @@ class _Watch:
     def __init__(self, seconds: float) -> None:
         self.limit = seconds
         self.stage: Stage = "prepare"
+        self.detail = ""
         self.stage_seconds: dict[str, float] = {}
         self._has_begun = False
         self._since = time.monotonic()
@@ -241,9 +243,9 @@ class _Watch:
     def seconds_left(self) -> float:
         return max(0.0, self._deadline - time.monotonic())
 
-    def enter(self, stage: Stage) -> None:
+    def enter(self, stage: Stage, detail: str) -> None:
         self._account()
-        self.stage, self._has_begun = stage, True
+        self.stage, self.detail, self._has_begun = stage, detail, True
 
     def failure(self, kind: FailureKind, message: str) -> "_Lost":
         self._account()

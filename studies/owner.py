@@ -37,7 +37,7 @@ class Executor(Protocol):
     """Where candidates are evaluated: a local worker now, a machine of many GPUs or a fleet as well."""
 
     def evaluate(
-        self, candidate: Candidate, seconds: float, on_progress: Callable[[Stage], None]
+        self, candidate: Candidate, seconds: float, on_progress: Callable[[Stage, str], None]
     ) -> Evaluation:
         """What comes of the candidate within the time."""
 
@@ -51,7 +51,7 @@ class Observer(Protocol):
 
     def started(self, number: int, candidate: Candidate) -> None: ...
 
-    def stage(self, number: int, stage: Stage) -> None: ...
+    def stage(self, number: int, stage: Stage, detail: str = "") -> None: ...
 
     def finished(self, record: TrialRecord) -> None: ...
 

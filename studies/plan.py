@@ -15,7 +15,7 @@ from engines.model import read_model
 from engines.protocol import Open
 from engines.shape_text import parse_shapes
 from engines.shapes import batch_of, resolve
-from engines.values import InputSource, ModelFacts, Policy, ShapeRange, Workload
+from engines.values import InputSource, ModelFacts, Policy, Settings, ShapeRange, Workload
 from engines.workspace import Workspace
 from studies.objectives import parse_constraints, parse_objectives
 from studies.records import Constraint, Objective, StudySpec
@@ -49,6 +49,7 @@ class Request:
     fixed: Sequence[str]
     seed: int
     policy: Policy
+    plugins: Sequence[Path] = ()
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,7 @@ def settle(request: Request, workspace: Workspace) -> Question:
     objectives, constraints = parse_objectives(request.objectives), parse_constraints(request.constraints)
     name, options = parse_backend(request.backend)
     name, why = choose_backend(name)
+    options = _with_plugins(name, options, request.plugins)
     fixed = _fixed(request)
     model = read_model(request.model)
     shapes, notes = _shapes(model, request.shapes)
@@ -84,10 +86,10 @@ def settle(request: Request, workspace: Workspace) -> Question:
     return Question(workload, opening, objectives, constraints, fixed, (*backend_note, *notes))
 
 
-def specify(question: Question, worker: Worker) -> StudySpec:
-    """The study's specification, with what the backend says of the machine and the space."""
+def specify(question: Question, worker: Worker) -> tuple[StudySpec, tuple[str, ...]]:
+    """The study's specification, with the backend's machine and space; and notes for the user."""
     opened = worker.open()
-    return StudySpec(
+    spec = StudySpec(
         workload=question.workload,
         backend=question.backend.backend,
         backend_options=question.backend.options,
@@ -97,6 +99,17 @@ def specify(question: Question, worker: Worker) -> StudySpec:
         space=narrow(opened.dimensions, question.fixed),
         baseline=baseline_of(opened.dimensions),
     )
+    return spec, (*question.notes, *opened.warnings)
+
+
+def _with_plugins(backend: str, options: Settings, plugins: Sequence[Path]) -> Settings:
+    if not plugins:
+        return options
+    if backend != "tensorrt":
+        raise UserError(
+            f"the backend {backend} takes no plugins", "Use --backend tensorrt, or leave them out."
+        )
+    return Settings(options, plugins="+".join(str(path.resolve()) for path in plugins))
 
 
 def _fixed(request: Request) -> dict[str, tuple[str, ...]]:

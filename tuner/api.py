@@ -163,6 +163,8 @@ def _converted(name: str, value: Any) -> Any:
         return None
     if name in PATHS:
         return Path(value)
+    if name == "plugins":
+        return (Path(value),) if isinstance(value, str | Path) else tuple(Path(path) for path in value)
     if name in LISTS:
         return (value,) if isinstance(value, str) else tuple(value)
     if name in TIMES and isinstance(value, str):

@@ -30,6 +30,7 @@ class SearchOptions:
     inputs: Path | None = None
     precision: str | None = None
     fix: tuple[str, ...] = ()
+    plugins: tuple[Path, ...] = ()
     study: str | None = None
     mode: Mode = "continue"
     remeasure: bool = False

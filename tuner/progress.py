@@ -42,7 +42,7 @@ class Silent:
 
     def started(self, number: int, candidate: "Candidate") -> None: ...
 
-    def stage(self, number: int, stage: "Stage") -> None: ...
+    def stage(self, number: int, stage: "Stage", detail: str = "") -> None: ...
 
     def finished(self, record: "TrialRecord") -> None: ...
 
@@ -76,7 +76,7 @@ class Lines(Silent):
     def started(self, number: int, candidate: "Candidate") -> None:
         self._doing(f"trial {number}: {DOING['prepare']}")
 
-    def stage(self, number: int, stage: "Stage") -> None:
+    def stage(self, number: int, stage: "Stage", detail: str = "") -> None:
         self._doing(f"trial {number}: {DOING[stage]}")
 
     def finished(self, record: "TrialRecord") -> None:
@@ -117,6 +117,7 @@ class Live(Silent):
         self._standing: Standing | None = None
         self._stopping = False
         self._what, self._settings, self._since = "starting", "", time.monotonic()
+        self._detail = ""
         self._display = Display(
             console=self._console, get_renderable=self._render, refresh_per_second=4, transient=True
         )
@@ -139,8 +140,9 @@ class Live(Silent):
         self._settings = settings_text(candidate)
         self.stage(number, "prepare")
 
-    def stage(self, number: int, stage: "Stage") -> None:
+    def stage(self, number: int, stage: "Stage", detail: str = "") -> None:
         self._doing(f"trial {number}: {DOING[stage]}")
+        self._detail = detail
 
     def finished(self, record: "TrialRecord") -> None:
         assert self._standing is not None
@@ -158,6 +160,7 @@ class Live(Silent):
         self._display.stop()
 
     def _doing(self, what: str) -> None:
+        self._detail = ""
         if what != self._what:
             self._what, self._since = what, time.monotonic()
 
@@ -171,7 +174,8 @@ class Live(Silent):
         from rich.progress_bar import ProgressBar
 
         turning = self._spinner.render(self._console.get_time())
-        now = _line(f"{turning} {self._what}  {clock(time.monotonic() - self._since)}", "bold")
+        detail = f"  {self._detail}" if self._detail else ""
+        now = _line(f"{turning} {self._what}  {clock(time.monotonic() - self._since)}{detail}", "bold")
         stopping = [_line(STOPPING, "yellow")] if self._stopping else []
         if self._standing is None:
             return Group(now, *stopping)

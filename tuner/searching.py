@@ -4,7 +4,7 @@ import importlib.metadata
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -41,7 +41,7 @@ class Watcher(Protocol):
 
     def started(self, number: int, candidate: Candidate) -> None: ...
 
-    def stage(self, number: int, stage: Stage) -> None: ...
+    def stage(self, number: int, stage: Stage, detail: str = "") -> None: ...
 
     def finished(self, record: TrialRecord) -> None: ...
 
@@ -129,7 +129,8 @@ def _settled(
     question = settle(_request(options), workspace)
     watcher.preparing(f"starting the backend {question.backend.backend}")
     with Worker(question.backend, workspace) as worker:
-        yield question, worker, specify(question, worker)
+        spec, notes = specify(question, worker)
+        yield replace(question, notes=notes), worker, spec
 
 
 def _request(options: SearchOptions) -> Request:
@@ -144,13 +145,14 @@ def _request(options: SearchOptions) -> Request:
         fixed=options.fix,
         seed=options.seed,
         policy=options.policy,
+        plugins=options.plugins,
     )
 
 
 def _compute_reference(worker: Worker, question: Question, watcher: Watcher) -> None:
     what = "computing the reference outputs"
     watcher.preparing(what)
-    worker.prepare(question.workload.batch, lambda _: watcher.preparing(what))
+    worker.prepare(question.workload.batch, lambda *_: watcher.preparing(what))
 
 
 def _run(owner: Owner, worker: Worker, limits: Limits, stop: Stop) -> Ending:
@@ -165,7 +167,7 @@ def _build_again(chosen: TrialRecord, worker: Worker, watcher: Watcher) -> Trial
     """Builds an engine that is known from storage alone, made in another workspace or deleted since."""
     what = f"building the engine of trial {chosen.number} again"
     watcher.preparing(what)
-    worker.evaluate(chosen.candidate, BASELINE_SECONDS, lambda _: watcher.preparing(what))
+    worker.evaluate(chosen.candidate, BASELINE_SECONDS, lambda *_: watcher.preparing(what))
     return chosen
 
 

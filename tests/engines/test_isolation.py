@@ -63,7 +63,7 @@ def variant(workload: Workload, **build: str | int) -> Candidate:
 def test_a_candidate_is_measured_and_its_stages_are_told_in_order(worker: Worker, workload: Workload) -> None:
     stages: list[Stage] = []
     worker.prepare(workload.batch)
-    evaluation = worker.evaluate(candidate(workload), PLENTY, stages.append)
+    evaluation = worker.evaluate(candidate(workload), PLENTY, lambda stage, _: stages.append(stage))
     assert evaluation.measurement is not None
     assert evaluation.candidate == candidate(workload)
     told = list(dict.fromkeys(stages))
@@ -131,7 +131,7 @@ def test_a_candidate_that_takes_too_long_is_killed_with_its_worker(
 
 def test_a_hang_is_shown_as_time_that_passes_in_its_stage(worker: Worker, workload: Workload) -> None:
     told: list[Stage] = []
-    worker.evaluate(candidate(workload, "hang"), 1.0, told.append)
+    worker.evaluate(candidate(workload, "hang"), 1.0, lambda stage, _: told.append(stage))
     assert told[-3:] == ["build", "build", "build"]
 
 
@@ -224,7 +224,7 @@ def test_a_library_that_reads_its_input_finds_none_and_takes_no_request(
 def test_after_an_interruption_the_next_answer_is_to_the_next_question(
     worker: Worker, workload: Workload
 ) -> None:
-    def interrupt(stage: Stage) -> None:
+    def interrupt(stage: Stage, _: str) -> None:
         if stage == "build":
             raise Interrupted("interrupted")
 

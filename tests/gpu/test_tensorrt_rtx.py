@@ -2,12 +2,14 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from engines.backends import open_backend
 from engines.backends.base import Backend, Runner
+from engines.errors import EngineError
 from engines.evaluation import Bench, evaluate
 from engines.inputs import make_inputs
 from engines.values import Settings, Workload
@@ -93,6 +95,46 @@ def test_a_cuda_graph_is_launched_in_less_host_time(
         finally:
             runner.close()
     assert enqueue[1] < enqueue[0] / 2
+
+
+class _Reluctant:
+    """A context that runs, and refuses once it is told to."""
+
+    def __init__(self, context: Any) -> None:
+        self._context, self.refuses = context, False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._context, name)
+
+    def execute_async_v3(self, stream: int) -> bool:
+        return not self.refuses and bool(self._context.execute_async_v3(stream))
+
+
+def test_a_context_that_refuses_to_be_captured_says_so_and_still_runs(
+    backend: Backend, workload: Workload, workspace: Workspace
+) -> None:
+    bench = Bench(backend, workload, workspace, QUICK)
+    runner = _runner(bench)
+    lane = runner._lanes[0]  # type: ignore[attr-defined]
+    batch = make_inputs(workload, workload.batch)[0]
+    before = runner.infer(batch)["logits"]
+    lane._context = reluctant = _Reluctant(lane._context)
+    enqueue = lane._enqueue
+
+    def enqueue_once(stream: Any) -> None:
+        enqueue(stream)
+        reluctant.refuses = True
+
+    lane._enqueue = enqueue_once
+    try:
+        with pytest.raises(EngineError, match="refused to be captured"):
+            lane.capture()
+        reluctant.refuses, lane._enqueue = False, enqueue
+        assert not lane.is_captured
+        assert np.array_equal(runner.infer(batch)["logits"], before)
+        assert runner.block(0.0).telemetry["cuda_graph"] == 0.0
+    finally:
+        runner.close()
 
 
 def test_transfers_are_part_of_the_time_when_asked(

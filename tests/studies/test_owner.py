@@ -76,11 +76,11 @@ class Here:
         self.limits: list[float] = []
 
     def evaluate(
-        self, candidate: Candidate, seconds: float, on_progress: Callable[[Stage], None]
+        self, candidate: Candidate, seconds: float, on_progress: Callable[[Stage, str], None]
     ) -> Evaluation:
         self.asked.append(candidate)
         self.limits.append(seconds)
-        return self.verdict(candidate) or evaluate(self.bench, candidate, lambda stage, _: on_progress(stage))
+        return self.verdict(candidate) or evaluate(self.bench, candidate, on_progress)
 
     def log_position(self) -> int:
         return len(self.asked)
@@ -101,7 +101,7 @@ class Notes:
     def started(self, number: int, candidate: Candidate) -> None:
         self.started_with.append((number, candidate))
 
-    def stage(self, number: int, stage: Stage) -> None:
+    def stage(self, number: int, stage: Stage, detail: str = "") -> None:
         self.stages.append((number, stage))
 
     def finished(self, record: TrialRecord) -> None:

@@ -207,3 +207,11 @@ def test_a_file_of_inputs_that_is_none(
 ) -> None:
     make(tmp_path / "data.npz")
     assert said in command("search", model, "--backend", "fake", "--inputs", "data.npz").complaint
+
+
+def test_plugins_are_for_tensorrt(command: Command, tmp_path: Path) -> None:
+    library = tmp_path / "libfoo.so"
+    library.write_bytes(b"")
+    refused = command("search", models.save("mlp", tmp_path), "--backend", "fake", "--plugins", library)
+    assert refused.code == 2
+    assert "the backend fake takes no plugins" in refused.err

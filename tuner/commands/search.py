@@ -56,6 +56,13 @@ OPTIONS = (
         help="auto, tensorrt, tensorrt-rtx, onnxruntime or fake; with options as NAME:OPTION=VALUE,...",
     ),
     click.option(
+        "--plugins",
+        type=FilePath(),
+        multiple=True,
+        metavar="LIB",
+        help="Library of TensorRT plugins to load, such as libfoo.so; may be repeated.",
+    ),
+    click.option(
         "--objective",
         "objectives",
         multiple=True,

@@ -108,6 +108,7 @@ class TensorRT:
         lanes = LaneSettings(
             streams=int(settings["streams"]),
             cuda_graph=bool(settings["cuda_graph"]),
+            graph_fallback=self._options.graph_fallback,
             transfers=bool(settings["transfers"]),
             device=self._options.device,
         )

@@ -134,10 +134,24 @@ class Lane:
         """Milliseconds from an event to the end of the last inference collected."""
         return float(self._ends[(self._collected - 1) % SLOTS] - base)
 
+    @property
+    def is_captured(self) -> bool:
+        return self._graph is not None
+
     def capture(self) -> None:
         """Records the launch as a CUDA graph; raises EngineError when it cannot be."""
         self._enqueue(self.stream)  # deferred work after a change of shapes would break the capture
         self.stream.sync()
+        try:
+            self._graph = self._captured()
+        except EngineError:
+            raise
+        except Exception as error:  # cuda.core's own, of which it promises no name
+            raise EngineError(f"CUDA graph: {error}") from error
+        self._graph.upload(self.stream)
+        self.stream.sync()
+
+    def _captured(self) -> Any:
         builder = self.stream.create_graph_builder()
         # other threads of the process may go on calling CUDA meanwhile
         builder.begin_building(mode="thread_local")
@@ -147,9 +161,7 @@ class Lane:
             builder.end_building()
         if not taken:
             raise EngineError("CUDA graph: the context refused to be captured")
-        self._graph = builder.complete()
-        self._graph.upload(self.stream)
-        self.stream.sync()
+        return builder.complete()
 
     def close(self) -> None:
         self.stream.sync()

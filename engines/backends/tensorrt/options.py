@@ -15,18 +15,23 @@ OPTIONS: Mapping[str, Value] = {
     "plugins": "",
     "serialize_plugins": False,
     "builder_threads": 0,
+    "graph_fallback": False,
 }
 
 
 @dataclass(frozen=True)
 class Options:
-    """Which GPU, how much of the log, and the plugins; 0 builder_threads is the vendor's default."""
+    """Which GPU, how much of the log, and the plugins; 0 builder_threads is the vendor's default.
+
+    With `graph_fallback`, a candidate whose CUDA graph cannot be captured is run without one; else it fails.
+    """
 
     device: int
     log: str
     plugins: tuple[Path, ...]
     serialize_plugins: bool
     builder_threads: int
+    graph_fallback: bool
 
 
 def read_options(name: str, options: Settings) -> Options:
@@ -53,6 +58,7 @@ def read_options(name: str, options: Settings) -> Options:
         plugins,
         bool(values["serialize_plugins"]),
         int(values["builder_threads"]),
+        bool(values["graph_fallback"]),
     )
 
 

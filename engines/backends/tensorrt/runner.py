@@ -1,6 +1,7 @@
 """An engine on a GPU: as many lanes as streams, timed by CUDA events."""
 
 import gc
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ import numpy as np
 from cuda.core import Device
 
 from engines.backends.tensorrt.lane import TIMED, Lane, median_ms
+from engines.errors import EngineError
 from engines.values import Block, Tensors
 
 
@@ -19,6 +21,7 @@ class LaneSettings:
 
     streams: int
     cuda_graph: bool
+    graph_fallback: bool
     transfers: bool
     device: int
 
@@ -49,12 +52,21 @@ def open_runner(loaded: Loaded, settings: LaneSettings, inputs: Tensors) -> "Eng
             # the first run after a change of shapes compiles and allocates
             lane.run(inputs)
             if settings.cuda_graph:
-                lane.capture()
+                _capture(lane, fallback=settings.graph_fallback)
         return EngineRunner(lanes, device, loaded.release, max(0, free - free_bytes()))
     except BaseException:
         for lane in lanes:
             lane.close()
         raise
+
+
+def _capture(lane: Lane, *, fallback: bool) -> None:
+    try:
+        lane.capture()
+    except EngineError as error:
+        if not fallback:
+            raise
+        sys.stderr.write(f"[W] launched without a CUDA graph: {error}\n")
 
 
 def free_bytes() -> int:
@@ -75,7 +87,8 @@ class EngineRunner:
         self.device_memory_bytes = held_bytes
         self._lanes, self._device, self._on_close = lanes, device, on_close
         first = lanes[0]
-        self._copies = {
+        self._facts = {
+            "cuda_graph": float(first.is_captured),
             "h2d_ms": median_ms(first.stream, device, first.upload),
             "d2h_ms": median_ms(first.stream, device, first.copy_outputs),
         }
@@ -102,7 +115,7 @@ class EngineRunner:
             latency_ms=np.array(times),
             span_seconds=max(lane.since(base) for lane in self._lanes) / 1e3,
             started_at=started_at,
-            telemetry={"enqueue_ms": float(np.median(enqueue)) / 1e6, **self._copies},
+            telemetry={"enqueue_ms": float(np.median(enqueue)) / 1e6, **self._facts},
         )
 
     def close(self) -> None:
