@@ -65,6 +65,9 @@ def print_trial(study: StudyRecord, trial: TrialRecord) -> None:
         add_row(table, f"{stage} took", formats.duration(seconds[stage]))
     if trial.engine is not None:
         add_row(table, "engine", trial.engine.digest)
+        for name, fact in trial.engine.facts.items():
+            if name != "build_seconds":  # among the metrics already
+                add_row(table, name.replace("_", " "), one_line(formats.setting(fact)))
     print_table(table)
     if trial.log.strip():
         print(f"\nlog:\n{plain(trial.log).rstrip()}")

@@ -152,3 +152,14 @@ def test_a_baseline_that_failed_leaves_dashes(capsys: pytest.CaptureFixture[str]
     failed = replace(study.trials[1], number=0)
     print_study(replace(study, trials=(failed, *study.trials[1:])))
     assert "No trial is feasible" in capsys.readouterr().out
+
+
+def test_what_the_engine_says_of_itself_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    study = study_record(1)
+    trial = study.trials[0]
+    assert trial.engine is not None
+    engine = replace(trial.engine, facts={"build_seconds": 1.0, "layer_types": "fp16:68 fp32:1"})
+    print_trial(study, replace(trial, evaluation=replace(trial.evaluation, engine=engine)))
+    shown = capsys.readouterr().out
+    assert "layer types" in shown
+    assert "fp16:68 fp32:1" in shown
