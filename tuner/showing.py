@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import get_args
 
 from dashboards import formats, wording
-from engines.values import Stage
+from engines.values import Stage, Value
 from studies.records import StudyRecord, TrialRecord
 from studies.space import searched
 from studies.storage import StudySummary
@@ -63,14 +63,20 @@ def print_trial(study: StudyRecord, trial: TrialRecord) -> None:
     seconds = trial.evaluation.stage_seconds
     for stage in (name for name in get_args(Stage) if name in seconds):
         add_row(table, f"{stage} took", formats.duration(seconds[stage]))
-    if trial.engine is not None:
-        add_row(table, "engine", trial.engine.digest)
-        for name, fact in trial.engine.facts.items():
-            if name != "build_seconds":  # among the metrics already
-                add_row(table, name.replace("_", " "), one_line(formats.setting(fact)))
+    for name, fact in _engine_facts(trial).items():
+        add_row(table, name, one_line(formats.setting(fact)))
     print_table(table)
     if trial.log.strip():
         print(f"\nlog:\n{plain(trial.log).rstrip()}")
+
+
+def _engine_facts(trial: TrialRecord) -> dict[str, Value]:
+    """The engine's digest, and what its backend read back from it; its build time is among the metrics."""
+    if trial.engine is None:
+        return {}
+    facts = {name.replace("_", " "): fact for name, fact in trial.engine.facts.items()}
+    facts.pop("build seconds", None)
+    return {"engine": trial.engine.digest, **facts}
 
 
 def _why(trial: TrialRecord) -> str:

@@ -16,6 +16,7 @@ import onnxruntime as ort
 from engines import cpu, reference
 from engines.backends.base import Detail, Runner
 from engines.backends.onnxruntime_session import SessionRunner, translated
+from engines.batches import batch_choices, powers_of_two
 from engines.errors import EngineError, UserError
 from engines.inputs import make_inputs
 from engines.quantization import EXTERNAL_WEIGHTS_BYTES, RECIPE, convert_fp16, quantize_int8
@@ -72,7 +73,7 @@ class OnnxRuntime:
 
     def dimensions(self, workload: Workload, concurrent: bool) -> tuple[Dimension, ...]:
         cores = cpu.available_cores()
-        threads = (0, *_powers_of_two(cores))
+        threads = (0, *powers_of_two(cores))
         return (
             _precision(),
             Dimension(
@@ -96,12 +97,16 @@ class OnnxRuntime:
             Dimension(
                 "streams",
                 "run",
-                _powers_of_two(min(MOST_STREAMS, 2 * cores)) if concurrent else (1,),
+                powers_of_two(min(MOST_STREAMS, 2 * cores)) if concurrent else (1,),
                 1,
                 "client threads that share the session",
             ),
             Dimension(
-                "batch", "run", _batches(workload, concurrent), workload.batch, "samples in one inference"
+                "batch",
+                "run",
+                batch_choices(workload, LARGEST_BATCH) if concurrent else (workload.batch,),
+                workload.batch,
+                "samples in one inference",
             ),
         )
 
@@ -178,19 +183,6 @@ def _precision() -> Dimension:
     )
 
 
-def _batches(workload: Workload, concurrent: bool) -> tuple[int, ...]:
-    """The batches that the profile allows; without a range of batches, powers of two."""
-    if not concurrent or not workload.batched_inputs:
-        return (workload.batch,)
-    ranges = [workload.shapes[name] for name in workload.batched_inputs]
-    low = max(shapes.minimum[0] for shapes in ranges)
-    high = min(shapes.maximum[0] for shapes in ranges)
-    if low == high:
-        low, high = 1, max(LARGEST_BATCH, workload.batch)
-    inside = {batch for batch in _powers_of_two(high) if batch >= low}
-    return tuple(sorted(inside | {workload.batch}))
-
-
 @cache
 def _has_fp16_kernels() -> bool:
     """Whether a convolution given in fp16 stays in fp16, seen in the graph that ONNX Runtime makes of it."""
@@ -218,9 +210,3 @@ def _has_fp16_kernels() -> bool:
             return False
         optimized = onnx.load(options.optimized_model_filepath)
     return all(node.op_type != "Cast" for node in optimized.graph.node)
-
-
-def _powers_of_two(largest: int) -> tuple[int, ...]:
-    """1, 2, 4 ... up to and including the largest, which need not be one."""
-    powers = [1 << exponent for exponent in range(largest.bit_length()) if 1 << exponent <= largest]
-    return tuple(sorted({*powers, largest}))

@@ -10,6 +10,7 @@ from typing import Any
 
 from engines.backends.tensorrt.fixable import fixable_options
 from engines.backends.tensorrt.vendor import Vendor
+from engines.batches import batch_choices
 from engines.shapes import with_batch
 from engines.values import Candidate, Dimension, Shape, ShapeRange, Workload
 
@@ -184,20 +185,8 @@ def _run(workload: Workload, concurrent: bool) -> tuple[Dimension, ...]:
         Dimension(
             "batch",
             "run" if given else "build",
-            _batches(workload, concurrent),
+            batch_choices(workload, LARGEST_BATCH) if concurrent else (workload.batch,),
             workload.batch,
             "samples in one inference",
         ),
     )
-
-
-def _batches(workload: Workload, concurrent: bool) -> tuple[int, ...]:
-    if not concurrent or not workload.batched_inputs:
-        return (workload.batch,)
-    ranges = [workload.shapes[name] for name in workload.batched_inputs]
-    low = max(asked.minimum[0] for asked in ranges)
-    high = min(asked.maximum[0] for asked in ranges)
-    if low == high:
-        low, high = 1, max(LARGEST_BATCH, workload.batch)
-    powers = {1 << exponent for exponent in range(high.bit_length())}
-    return tuple(sorted({size for size in powers if low <= size <= high} | {workload.batch}))
