@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 .PHONY: help setup demo test lint format types docs check clean
 
 help:
-	@echo "make demo    search an example model end to end, with a report (about three minutes)"
+	@echo "make demo    search an example model end to end, with a report (about two minutes)"
 	@echo "make test    run the tests that need no GPU"
 	@echo "make check   tests, linters, types and generated docs"
 	@echo "make format  format the code"
