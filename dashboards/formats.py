@@ -7,7 +7,7 @@ import math
 from datetime import datetime
 
 from engines.statistics import Estimate
-from engines.values import Value
+from engines.values import Value, text_of
 from studies.metrics import METRICS
 
 MISSING = "\N{EN DASH}"
@@ -118,9 +118,7 @@ def power(value: float) -> str:
 
 def setting(value: Value | None) -> str:
     """A setting as the command line spells it."""
-    if value is None:
-        return MISSING
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return MISSING if value is None else text_of(value)
 
 
 def moment(when: datetime) -> str:

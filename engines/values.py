@@ -1,6 +1,6 @@
 """Specs and results: frozen data that crosses process borders as JSON (see `engines.wire`).
 
-Nothing here does anything; a candidate's settings are names and plain values, never a vendor's objects.
+Data, and how it is spelled; a candidate's settings are names and plain values, never a vendor's objects.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,6 +14,12 @@ Value = bool | int | float | str
 Shape = tuple[int, ...]
 Samples = NDArray[np.float64]
 Tensors = dict[str, NDArray[np.generic]]
+
+
+def text_of(value: Value) -> str:
+    """A setting as a user writes it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
 
 DimensionKind = Literal["graph", "build", "run"]
 Stage = Literal["prepare", "graph", "build", "load", "check", "warm-up", "measure"]

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from engines.errors import UserError
-from engines.values import Candidate, Dimension, Settings, Value
+from engines.values import Candidate, Dimension, Settings, Value, text_of
 
 Point = Mapping[str, Value]
 Space = tuple[Dimension, ...]
@@ -98,11 +98,6 @@ def _chosen(dimension: Dimension, wanted: Sequence[str]) -> tuple[Value, ...]:
                 raise UserError(f"{dimension.name} cannot be {text!r}", _choices_hint(dimension))
             by_text[text.lower()] = int(text)
     return tuple(choice for text, choice in by_text.items() if text in {value.lower() for value in wanted})
-
-
-def text_of(value: Value) -> str:
-    """A choice as a user writes it."""
-    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _choices_hint(dimension: Dimension) -> str:

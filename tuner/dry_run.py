@@ -4,7 +4,7 @@ from typing import Any
 
 from dashboards import formats
 from engines.shape_text import format_shapes
-from engines.values import Dimension
+from engines.values import Dimension, text_of
 from studies import space as spaces
 from tuner.options import SearchOptions
 from tuner.searching import Plan
@@ -85,9 +85,7 @@ def _trials(plan: Plan, options: SearchOptions) -> int:
 
 
 def _choices(dimension: Dimension, baseline: object) -> str:
-    return ", ".join(
-        spaces.text_of(choice) + ("*" if choice == baseline else "") for choice in dimension.choices
-    )
+    return ", ".join(text_of(choice) + ("*" if choice == baseline else "") for choice in dimension.choices)
 
 
 def _left_out(space: spaces.Space) -> list[str]:

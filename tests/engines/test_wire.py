@@ -4,7 +4,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from engines.values import Block, Candidate, Evaluation, Failure, Measurement, Settings
+from engines.values import Block, Candidate, Evaluation, Failure, Measurement, Settings, text_of
 from engines.wire import digest, from_json, to_json, to_plain
 
 CANDIDATE = Candidate(graph=Settings(precision="int8"), run=Settings(streams=2, spin=True, share=0.5))
@@ -58,3 +58,7 @@ def test_plain_values_are_dicts_and_lists() -> None:
         "build": {},
         "run": {"share": 0.5, "spin": True, "streams": 2},
     }
+
+
+def test_a_setting_is_spelled_as_a_user_writes_it() -> None:
+    assert (text_of(True), text_of(3), text_of("FULL")) == ("true", "3", "FULL")

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from engines.backends.tensorrt.vendor import Vendor, as_text
+from engines.backends.tensorrt.vendor import Vendor
 from engines.errors import EngineError
-from engines.values import Settings, ShapeRange, Value
+from engines.values import Settings, ShapeRange, Value, text_of
 
 KIB, MIB = 1 << 10, 1 << 20
 # set by name on the config; the rest have functions of their own
@@ -49,7 +49,7 @@ def apply(
         except (TypeError, ValueError):  # out of the range of the vendor's integer
             taken = False
         if not taken:
-            raise EngineError(f"the builder does not take {name}={as_text(value)}")
+            raise EngineError(f"the builder does not take {name}={text_of(value)}")
     _add_profile(builder, config, shapes)
 
 

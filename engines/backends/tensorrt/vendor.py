@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from engines.errors import UserError
-from engines.values import Value
 
 # types that a network of TensorRT 10 could be allowed to use; in 11 precision lives in the graph
 WEAK_TYPES = {"FP16", "BF16", "INT8", "FP8", "INT4", "FP4"}
@@ -99,8 +98,3 @@ def load_vendor(name: str) -> Vendor:
             f"{module} is installed but cannot be loaded: {error}",
             "Check that its libraries and the NVIDIA driver are there.",
         ) from error
-
-
-def as_text(value: Value) -> str:
-    """A setting as part of a message."""
-    return str(value).lower() if isinstance(value, bool) else str(value)

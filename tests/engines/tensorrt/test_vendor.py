@@ -2,7 +2,7 @@ import sys
 
 import pytest
 
-from engines.backends.tensorrt.vendor import Vendor, as_text, load_vendor
+from engines.backends.tensorrt.vendor import Vendor, load_vendor
 from engines.errors import UserError
 from tests.engines.tensorrt.fakes import enum, vendor
 
@@ -47,7 +47,3 @@ def test_a_library_that_cannot_be_loaded_is_the_users_to_mend(monkeypatch: pytes
     with pytest.raises(UserError, match=r"tensorrt is installed but cannot be loaded: \w") as caught:
         load_vendor("tensorrt")
     assert "NVIDIA driver" in caught.value.hint
-
-
-def test_truth_is_written_as_the_command_reads_it() -> None:
-    assert (as_text(True), as_text(3), as_text("FULL")) == ("true", "3", "FULL")
