@@ -177,13 +177,17 @@ class Artifact:
 class Block:
     """One timed block: the latency of each inference in the order of their ends, and the block's span.
 
-    `telemetry` is what was read around the block, never in it.
+    `telemetry` is what was read around the block, never in it (see `engines.telemetry`). `parts` holds what
+    each latency is made of, by name and sample for sample, where the policy asks for it. `disturbed` says
+    why the block should not count; empty when it should.
     """
 
     latency_ms: Samples
     span_seconds: float
     started_at: float
     telemetry: Mapping[str, float] = field(default_factory=dict)
+    parts: Mapping[str, Samples] = field(default_factory=dict)
+    disturbed: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,8 +195,10 @@ class Measurement:
     """Raw samples of one engine under one run spec; statistics are derived from it, never kept instead.
 
     `batch` is the number of samples in one inference, `converged` whether the interval became narrow
-    enough before the time was up, `memory_bytes` (the host's) and `device_memory_bytes` None where
-    the machine does not tell.
+    enough before the time was up, `behind` whether sampling ended early because the engine was clearly
+    worse than the bar it was held to. `cold` are blocks timed with caches flushed before each inference,
+    `discarded` those that were disturbed and repeated. `memory_bytes` (the host's) and
+    `device_memory_bytes` are None where the machine does not tell.
     """
 
     blocks: tuple[Block, ...]
@@ -203,20 +209,45 @@ class Measurement:
     converged: bool
     memory_bytes: int | None = None
     device_memory_bytes: int | None = None
+    behind: bool = False
+    cold: tuple[Block, ...] = ()
+    discarded: tuple[Block, ...] = ()
 
 
 @dataclass(frozen=True)
 class Policy:
-    """How long to warm up and to measure, in seconds, and how narrow the interval is to be.
+    """How an engine is warmed up and timed; times in seconds.
 
-    `target_half_width` is relative: 0.02 stops sampling once the 95 % interval is within 2 % of the value.
+    `statistic` names what is to be known well (see `engines.statistics.TIMINGS`), and `target_half_width`
+    how well: 0.02 stops sampling once its 95 % interval is within 2 % of the value; None leaves it to the
+    machine. Sampling goes on for at least `minimum_inferences`. `transfers` times the copies to and from
+    the device too, `cold` also times inferences with caches flushed, `spin_wait` waits for the device
+    without sleeping, `parts` keeps what each latency is made of, `telemetry` reads the machine between
+    blocks.
     """
 
     warmup_seconds: float = 0.2
     minimum_seconds: float = 0.5
     maximum_seconds: float = 3.0
     block_seconds: float = 0.1
-    target_half_width: float = 0.02
+    target_half_width: float | None = None
+    statistic: str = "latency_ms"
+    minimum_inferences: int = 0
+    transfers: bool = False
+    cold: bool = False
+    spin_wait: bool = True
+    parts: bool = False
+    telemetry: bool = True
+
+
+@dataclass(frozen=True)
+class Bar:
+    """What a candidate is held to while it is measured: it stops when it is clearly worse than this value
+    of the policy's statistic, whose run-to-run spread (standard deviation of the logarithm) is `spread`.
+    """
+
+    value: float
+    spread: float
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,11 @@ import numpy as np
 from engines import statistics
 from engines.statistics import Estimate
 from engines.values import Samples
+from studies.finals import Finals, finals
+from studies.metrics import EXACT_METRICS
+from studies.noise import Noise, widened
 from studies.records import Objective, StudyRecord, TrialRecord
+from studies.repeats import noise
 
 Verdict = Literal[
     "faster",
@@ -24,16 +28,14 @@ Verdict = Literal[
     "nothing feasible",
 ]
 
-# A difference in these is a fact without an interval; every other metric varies from run to run.
-EXACT_METRICS = frozenset({"engine_bytes", "error", "max_abs_error"})
-
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
     """The best trial against the baseline in the first objective.
 
     `speedup` is the ratio of the two, oriented so that more than 1 is better; None where one of them has no
-    value, or a value of zero.
+    value, or a value of zero. It comes from the `finals` where they were held, else from the two trials;
+    then a difference that the self-test says cannot be detected is none.
     """
 
     objective: Objective
@@ -41,6 +43,7 @@ class Comparison:
     best: TrialRecord | None
     speedup: Estimate | None
     verdict: Verdict
+    finals: Finals | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +73,13 @@ def baseline(study: StudyRecord) -> TrialRecord | None:
 
 
 def best(study: StudyRecord) -> TrialRecord | None:
-    """The feasible trial that is best in the first objective; None when none is feasible."""
+    """The winner of the finals, else the feasible trial with the best value of the first objective.
+
+    None when none is feasible.
+    """
+    held = finals(study)
+    if held is not None:
+        return study.trials[held.winner.trial]
     objective = study.spec.objectives[0]
     found = None
     for trial in study.trials:
@@ -114,8 +123,17 @@ def comparison(study: StudyRecord) -> Comparison:
         return Comparison(objective, reference, found, None, "no baseline")
     if found.candidate == reference.candidate:
         return Comparison(objective, reference, found, Estimate(1.0), "same")
+    held = finals(study)
+    if held is not None and held.winner.against_baseline is not None:
+        final = held.winner
+        return Comparison(objective, reference, found, final.against_baseline, final.verdict, held)
+    machine = noise(study)
+    before, after = widened(before, machine), widened(after, machine)
     speedup = _speedup(before, after, objective)
-    return Comparison(objective, reference, found, speedup, _verdict(before, after, speedup, objective))
+    verdict = _verdict(before, after, speedup, objective)
+    if machine is not None and _is_undetectable(speedup, machine):
+        verdict = "same"
+    return Comparison(objective, reference, found, speedup, verdict)
 
 
 def best_so_far(study: StudyRecord) -> tuple[Step, ...]:
@@ -145,10 +163,15 @@ def spread(trial: TrialRecord) -> Spread | None:
 
 def _improves(trial: TrialRecord, found: TrialRecord | None, objective: Objective) -> bool:
     cost = _cost(trial, objective)
-    if trial.state != "feasible" or cost is None:
+    if trial.state != "feasible" or cost is None or _was_cut_short(trial):
         return False
     standing = _cost(found, objective) if found else None
     return standing is None or cost < standing
+
+
+def _was_cut_short(trial: TrialRecord) -> bool:
+    """It was clearly worse than another by then, whatever its few samples say."""
+    return trial.measurement is not None and trial.measurement.behind
 
 
 def _cost(trial: TrialRecord, objective: Objective) -> float | None:
@@ -174,6 +197,11 @@ def _speedup(before: Estimate, after: Estimate, objective: Objective) -> Estimat
     if objective.direction == "minimize":
         return statistics.ratio(before, after)
     return statistics.ratio(after, before)
+
+
+def _is_undetectable(speedup: Estimate | None, machine: Noise) -> bool:
+    """The two, measured once each, differ by less than the machine can tell apart."""
+    return speedup is not None and abs(math.log(speedup.value)) < math.log1p(machine.detectable)
 
 
 def _verdict(before: Estimate, after: Estimate, speedup: Estimate | None, objective: Objective) -> Verdict:

@@ -2,7 +2,7 @@
 
 import zlib
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -26,6 +26,8 @@ from studies import schema
 
 # the mantissas of timings are noise: higher levels cost twice the time and save nothing
 _COMPRESSION = 1
+# what the blocks of a measurement are, as its fields are named; what latencies are made of is not kept
+_ROLES = ("blocks", "cold", "discarded")
 
 
 def insert_once(connection: Connection, table: Table, **values: object) -> None:
@@ -131,7 +133,8 @@ def _accuracy_rows(evaluation_id: int, accuracy: Accuracy) -> Iterator[dict[str,
 
 
 def _measurement_row(evaluation_id: int, measurement: Measurement) -> dict[str, object]:
-    samples = [np.asarray(block.latency_ms, dtype="<f8") for block in measurement.blocks]
+    roles = [(role, block) for role in _ROLES for block in getattr(measurement, role)]
+    samples = [np.asarray(block.latency_ms, dtype="<f8") for _, block in roles]
     return {
         "evaluation_id": evaluation_id,
         "batch": measurement.batch,
@@ -141,13 +144,16 @@ def _measurement_row(evaluation_id: int, measurement: Measurement) -> dict[str, 
         "converged": measurement.converged,
         "memory_bytes": measurement.memory_bytes,
         "device_memory_bytes": measurement.device_memory_bytes,
-        "blocks": [_block_facts(block) for block in measurement.blocks],
+        "behind": measurement.behind,
+        "blocks": [_block_facts(role, block) for role, block in roles],
         "samples": zlib.compress(b"".join(block.tobytes() for block in samples), _COMPRESSION),
     }
 
 
-def _block_facts(block: Block) -> dict[str, object]:
+def _block_facts(role: str, block: Block) -> dict[str, object]:
     return {
+        "role": role,
+        "disturbed": block.disturbed,
         "count": len(block.latency_ms),
         "span_seconds": block.span_seconds,
         "started_at": block.started_at,
@@ -179,15 +185,15 @@ def _failure(row: Row[Any]) -> Failure:
 
 def _measurement(row: Row[Any]) -> Measurement:
     samples: Samples = np.frombuffer(zlib.decompress(row.samples), dtype="<f8")
-    blocks, start = [], 0
+    blocks: dict[str, list[Block]] = {role: [] for role in _ROLES}
+    start = 0
     for facts in row.blocks:
         stop = start + facts["count"]
-        blocks.append(
-            Block(samples[start:stop], facts["span_seconds"], facts["started_at"], facts["telemetry"])
-        )
+        # rows of the first schemas have neither role nor disturbance
+        blocks[facts.get("role", "blocks")].append(_block(samples[start:stop], facts))
         start = stop
     return Measurement(
-        blocks=tuple(blocks),
+        **{role: tuple(blocks[role]) for role in _ROLES},
         batch=row.batch,
         streams=row.streams,
         warmup_seconds=row.warmup_seconds,
@@ -195,4 +201,15 @@ def _measurement(row: Row[Any]) -> Measurement:
         converged=row.converged,
         memory_bytes=row.memory_bytes,
         device_memory_bytes=row.device_memory_bytes,
+        behind=row.behind,
+    )
+
+
+def _block(samples: Samples, facts: Mapping[str, Any]) -> Block:
+    return Block(
+        samples,
+        facts["span_seconds"],
+        facts["started_at"],
+        facts["telemetry"],
+        disturbed=facts.get("disturbed", ""),
     )

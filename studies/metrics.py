@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from engines import statistics
 from engines.statistics import Estimate
-from engines.values import Accuracy, Evaluation, Measurement, Samples
+from engines.values import Accuracy, Evaluation, Measurement
+from studies import certificates
 from studies.records import Direction
 
 
@@ -25,12 +26,23 @@ def metrics_of(evaluation: Evaluation) -> dict[str, Estimate]:
     return {name: estimate for name, estimate in found.items() if estimate is not None}
 
 
-def _measured(derive: Callable[[Measurement], Estimate]) -> Callable[[Evaluation], Estimate | None]:
+def _timing(name: str, unit: str, about: str) -> Metric:
+    timing = statistics.TIMINGS[name]
+    return Metric(unit, timing.better, about, _measured(timing.of))
+
+
+def _measured(derive: Callable[[Measurement], Estimate | None]) -> Callable[[Evaluation], Estimate | None]:
     return lambda evaluation: derive(evaluation.measurement) if evaluation.measurement else None
 
 
-def _latency(statistic: Callable[[Samples], float]) -> Callable[[Evaluation], Estimate | None]:
-    return _measured(lambda measurement: statistics.latency(measurement, statistic))
+def _p99_bound(evaluation: Evaluation) -> Estimate | None:
+    bound = certificates.p99_bound(evaluation.measurement) if evaluation.measurement else None
+    return None if bound is None else Estimate(bound)
+
+
+def _variation(evaluation: Evaluation) -> Estimate | None:
+    measurement = evaluation.measurement
+    return Estimate(statistics.coefficient_of_variation(measurement)) if measurement else None
 
 
 def _checked(derive: Callable[[Accuracy], float]) -> Callable[[Evaluation], Estimate | None]:
@@ -59,14 +71,20 @@ def _bytes(count: int | None) -> Estimate | None:
 
 
 METRICS: Mapping[str, Metric] = {
-    "latency_ms": Metric("ms", "minimize", "median time of one inference", _latency(statistics.median)),
-    "mean_ms": Metric("ms", "minimize", "mean time of one inference", _latency(statistics.mean)),
-    "p90_ms": Metric("ms", "minimize", "90th percentile of the time", _latency(statistics.percentile(90))),
-    "p95_ms": Metric("ms", "minimize", "95th percentile of the time", _latency(statistics.percentile(95))),
-    "p99_ms": Metric("ms", "minimize", "99th percentile of the time", _latency(statistics.percentile(99))),
-    "throughput": Metric(
-        "samples/s", "maximize", "samples per second over all streams", _measured(statistics.throughput)
+    "latency_ms": _timing("latency_ms", "ms", "median time of one inference"),
+    "mean_ms": _timing("mean_ms", "ms", "mean time of one inference"),
+    "p90_ms": _timing("p90_ms", "ms", "90th percentile of the time"),
+    "p95_ms": _timing("p95_ms", "ms", "95th percentile of the time"),
+    "p99_ms": _timing("p99_ms", "ms", "99th percentile of the time"),
+    "p99_bound_ms": Metric(
+        "ms", "minimize", "what the 99th percentile does not exceed with 95 % confidence", _p99_bound
     ),
+    "cold_ms": _timing("cold_ms", "ms", "median time of one inference with caches flushed (--cold)"),
+    "throughput": _timing("throughput", "samples/s", "samples per second over all streams"),
+    "variation": Metric("", "minimize", "coefficient of variation of the time", _variation),
+    "energy_mj": _timing("energy_mj", "mJ", "energy of one inference, the whole device's"),
+    "power_w": _timing("power_w", "W", "power of the device while it runs"),
+    "clock_mhz": _timing("clock_mhz", "MHz", "clock of the processor while it runs"),
     "error": Metric(
         "", "minimize", "relative L2 error of the worst output", _checked(lambda accuracy: accuracy.error)
     ),
@@ -88,3 +106,6 @@ METRICS: Mapping[str, Metric] = {
         "bytes", "minimize", "memory of the device that the loaded engine holds", _device_memory_bytes
     ),
 }
+
+# a difference in these is a fact without an interval; every other metric varies from run to run
+EXACT_METRICS = frozenset({"engine_bytes", "error", "max_abs_error"})

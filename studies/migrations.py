@@ -178,4 +178,25 @@ def m002_add_device_memory(connection: Connection) -> None:
     _run(connection, "ALTER TABLE tuner_measurement ADD COLUMN device_memory_bytes BIGINT")
 
 
-MIGRATIONS: tuple[Migration, ...] = (m001_create_tables, m002_add_device_memory)
+def m003_add_repeats(connection: Connection) -> None:
+    _run(connection, _M003)
+
+
+_M003 = """
+ALTER TABLE tuner_measurement ADD COLUMN behind BOOLEAN NOT NULL DEFAULT FALSE;
+CREATE TABLE tuner_repeat (
+    id {id},
+    study_id INTEGER NOT NULL REFERENCES tuner_study (id),
+    trial INTEGER NOT NULL,
+    role TEXT NOT NULL,
+    after INTEGER NOT NULL,
+    session INTEGER NOT NULL,
+    build INTEGER NOT NULL,
+    evaluation_id INTEGER NOT NULL REFERENCES tuner_evaluation (id),
+    started_at {time} NOT NULL
+);
+CREATE INDEX tuner_repeat_study ON tuner_repeat (study_id)
+"""
+
+
+MIGRATIONS: tuple[Migration, ...] = (m001_create_tables, m002_add_device_memory, m003_add_repeats)

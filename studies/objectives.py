@@ -38,15 +38,21 @@ def judge(
     metrics = metrics_of(evaluation)
     if evaluation.failure is not None:
         return "failed", metrics, {}
-    violations = violations_of(metrics, constraints)
+    # what was cut short, because it was beaten, may not have come to where the metric is known
+    behind = evaluation.measurement is not None and evaluation.measurement.behind
+    violations = violations_of(metrics, constraints, unknown_is_missed=not behind)
     return ("infeasible" if violations else "feasible"), metrics, violations
 
 
-def violations_of(metrics: Mapping[str, Estimate], constraints: Sequence[Constraint]) -> dict[str, float]:
+def violations_of(
+    metrics: Mapping[str, Estimate], constraints: Sequence[Constraint], *, unknown_is_missed: bool = True
+) -> dict[str, float]:
     """The constraints missed and by how much; a metric that is not known misses its limit by infinity."""
     missed = {}
     for constraint in constraints:
         estimate = metrics.get(constraint.metric)
+        if estimate is None and not unknown_is_missed:
+            continue
         violation = constraint.violation(estimate.value) if estimate else math.inf
         if violation > 0:
             missed[str(constraint)] = violation

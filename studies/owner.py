@@ -5,7 +5,7 @@ trial in flight, and the next run goes on behind it.
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -14,11 +14,15 @@ from typing import Literal, Protocol
 
 from engines.errors import UserError
 from engines.ranges import nvtx_range
-from engines.values import Candidate, Evaluation, Failure, Policy, Settings, Stage
+from engines.values import Bar, Candidate, Evaluation, Failure, Policy, Settings, Stage
 from studies import mirror
+from studies.anchors import Anchors
 from studies.identity import evaluation_key
+from studies.noise import Noise
 from studies.objectives import judge
-from studies.records import StudySpec, TrialRecord
+from studies.racing import bar_of
+from studies.records import RepeatRecord, StudySpec, TrialRecord
+from studies.rigour import TRIALS_ALONE, Rigour
 from studies.sampler import DistinctSampler
 from studies.space import candidate_at
 from studies.storage import Storage
@@ -37,9 +41,13 @@ class Executor(Protocol):
     """Where candidates are evaluated: a local worker now, a machine of many GPUs or a fleet as well."""
 
     def evaluate(
-        self, candidate: Candidate, seconds: float, on_progress: Callable[[Stage, str], None]
+        self,
+        candidate: Candidate,
+        seconds: float,
+        on_progress: Callable[[Stage, str], None],
+        bar: Bar | None = None,
     ) -> Evaluation:
-        """What comes of the candidate within the time."""
+        """What comes of the candidate within the time, measured until it is clearly worse than the bar."""
 
     def log_position(self) -> int: ...
 
@@ -54,6 +62,12 @@ class Observer(Protocol):
     def stage(self, number: int, stage: Stage, detail: str = "") -> None: ...
 
     def finished(self, record: TrialRecord) -> None: ...
+
+    def note(self, text: str) -> None:
+        """Something to know."""
+
+    def preparing(self, what: str) -> None:
+        """What is being done outside a trial; may be called again and again."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +100,7 @@ class _State:
     """What the owner knows of the study while it runs."""
 
     records: list[TrialRecord] = field(default_factory=list)
+    noise: Noise | None = None
     refused: dict[tuple[Settings, ...], tuple[int, Failure]] = field(default_factory=dict)
 
     def add(self, record: TrialRecord) -> None:
@@ -109,7 +124,8 @@ class _State:
 class Owner:
     """One study being searched: where it is stored, who evaluates, who watches.
 
-    With `remeasure`, what earlier studies measured is measured again.
+    With `remeasure`, what earlier studies measured is measured again; `rigour` says what else is measured
+    more than once.
     """
 
     name: str
@@ -120,12 +136,15 @@ class Owner:
     observer: Observer
     seed: int = 0
     remeasure: bool = False
+    rigour: Rigour = TRIALS_ALONE
 
     def run(self, limits: Limits, stop: Stop) -> Ending:
         """Evaluates until a limit is met, the space is exhausted, or somebody stops it."""
+        study = self.storage.read_study(self.name)
         state = _State()
-        for record in self.storage.read_study(self.name).trials:
+        for record in study.trials:
             state.add(record)
+        anchors = self._anchors(state, limits, study.repeats)
         directions = [objective.direction for objective in self.spec.objectives]
         sampler = DistinctSampler(self.spec.space, directions, self.seed + len(state.records))
         for record in state.records:
@@ -137,6 +156,9 @@ class Owner:
             nvtx_range("study"),
         ):
             while (ending := _ending(state, limits, stop, sampler, deadline)) is None:
+                self._measure_baseline(state, anchors, stop)
+                if stop.requested:
+                    continue
                 record = self._try(self._next(state, sampler), state, limits)
                 state.add(record)
                 tell.add(record)
@@ -161,6 +183,9 @@ class Owner:
         if evaluation is assumed:
             # nobody tried it, so it is no answer for another study
             key = f"{key}-assumed"
+        elif evaluation.measurement is not None and evaluation.measurement.behind:
+            # cut short against a bar that another study does not have
+            key = f"{key}-behind"
         _stop_on_full_disk(evaluation)
         log = "" if reused else self.executor.log_since(log_start)
         seconds = time.perf_counter() - start
@@ -174,6 +199,36 @@ class Owner:
         self.observer.finished(record)
         return record
 
+    def _anchors(self, state: _State, limits: Limits, repeats: Sequence[RepeatRecord]) -> Anchors:
+        def evaluate(baseline: Candidate) -> Evaluation:
+            found = self.executor.evaluate(baseline, _trial_seconds(state, limits), lambda *_: None)
+            _stop_on_full_disk(found)
+            return found
+
+        key = evaluation_key(self.spec, self.policy, self.spec.baseline)
+        return Anchors(
+            self.rigour,
+            self.spec.objectives[0].metric,
+            evaluate,
+            lambda repeat: self.storage.add_repeat(self.name, key, repeat),
+            self.observer.preparing,
+            list(repeats),
+        )
+
+    def _measure_baseline(self, state: _State, anchors: Anchors, stop: Stop) -> None:
+        """As often as is due; a baseline that failed has nothing to say."""
+        if not state.records or state.records[0].measurement is None:
+            return
+        knew = anchors.noise(state.records)
+        while not stop.requested and (role := anchors.next_role(len(state.records))) is not None:
+            anchors.measure(role, state.records)
+        state.noise = anchors.noise(state.records)
+        if knew is None and state.noise is not None:
+            self.observer.note(
+                f"self-test: measured once each, engines that differ by {state.noise.detectable:.1%} or more "
+                "can be told apart on this machine now"
+            )
+
     def _stored(self, key: str) -> Evaluation | None:
         """What an earlier study found, where trying again would only find the same."""
         found = None if self.remeasure else self.storage.find_evaluation(key)
@@ -182,7 +237,13 @@ class Owner:
 
     def _evaluate(self, number: int, candidate: Candidate, state: _State, limits: Limits) -> Evaluation:
         watch = partial(self.observer.stage, number)
-        return self.executor.evaluate(candidate, _trial_seconds(state, limits), watch)
+        bar = self._bar(state)
+        return self.executor.evaluate(candidate, _trial_seconds(state, limits), watch, bar)
+
+    def _bar(self, state: _State) -> Bar | None:
+        if not self.rigour.racing:
+            return None
+        return bar_of(state.records, self.spec.objectives, state.noise)
 
 
 def _assumed(candidate: Candidate, state: _State) -> Evaluation | None:

@@ -4,7 +4,7 @@ A user's mistake ends here, as a UserError; it never becomes a failed trial.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engines.backends import choose_backend, parse_backend
@@ -15,8 +15,10 @@ from engines.model import read_model
 from engines.protocol import Open
 from engines.shape_text import parse_shapes
 from engines.shapes import batch_of, resolve
+from engines.statistics import TIMINGS
 from engines.values import InputSource, ModelFacts, Policy, Settings, ShapeRange, Workload
 from engines.workspace import Workspace
+from studies.certificates import BOUND, FEWEST_INFERENCES
 from studies.objectives import parse_constraints, parse_objectives
 from studies.records import Constraint, Objective, StudySpec
 from studies.space import baseline_of, narrow, parse_fixed
@@ -50,6 +52,7 @@ class Request:
     seed: int
     policy: Policy
     plugins: Sequence[Path] = ()
+    deadline_seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,8 @@ class Question:
 
 def settle(request: Request, workspace: Workspace) -> Question:
     """Reads and checks all that the owner can check by itself."""
-    objectives, constraints = parse_objectives(request.objectives), parse_constraints(request.constraints)
+    objectives = parse_objectives(request.objectives)
+    constraints = parse_constraints([*request.constraints, *_deadline(request)])
     name, options = parse_backend(request.backend)
     name, why = choose_backend(name)
     options = _with_plugins(name, options, request.plugins)
@@ -79,7 +83,7 @@ def settle(request: Request, workspace: Workspace) -> Question:
         options=options,
         workspace=str(workspace.root.resolve()),
         workload=workload,
-        policy=request.policy,
+        policy=_policy(request, objectives, constraints),
         concurrent=any(objective.metric in CONCURRENT_METRICS for objective in objectives),
     )
     backend_note = (f"the backend is {name}, {why}",) if why else ()
@@ -100,6 +104,28 @@ def specify(question: Question, worker: Worker) -> tuple[StudySpec, tuple[str, .
         baseline=baseline_of(opened.dimensions),
     )
     return spec, (*question.notes, *opened.warnings)
+
+
+def _deadline(request: Request) -> tuple[str, ...]:
+    """The constraint that certifies the deadline."""
+    if request.deadline_seconds is None:
+        return ()
+    return (f"{BOUND}<={request.deadline_seconds * 1e3:.10g}",)
+
+
+def _policy(request: Request, objectives: Sequence[Objective], constraints: Sequence[Constraint]) -> Policy:
+    """The policy with what objectives and constraints need to be known."""
+    named = {one.metric for one in objectives} | {one.metric for one in constraints}
+    timed = [one.metric for one in objectives if one.metric in TIMINGS and one.metric != "cold_ms"]
+    policy = replace(
+        request.policy,
+        statistic=timed[0] if timed else request.policy.statistic,
+        cold=request.policy.cold or "cold_ms" in named,
+    )
+    if BOUND in named:
+        fewest = max(policy.minimum_inferences, FEWEST_INFERENCES)
+        return replace(policy, minimum_inferences=fewest)
+    return policy
 
 
 def _with_plugins(backend: str, options: Settings, plugins: Sequence[Path]) -> Settings:

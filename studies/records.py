@@ -101,12 +101,42 @@ class TrialRecord:
         return self.evaluation.engine
 
 
+RepeatRole = Literal[
+    "self-test",  # the baseline as if it were another candidate, at the beginning
+    "anchor",  # the baseline between trials, to see the machine drift
+    "final",  # a finalist, interleaved with the others
+]
+
+
+@dataclass(frozen=True, eq=False)
+class RepeatRecord:
+    """A trial's candidate measured once more.
+
+    Finals are numbered by the trials that the study had (`after`), and have sessions in which every
+    finalist is loaded anew and timed in turn; `build` is 0 for the trial's own engine and counts its cold
+    rebuilds from 1.
+    """
+
+    trial: int
+    role: RepeatRole
+    after: int
+    session: int
+    build: int
+    evaluation: Evaluation
+    started_at: datetime
+
+    @property
+    def measurement(self) -> Measurement | None:
+        return self.evaluation.measurement
+
+
 @dataclass(frozen=True, eq=False)
 class StudyRecord:
-    """A study as stored; trial 0 is the baseline, and trials are in the order of their numbers."""
+    """A study as stored; trial 0 is the baseline, trials and repeats are in the order they were made."""
 
     name: str
     spec: StudySpec
     trials: tuple[TrialRecord, ...]
     created_at: datetime
     versions: Mapping[str, str] = field(default_factory=dict)
+    repeats: tuple[RepeatRecord, ...] = ()

@@ -104,6 +104,7 @@ measurement = Table(
     Column("blocks", PlainJson, nullable=False),
     Column("samples", LargeBinary, nullable=False),
     Column("device_memory_bytes", BigInteger),
+    Column("behind", Boolean, nullable=False),
 )
 
 accuracy = Table(
@@ -129,6 +130,21 @@ trial = Table(
     Column("seconds", Double, nullable=False),
     Column("reused", Boolean, nullable=False),
     UniqueConstraint("study_id", "number"),
+)
+
+repeat = Table(
+    "tuner_repeat",
+    metadata,
+    Column("id", Integer, Identity(), primary_key=True),
+    Column("study_id", ForeignKey("tuner_study.id"), nullable=False),
+    Column("trial", Integer, nullable=False),
+    Column("role", Text, nullable=False),
+    Column("after", Integer, nullable=False),
+    Column("session", Integer, nullable=False),
+    Column("build", Integer, nullable=False),
+    Column("evaluation_id", ForeignKey("tuner_evaluation.id"), nullable=False),
+    Column("started_at", UtcTime, nullable=False),
+    Index("tuner_repeat_study", "study_id"),
 )
 
 log = Table(

@@ -21,7 +21,8 @@ from studies.database import location, reading, writing
 from studies.database_errors import is_duplicate, translated
 from studies.evaluation_rows import newest_evaluation_id, read_evaluation
 from studies.migrations import migrate
-from studies.records import StudyRecord, StudySpec
+from studies.records import RepeatRecord, StudyRecord, StudySpec
+from studies.repeat_rows import insert_repeat
 from studies.study_rows import Event, FinishedTrial, NewTrial, StudySummary
 
 __all__ = ["Event", "FinishedTrial", "Storage", "StudySummary", "open_storage"]
@@ -131,6 +132,11 @@ class Storage:
                 raise
             hint = "Another search goes on with this study: let only one of them run."
             raise UserError(f"trial {number} of study {study!r} is stored already", hint) from error
+
+    def add_repeat(self, study: str, key: str, repeat: RepeatRecord) -> None:
+        """Stores a trial's candidate measured once more; `key` is that of its trial's evaluation."""
+        with writing(self.engine) as connection:
+            insert_repeat(connection, study_rows.find_study_id(connection, study), key, repeat)
 
     def finished(self, study: str) -> tuple[FinishedTrial, ...]:
         """The number, candidate and evaluation key of every trial, in order; reads no samples."""

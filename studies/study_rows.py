@@ -23,6 +23,7 @@ from studies.evaluation_rows import (
 )
 from studies.objectives import judge
 from studies.records import StudyRecord, StudySpec, TrialRecord
+from studies.repeat_rows import read_repeats
 
 
 @dataclass(frozen=True)
@@ -144,7 +145,8 @@ def read_study(connection: Connection, name: str) -> StudyRecord:
     chosen = select(schema.trial.c.evaluation_id).where(schema.trial.c.study_id == study_id)
     evaluations = read_evaluations(connection, schema.evaluation.c.id.in_(chosen))
     records = tuple(_trial(row, spec, evaluations[row.evaluation_id]) for row in trials)
-    return StudyRecord(name, spec, records, study.created_at, study.versions)
+    repeats = read_repeats(connection, study_id)
+    return StudyRecord(name, spec, records, study.created_at, study.versions, repeats)
 
 
 def read_finished(connection: Connection, study: str) -> tuple[FinishedTrial, ...]:

@@ -17,6 +17,7 @@ from engines.evaluation import Bench, evaluate
 from engines.values import (
     NOTHING,
     Artifact,
+    Bar,
     Candidate,
     Evaluation,
     Failure,
@@ -74,13 +75,19 @@ class Here:
         self.verdict = verdict
         self.asked: list[Candidate] = []
         self.limits: list[float] = []
+        self.bars: list[Bar | None] = []
 
     def evaluate(
-        self, candidate: Candidate, seconds: float, on_progress: Callable[[Stage, str], None]
+        self,
+        candidate: Candidate,
+        seconds: float,
+        on_progress: Callable[[Stage, str], None],
+        bar: Bar | None = None,
     ) -> Evaluation:
         self.asked.append(candidate)
         self.limits.append(seconds)
-        return self.verdict(candidate) or evaluate(self.bench, candidate, on_progress)
+        self.bars.append(bar)
+        return self.verdict(candidate) or evaluate(self.bench, candidate, on_progress, bar)
 
     def log_position(self) -> int:
         return len(self.asked)
@@ -97,6 +104,14 @@ class Notes:
     started_with: list[tuple[int, Candidate]] = field(default_factory=list)
     stages: list[tuple[int, Stage]] = field(default_factory=list)
     records: list[TrialRecord] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    doing: list[str] = field(default_factory=list)
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+    def preparing(self, what: str) -> None:
+        self.doing.append(what)
 
     def started(self, number: int, candidate: Candidate) -> None:
         self.started_with.append((number, candidate))

@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.kills import cleared, kills, search_in
 from benchmarks.runs import run, tuner
-from engines.backends.fake import WRONG_ERROR
+from engines.backends.fake_machine import WRONG_ERROR
 from studies.records import StudyRecord, TrialRecord
 from studies.storage import open_storage
 from tests.workloads import tiny_conv

@@ -1,0 +1,102 @@
+"""What repeated measurements of the baseline say of a study's machine: its noise, and its drift."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import numpy as np
+
+from engines.statistics import Estimate, student_t
+from studies.metrics import METRICS
+from studies.noise import Noise, noise_of
+from studies.records import RepeatRecord, StudyRecord, TrialRecord
+
+
+@dataclass(frozen=True)
+class BaselineRun:
+    """The baseline measured once; `role` is None for trial 0 itself."""
+
+    at: datetime
+    role: str | None
+    value: Estimate
+
+
+@dataclass(frozen=True)
+class Drift:
+    """How the baseline changed while the study ran, as a straight line through the logarithms.
+
+    `change` is the ratio of its end to its beginning, `hours` the time between, and `significant` says
+    that the interval excludes 1.
+    """
+
+    runs: tuple[BaselineRun, ...]
+    change: Estimate
+    hours: float
+
+    @property
+    def significant(self) -> bool:
+        return (
+            self.change.low is not None
+            and self.change.high is not None
+            and not (self.change.low <= 1 <= self.change.high)
+        )
+
+    def level(self, at: datetime) -> float:
+        """The baseline then, relative to the study's beginning; 1 where the drift is not significant."""
+        if not self.significant or not self.hours:
+            return 1.0
+        passed = (at - self.runs[0].at).total_seconds() / 3600
+        return float(self.change.value ** min(1.0, max(0.0, passed / self.hours)))
+
+
+def baseline_runs(
+    trials: Sequence[TrialRecord], repeats: Sequence[RepeatRecord], metric: str
+) -> tuple[BaselineRun, ...]:
+    """Every measurement of the baseline outside the finals, in order; one known from before is none."""
+    found = [
+        BaselineRun(trial.started_at + timedelta(seconds=trial.seconds), None, trial.metrics[metric])
+        for trial in trials[:1]
+        if metric in trial.metrics and not trial.reused
+    ]
+    for repeat in repeats:
+        value = METRICS[metric].of(repeat.evaluation)
+        if repeat.role != "final" and value is not None:
+            found.append(BaselineRun(repeat.started_at, repeat.role, value))
+    return tuple(found)
+
+
+def noise(study: StudyRecord) -> Noise | None:
+    """The noise that the self-test found in the first objective; None without one."""
+    return noise_in(study.trials, study.repeats, study.spec.objectives[0].metric)
+
+
+def noise_in(trials: Sequence[TrialRecord], repeats: Sequence[RepeatRecord], metric: str) -> Noise | None:
+    """The noise in a metric; None where fewer than three runs were made at the beginning."""
+    runs = baseline_runs(trials, repeats, metric)
+    return noise_of([run.value for run in runs if run.role in (None, "self-test")])
+
+
+def drift(study: StudyRecord) -> Drift | None:
+    """How the first objective of the baseline drifted; None without a run after the beginning."""
+    runs = baseline_runs(study.trials, study.repeats, study.spec.objectives[0].metric)
+    runs = tuple(run for run in runs if run.value.value > 0)
+    if len(runs) < 3 or not any(run.role == "anchor" for run in runs):
+        return None
+    hours = np.array([(run.at - runs[0].at).total_seconds() / 3600 for run in runs])
+    logs = np.log([run.value.value for run in runs])
+    centred = hours - hours.mean()
+    moment = float((centred**2).sum())
+    if moment == 0:
+        return None
+    slope = float(centred @ logs) / moment
+    rest = logs - logs.mean() - slope * centred
+    freedom = len(runs) - 2
+    error = math.sqrt(float(rest @ rest) / freedom / moment)
+    span = float(hours[-1])
+    change, half_width = slope * span, student_t(0.975, freedom) * error * span
+    return Drift(
+        runs,
+        Estimate(math.exp(change), math.exp(change - half_width), math.exp(change + half_width)),
+        span,
+    )

@@ -1,0 +1,58 @@
+from dataclasses import replace
+from datetime import timedelta
+
+import numpy as np
+import pytest
+
+from studies.repeats import baseline_runs, drift, noise
+from tests.records import START
+from tests.studies.repeated import study_at, with_anchors, with_finals, with_self_test
+
+QUIET = [1.001, 0.999, 1.0, 1.0005]
+
+
+def test_baseline_runs_are_trial_0_the_self_test_and_the_anchors_but_not_the_finals() -> None:
+    study = with_finals(
+        with_anchors(with_self_test(study_at(1.0, 0.9), QUIET), {60.0: 1.0}), {0: [1.0] * 3, 1: [0.9] * 3}
+    )
+    runs = baseline_runs(study.trials, study.repeats, "latency_ms")
+    assert [run.role for run in runs] == [None, *["self-test"] * 4, "anchor"]
+
+
+def test_a_baseline_known_from_an_earlier_study_is_no_run_of_this_one() -> None:
+    study = with_self_test(study_at(1.0, 0.9), QUIET)
+    reused = replace(study, trials=(replace(study.trials[0], reused=True), *study.trials[1:]))
+    assert len(baseline_runs(reused.trials, reused.repeats, "latency_ms")) == 4
+
+
+def test_anchors_are_no_part_of_the_noise() -> None:
+    study = with_self_test(study_at(1.0), QUIET)
+    assert noise(with_anchors(study, {600.0: 2.0})) == noise(study)
+
+
+def test_without_an_anchor_there_is_no_drift_to_know() -> None:
+    assert drift(with_self_test(study_at(1.0), QUIET)) is None
+
+
+def test_a_machine_that_becomes_slower_is_found_out() -> None:
+    anchors = {600.0 * step: 1.0 + 0.02 * step for step in range(1, 6)}
+    found = drift(with_anchors(with_self_test(study_at(1.0), QUIET), anchors))
+    assert found is not None
+    assert found.significant
+    assert found.change.value == pytest.approx(1.1, abs=0.01)
+    assert found.hours == pytest.approx(3000 / 3600, rel=0.01)
+    assert found.level(START) == pytest.approx(1.0, abs=0.01)
+    assert found.level(START + timedelta(seconds=1500)) == pytest.approx(1.05, abs=0.01)
+    assert found.level(START + timedelta(hours=9)) == pytest.approx(found.change.value)
+
+
+def test_noise_alone_is_no_drift_and_changes_no_value() -> None:
+    random, significant = np.random.default_rng(4), 0
+    for _ in range(100):
+        anchors = {600.0 * step: float(random.normal(1, 0.01)) for step in range(1, 6)}
+        found = drift(with_anchors(with_self_test(study_at(1.0), list(random.normal(1, 0.01, 4))), anchors))
+        assert found is not None
+        significant += found.significant
+        if not found.significant:
+            assert found.level(START + timedelta(seconds=1500)) == 1.0
+    assert significant <= 12
