@@ -21,19 +21,25 @@ import msgspec
 from engines.errors import TunerError, UserError
 from engines.processes import bury, close, kill_group, signal_name
 from engines.protocol import (
+    EngineMeasured,
     Evaluate,
     Evaluated,
+    Held,
+    Hold,
+    MeasureEngine,
     Message,
     Open,
     Opened,
     Prepare,
     Progress,
     Refused,
+    Release,
     Reply,
+    Sample,
     decode_reply,
     encode,
 )
-from engines.values import Candidate, Evaluation, Failure, FailureKind, Stage
+from engines.values import Bar, Candidate, Evaluation, Failure, FailureKind, Stage
 from engines.workspace import Workspace
 
 OPENING_SECONDS = 300.0
@@ -53,11 +59,14 @@ def _ignore(stage: Stage, detail: str) -> None:
 
 
 class Worker:
-    """One worker process, started when first needed; a context manager."""
+    """One worker process, started when first needed; a context manager.
 
-    def __init__(self, opening: Open, workspace: Workspace) -> None:
+    `name` tells the logs of one owner's workers apart. What only measures engines needs no `opening`.
+    """
+
+    def __init__(self, opening: Open | None, workspace: Workspace, name: str = "") -> None:
         self._opening, self._workspace = opening, workspace
-        self._log_path = workspace.logs / f"worker-{os.getpid()}.log"
+        self._log_path = workspace.logs / f"worker-{os.getpid()}{name}.log"
         self._process: subprocess.Popen[bytes] | None = None
         self._replies: queue.SimpleQueue[Heard] = queue.SimpleQueue()
 
@@ -67,11 +76,16 @@ class Worker:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def open(self) -> Opened:
-        """Starts the process; the machine and the dimensions, or UserError."""
-        log_start = self.log_position()
+    def start(self) -> None:
+        """Starts the process; Linux ends it with the thread that did, so that is to be the owner's main one."""
         if self._process is None:
             self._start()
+
+    def open(self) -> Opened:
+        """Starts the process if need be; the machine and the dimensions, or UserError."""
+        assert self._opening is not None, "there is nothing to open"
+        log_start = self.log_position()
+        self.start()
         try:
             reply = self._ask(self._opening, OPENING_SECONDS, _ignore)
         except _Lost as lost:
@@ -89,15 +103,62 @@ class Worker:
             hint = "Try another backend, or smaller --shapes. "
             raise self._unusable("running the model for reference", hint, lost, log_start) from lost
 
-    def evaluate(self, candidate: Candidate, seconds: float, on_progress: OnProgress = _ignore) -> Evaluation:
+    def evaluate(
+        self,
+        candidate: Candidate,
+        seconds: float,
+        on_progress: OnProgress = _ignore,
+        bar: Bar | None = None,
+    ) -> Evaluation:
         """What comes of the candidate within the time; the worker's death is a failed evaluation."""
         self._revive()
+        found = self._evaluation(Evaluate(candidate, bar), candidate, seconds, on_progress)
+        assert found is not None
+        return found
+
+    def hold(
+        self, candidate: Candidate, seconds: float, on_progress: OnProgress = _ignore
+    ) -> Evaluation | None:
+        """Takes the candidate until it is warm and keeps it ready; None, or the evaluation that failed."""
+        self._revive()
+        return self._evaluation(Hold(candidate), candidate, seconds, on_progress)
+
+    def sample(self, candidate: Candidate, seconds: float) -> Evaluation | None:
+        """Times one block of the candidate that is held; None, or the evaluation that failed."""
+        return self._evaluation(Sample(), candidate, seconds, _ignore)
+
+    def release(self, candidate: Candidate, seconds: float) -> Evaluation:
+        """Lets go of the candidate that is held; its evaluation with the blocks that were timed."""
+        found = self._evaluation(Release(), candidate, seconds, _ignore)
+        assert found is not None
+        return found
+
+    def _evaluation(
+        self, request: Message, candidate: Candidate, seconds: float, on_progress: OnProgress
+    ) -> Evaluation | None:
         try:
-            reply = self._ask(Evaluate(candidate), seconds, on_progress)
+            reply = self._ask(request, seconds, on_progress)
         except _Lost as lost:
             return Evaluation(candidate, failure=lost.failure, stage_seconds=lost.stage_seconds)
-        assert isinstance(reply, Evaluated)
-        return reply.evaluation
+        assert isinstance(reply, Evaluated | Held)
+        return reply.evaluation if isinstance(reply, Evaluated) else None
+
+    def measure_engine(
+        self, request: MeasureEngine, seconds: float, on_progress: OnProgress = _ignore
+    ) -> EngineMeasured:
+        """Times one engine by itself; raises UserError when that cannot be, or takes the worker down."""
+        log_start = self.log_position()
+        self.start()
+        try:
+            reply = self._ask(request, seconds, on_progress)
+        except _Lost as lost:
+            raise UserError(
+                f"measuring {request.engine} took its process down: {lost.failure.message}"
+                f"{self._last_words(log_start)}",
+                "Check that the engine was made for this machine.",
+            ) from lost
+        assert isinstance(reply, EngineMeasured)
+        return reply
 
     def log_position(self) -> int:
         """Where the log ends now, in bytes."""
@@ -220,12 +281,15 @@ class Worker:
 
     def _unusable(self, what: str, hint: str, lost: "_Lost", log_start: int) -> UserError:
         """No trial can be made with a worker that does not live to the first, and its last words say why."""
-        last = self.log_since(log_start).rstrip().rpartition("\n")[2]
-        words = f" ({last.strip()})" if last.strip() else ""
+        words = self._last_words(log_start)
         return UserError(
             f"{what} took its process down: {lost.failure.message}{words}",
             f"{hint}See the log {self._log_path}.",
         )
+
+    def _last_words(self, log_start: int) -> str:
+        last = self.log_since(log_start).rstrip().rpartition("\n")[2].strip()
+        return f" ({last})" if last else ""
 
 
 class _Watch:

@@ -3,12 +3,26 @@
 The owner sends a request and reads messages until a reply comes; `Progress` is no reply.
 """
 
+from collections.abc import Mapping
 from functools import cache
 
 import msgspec
 
 from engines import wire
-from engines.values import Candidate, Dimension, Evaluation, Machine, Policy, Settings, Stage, Workload
+from engines.values import (
+    Bar,
+    Candidate,
+    Dimension,
+    Evaluation,
+    Machine,
+    Measurement,
+    ModelFacts,
+    Policy,
+    Settings,
+    Shape,
+    Stage,
+    Workload,
+)
 
 
 class Message(msgspec.Struct, frozen=True, tag=True):
@@ -44,10 +58,57 @@ class Prepared(Message, frozen=True):
 
 class Evaluate(Message, frozen=True):
     candidate: Candidate
+    bar: Bar | None = None
 
 
 class Evaluated(Message, frozen=True):
     evaluation: Evaluation
+
+
+class Hold(Message, frozen=True):
+    """Take the candidate until it is warm, and keep it ready; Evaluated at once when it fails."""
+
+    candidate: Candidate
+
+
+class Held(Message, frozen=True):
+    """The engine is ready to be timed."""
+
+
+class Sample(Message, frozen=True):
+    """Time one block of the engine that is held."""
+
+
+class Release(Message, frozen=True):
+    """Check the engine that was held once more; Evaluated with the blocks that were timed."""
+
+
+class MeasureEngine(Message, frozen=True):
+    """Time one engine by itself (see `engines.one_engine`); the backend is opened for it alone.
+
+    `engine` is the folder of an export, whose `model` and `preferred` shapes are then known, or a file that
+    says itself what it takes. `shapes` are those that were asked for, `inputs` is an npz file.
+    """
+
+    backend: str
+    options: Settings
+    caches: str
+    engine: str
+    run: Settings
+    policy: Policy
+    model: ModelFacts | None = None
+    preferred: Mapping[str, Shape] = {}
+    shapes: Mapping[str, Shape] = {}
+    inputs: str | None = None
+
+
+class EngineMeasured(Message, frozen=True):
+    """`shapes` are those that the engine was run at; `notes` are to be shown, a line each."""
+
+    measurement: Measurement
+    machine: Machine
+    shapes: Mapping[str, Shape]
+    notes: tuple[str, ...] = ()
 
 
 class Progress(Message, frozen=True):
@@ -64,8 +125,8 @@ class Refused(Message, frozen=True):
     hint: str
 
 
-Request = Open | Prepare | Evaluate
-Reply = Opened | Prepared | Evaluated | Progress | Refused
+Request = Open | Prepare | Evaluate | Hold | Sample | Release | MeasureEngine
+Reply = Opened | Prepared | Evaluated | Held | EngineMeasured | Progress | Refused
 
 
 def encode(message: Message) -> bytes:

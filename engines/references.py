@@ -26,7 +26,7 @@ def reference_file(folder: Path, workload: Workload, batch: int, makers: Mapping
 def load(file: Path) -> list[Tensors] | None:
     """The outputs of each batch of inputs; None where the file is not there or is spoiled."""
     try:
-        with np.load(file, allow_pickle=False) as stored:
+        with np.load(io.BytesIO(file.read_bytes()), allow_pickle=False) as stored:
             found = dict(stored)
     except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
         return None

@@ -11,16 +11,24 @@ import os
 import queue
 import signal
 import threading
+from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
 from engines.backends import open_backend
 from engines.errors import UserError
-from engines.evaluation import Bench, Report, evaluate
+from engines.evaluation import Bench, evaluate, evaluate_with
+from engines.measuring import Meter, block_seconds, measurement_of, target_half_width, timed_block
+from engines.one_engine import measure_engine
 from engines.protocol import (
     Evaluate,
     Evaluated,
+    Held,
+    Hold,
+    MeasureEngine,
     Message,
     Open,
     Opened,
@@ -28,12 +36,17 @@ from engines.protocol import (
     Prepared,
     Progress,
     Refused,
+    Request,
+    Sample,
     decode_request,
     encode,
 )
+from engines.values import Block, Measurement, Stage
 from engines.workspace import Workspace
 
 _PR_SET_PDEATHSIG = 1
+# what part of a block an engine runs untimed when it is its turn again
+REWARMING = 5
 
 
 def main() -> None:
@@ -73,28 +86,60 @@ def serve(lines: "queue.SimpleQueue[bytes]", replies: BinaryIO) -> None:
                 dimensions = bench.backend.dimensions(bench.workload, request.concurrent)
                 send(Opened(bench.backend.machine(), dimensions, bench.backend.warnings()))
                 keep_what_is_loaded()
+            elif isinstance(request, MeasureEngine):
+                send(measure_engine(request, lambda stage, detail: send(Progress(stage, detail))))
             else:
                 assert bench is not None, "the first request opens a backend"
-                send(_answer(bench, request, lambda stage, detail: send(Progress(stage, detail))))
+                send(_answer(bench, request, _Wire(lambda: decode_request(lines.get()), send)))
         except UserError as error:
             send(Refused(error.message, error.hint))
 
 
+@dataclass(frozen=True)
+class _Wire:
+    """Both ends of the pipe, for requests that are a conversation."""
+
+    receive: Callable[[], Request]
+    send: Callable[[Message], None]
+
+    def report(self, stage: Stage, detail: str) -> None:
+        self.send(Progress(stage, detail))
+
+
 def _open(request: Open) -> Bench:
+    backend = open_backend(request.backend, request.options, Workspace(Path(request.workspace)).caches)
     return Bench(
-        backend=open_backend(request.backend, request.options, Workspace(Path(request.workspace)).caches),
+        backend=backend,
         workload=request.workload,
         workspace=Workspace(Path(request.workspace)),
-        policy=request.policy,
+        policy=target_half_width(request.policy, backend.machine().kind),
     )
 
 
-def _answer(bench: Bench, request: Evaluate | Prepare, report: Report) -> Message:
-    if isinstance(request, Prepare):
-        reference = bench.reference(request.batch)
-        keep_what_is_loaded()
-        return Prepared(request.batch * len(reference.inputs))
-    return Evaluated(evaluate(bench, request.candidate, report))
+def _answer(bench: Bench, request: Request, wire: _Wire) -> Message:
+    match request:
+        case Prepare(batch=batch):
+            reference = bench.reference(batch)
+            keep_what_is_loaded()
+            return Prepared(batch * len(reference.inputs))
+        case Evaluate(candidate=candidate, bar=bar):
+            return Evaluated(evaluate(bench, candidate, wire.report, bar))
+        case Hold(candidate=candidate):
+            return Evaluated(evaluate_with(bench, candidate, wire.report, partial(_sample_on_request, wire)))
+    raise AssertionError(f"nothing is held that {type(request).__name__} could be about")
+
+
+def _sample_on_request(wire: _Wire, meter: Meter, warmup: list[Block]) -> Measurement:
+    """Times a block whenever the owner asks for one, until it has enough."""
+    seconds = block_seconds(meter.policy, warmup[-1])
+    blocks: list[Block] = []
+    wire.send(Held())
+    while isinstance(wire.receive(), Sample):
+        # others had the machine since the last block
+        meter.runner.block(seconds / REWARMING)
+        blocks.append(timed_block(meter, seconds, meter.read())[0])
+        wire.send(Held())
+    return measurement_of(meter, tuple(blocks), warmup)
 
 
 def _read(source: BinaryIO, lines: "queue.SimpleQueue[bytes]") -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from studies.owner import Ending
 
 PATHS = ("model", "inputs", "workspace", "output")
-TIMES = ("timeout", "trial_timeout")
+TIMES = ("timeout", "trial_timeout", "deadline")
 LISTS = ("objectives", "constraints", "shapes", "min_shapes", "opt_shapes", "max_shapes", "fix")
 
 

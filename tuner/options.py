@@ -7,9 +7,11 @@ from typing import Literal
 from engines.errors import UserError
 from engines.values import Policy
 from studies.naming import check_name
+from studies.rigour import Rigour
 from tuner.times import HOW_TO_WRITE
 
 Mode = Literal["continue", "resume", "new"]
+ANCHOR_EVERY = 10
 
 
 @dataclass(frozen=True)
@@ -38,14 +40,23 @@ class SearchOptions:
     storage: str | None = None
     output: Path | None = None
     seed: int = 0
+    deadline: float | None = None
+    cold: bool = False
+    transfers: bool = False
+    self_test: int = 5
+    racing: bool = True
+    finalists: int = 4
+    rebuild_finalists: int = 0
     policy: Policy = field(default_factory=Policy)
 
     def __post_init__(self) -> None:
         if self.trials < 1:
             raise UserError(f"--trials must be at least 1, not {self.trials}", "Trial 0 is the baseline.")
-        for name, value in (("--timeout", self.timeout), ("--trial-timeout", self.trial_timeout)):
+        times = {"timeout": self.timeout, "trial-timeout": self.trial_timeout, "deadline": self.deadline}
+        for name, value in times.items():
             if value is not None and not value > 0:
-                raise UserError(f"{name} must be more than zero, not {value:g}", HOW_TO_WRITE)
+                raise UserError(f"--{name} must be more than zero, not {value:g}", HOW_TO_WRITE)
+        _check_counts(self)
         if not 0 <= self.seed < 2**32:
             raise UserError(f"--seed must be from 0 to {2**32 - 1}, not {self.seed}", "Choose another.")
         if self.mode not in ("continue", "resume", "new"):
@@ -57,6 +68,25 @@ class SearchOptions:
         for path in (self.model, self.inputs, self.workspace, self.output):
             if path is not None:
                 check_path(path)
+
+    @property
+    def rigour(self) -> Rigour:
+        """What is measured more than once; without a self-test, nothing tells a race from noise."""
+        return Rigour(
+            self_test_runs=self.self_test,
+            anchor_every=ANCHOR_EVERY if self.self_test else 0,
+            racing=self.racing,
+            finalists=self.finalists,
+            rebuilds=self.rebuild_finalists,
+        )
+
+
+def _check_counts(options: SearchOptions) -> None:
+    for name in ("self_test", "finalists", "rebuild_finalists"):
+        count = getattr(options, name)
+        if count < 0:
+            option = name.replace("_", "-")
+            raise UserError(f"--{option} must be 0 or more, not {count}", "0 turns it off.")
 
 
 def check_path(path: Path) -> None:

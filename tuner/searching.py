@@ -19,7 +19,8 @@ from studies.owner import BASELINE_SECONDS, Ending, Limits, Owner, Stop
 from studies.plan import Question, Request, ShapeRequest, settle, specify
 from studies.records import StudyRecord, StudySpec, TrialRecord
 from studies.storage import open_storage
-from tuner import __version__, exporting
+from tuner import __version__, exporting, final
+from tuner.final import searching_seconds
 from tuner.options import SearchOptions, storage_url
 
 VERSIONED = ("optuna", "numpy", "onnx")
@@ -102,10 +103,14 @@ def run(options: SearchOptions, watcher: Watcher, stop: Stop) -> Outcome:
             storage.create_study(name, spec, versions())
         for note in question.notes:
             watcher.note(note)
-        owner = Owner(name, spec, options.policy, storage, worker, watcher, options.seed, options.remeasure)
-        limits = Limits(options.trials, options.timeout, options.trial_timeout)
+        policy, rigour = question.backend.policy, options.rigour
+        owner = Owner(name, spec, policy, storage, worker, watcher, options.seed, options.remeasure, rigour)
+        limits = Limits(options.trials, searching_seconds(options.timeout, rigour), options.trial_timeout)
         watcher.begin(name, spec, limits, earlier)
         ending = _run(owner, worker, limits, stop)
+        if ending != "interrupted":
+            worker.close()  # what it holds of the machine is the finalists' now
+            ending = final.hold(owner, question.backend, workspace, stop) or ending
         study = storage.read_study(name)
         chosen = recommended(study)
         if chosen is not None and exporting.engine_folder(chosen, workspace) is None:
@@ -144,8 +149,9 @@ def _request(options: SearchOptions) -> Request:
         precision=options.precision,
         fixed=options.fix,
         seed=options.seed,
-        policy=options.policy,
+        policy=replace(options.policy, cold=options.cold, transfers=options.transfers),
         plugins=options.plugins,
+        deadline_seconds=options.deadline,
     )
 
 

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -127,6 +128,54 @@ def test_a_candidate_that_takes_too_long_is_killed_with_its_worker(
     assert same == first
     assert not is_running(first)
     assert worker.evaluate(candidate(workload), PLENTY).measurement is not None
+
+
+def test_an_engine_that_is_held_is_timed_when_asked_and_checked_at_the_end(
+    worker: Worker, workload: Workload
+) -> None:
+    of = candidate(workload)
+    assert worker.hold(of, PLENTY) is None
+    assert worker.sample(of, PLENTY) is None
+    assert worker.sample(of, PLENTY) is None
+    evaluation = worker.release(of, PLENTY)
+    assert evaluation.measurement is not None
+    assert len(evaluation.measurement.blocks) == 2
+    assert evaluation.accuracy is not None
+    assert evaluation.candidate == of
+    # and the worker is ready for other work
+    assert worker.evaluate(of, PLENTY).measurement is not None
+
+
+def test_what_cannot_be_held_is_a_failed_evaluation(worker: Worker, workload: Workload) -> None:
+    failed = worker.hold(variant(workload, deed="segfault"), PLENTY)
+    assert failed is not None
+    assert failed.failure is not None
+    assert failed.failure.kind == "crashed"
+    assert worker.hold(candidate(workload), PLENTY) is None
+
+
+def test_a_worker_that_dies_while_it_holds_an_engine_is_a_failed_evaluation(
+    worker: Worker, workload: Workload
+) -> None:
+    of = candidate(workload)
+    start = worker.log_position()
+    assert worker.hold(of, PLENTY) is None
+    os.kill(process_in(worker.log_since(start)), signal.SIGKILL)
+    failed = worker.sample(of, PLENTY)
+    assert failed is not None
+    assert failed.failure is not None
+
+
+def test_a_worker_may_be_started_by_one_thread_and_opened_by_another(
+    workspace: Workspace, workload: Workload
+) -> None:
+    with Worker(opening(workspace, workload), workspace, "-one") as worker:
+        worker.start()
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(worker.open).result()
+            assert pool.submit(worker.hold, candidate(workload), PLENTY).result() is None
+        # the thread that held it is gone, the worker is not
+        assert worker.release(candidate(workload), PLENTY).failure is None
 
 
 def test_a_hang_is_shown_as_time_that_passes_in_its_stage(worker: Worker, workload: Workload) -> None:

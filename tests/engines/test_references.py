@@ -1,0 +1,79 @@
+from pathlib import Path
+
+import ml_dtypes
+import numpy as np
+import pytest
+
+from engines import references
+from engines.evaluation import Bench
+from engines.inputs import make_inputs
+from engines.values import Tensors, Workload
+from engines.workspace import Workspace
+from tests.workloads import QUICK, tiny_conv, workload_of
+
+VERSIONS = {"onnxruntime": "1"}
+
+
+@pytest.fixture
+def workload(tmp_path: Path) -> Workload:
+    return workload_of(tiny_conv(tmp_path), x=(2, 3, 12, 12))
+
+
+def outputs() -> list[Tensors]:
+    random = np.random.default_rng(0)
+    return [
+        {"y": random.normal(size=(2, 3)).astype(np.float32), "a/b:c": np.arange(4), "count": np.array([True])}
+        for _ in range(2)
+    ]
+
+
+def test_outputs_come_back_as_they_were(tmp_path: Path) -> None:
+    file = tmp_path / "reference-x.npz"
+    references.save(file, outputs())
+    found = references.load(file)
+    assert found is not None
+    assert len(found) == 2
+    for kept, made in zip(found, outputs(), strict=True):
+        assert kept.keys() == made.keys()
+        for name, values in made.items():
+            assert kept[name].dtype == values.dtype
+            np.testing.assert_array_equal(kept[name], values)
+
+
+@pytest.mark.parametrize("content", [None, b"", b"PK\x03\x04 cut short", b"no archive"])
+def test_what_is_not_there_or_spoiled_is_none(tmp_path: Path, content: bytes | None) -> None:
+    file = tmp_path / "reference-x.npz"
+    if content is not None:
+        file.write_bytes(content)
+    assert references.load(file) is None
+
+
+def test_a_type_that_the_format_does_not_know_is_not_kept(tmp_path: Path) -> None:
+    file = tmp_path / "reference-x.npz"
+    references.save(file, [{"y": np.zeros(3, dtype=ml_dtypes.bfloat16)}])
+    assert not file.exists()
+
+
+def test_what_decides_the_outputs_decides_the_name(tmp_path: Path, workload: Workload) -> None:
+    names = {
+        references.reference_file(tmp_path, workload, batch, versions)
+        for batch in (2, 4)
+        for versions in (VERSIONS, {"onnxruntime": "2"})
+    }
+    assert len(names) == 4
+    assert references.reference_file(tmp_path, workload, 2, VERSIONS) in names
+
+
+def test_the_model_is_run_for_reference_once_and_not_by_the_next_worker(
+    tmp_path: Path, workload: Workload, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from engines.backends.onnxruntime import OnnxRuntime
+    from engines.values import Settings
+
+    workspace = Workspace(tmp_path / "w").create()
+    first = Bench(OnnxRuntime(Settings(), workspace.caches), workload, workspace, QUICK).reference(2)
+    monkeypatch.setattr("engines.reference.run", lambda *_: pytest.fail("the model was run again"))
+    second = Bench(OnnxRuntime(Settings(), workspace.caches), workload, workspace, QUICK).reference(2)
+    for kept, made in zip(second.outputs, first.outputs, strict=True):
+        np.testing.assert_array_equal(kept["y"], made["y"])
+    assert len(first.inputs) == len(make_inputs(workload, 2))
