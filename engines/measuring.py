@@ -10,6 +10,7 @@ import numpy as np
 
 from engines import statistics
 from engines.backends.base import Runner
+from engines.racing import is_behind
 from engines.telemetry import Probe, Reading, between, disturbance
 from engines.values import Bar, Block, Measurement, Policy
 
@@ -90,6 +91,7 @@ class _Sampler:
         self._meter, self._block_seconds = meter, seconds
         self._blocks: list[Block] = []
         self._discarded: list[Block] = []
+        self._was_narrow = False
         self._before = meter.read()
 
     def add(self) -> None:
@@ -102,9 +104,11 @@ class _Sampler:
             self._discarded.append(block)
 
     def measurement(self, warmup: list[Block]) -> Measurement:
-        meter = self._meter
-        found = measurement_of(meter, tuple(self._blocks), warmup)
-        return replace(found, discarded=tuple(self._discarded), converged=_is_narrow(found, meter.policy))
+        """What was seen so far; narrow at two looks in a row, for at one it may be so by chance."""
+        found = measurement_of(self._meter, tuple(self._blocks), warmup)
+        narrow = _is_narrow(found, self._meter.policy)
+        was_narrow, self._was_narrow = self._was_narrow, narrow
+        return replace(found, discarded=tuple(self._discarded), converged=narrow and was_narrow)
 
 
 def timed_block(meter: Meter, seconds: float, before: Reading) -> tuple[Block, Reading]:
@@ -148,7 +152,7 @@ def _is_behind(measurement: Measurement, bar: Bar, policy: Policy) -> bool:
     timing = _timing(policy)
     singles = [timing.of(replace(measurement, blocks=(block,))) for block in measurement.blocks]
     values = [one.value for one in singles if one is not None]
-    return len(values) == len(singles) and statistics.is_behind(values, bar, timing.better)
+    return len(values) == len(singles) and is_behind(values, bar, timing.better)
 
 
 def _timing(policy: Policy) -> statistics.Timing:

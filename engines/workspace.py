@@ -81,6 +81,13 @@ def new_folder(target: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@contextmanager
+def temporary_folder(parent: Path) -> Iterator[Path]:
+    """A folder that vanishes at the end of the block, or when a workspace is opened after a crash."""
+    with tempfile.TemporaryDirectory(prefix=f"{_UNFINISHED}{os.getpid()}-", dir=parent) as name:
+        yield Path(name)
+
+
 def write_file(target: Path, content: bytes) -> None:
     """Writes a file so that its name never stands for a part of it."""
     handle, name = tempfile.mkstemp(prefix=f"{_UNFINISHED}{os.getpid()}-", dir=target.parent)

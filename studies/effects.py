@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.statistics import Estimate, student_t_975
+from engines.distributions import student_t
+from engines.statistics import Estimate
 from engines.values import Dimension, Value
 from studies.analysis import baseline, objective_value
 from studies.records import Objective, StudyRecord, TrialRecord
@@ -139,7 +140,7 @@ def _fit(design: Matrix, logs: Matrix) -> _Fit:
     residual = float(((target - centred @ coefficients) ** 2).sum()) / freedom
     errors = np.sqrt(residual * ((right.T / sizes) ** 2).sum(axis=1))
     explained = max(1 - residual / float(target @ target / (rows - 1)), 0.0)
-    return _Fit(coefficients, student_t_975(freedom) * errors, separable, explained)
+    return _Fit(coefficients, student_t(0.975, freedom) * errors, separable, explained)
 
 
 def _dimension_effects(columns: Sequence[_Column], fit: _Fit) -> list[DimensionEffect]:

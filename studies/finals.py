@@ -13,7 +13,8 @@ from typing import Literal
 
 import numpy as np
 
-from engines.statistics import Estimate, student_t
+from engines.distributions import student_t
+from engines.statistics import Estimate
 from studies.metrics import EXACT_METRICS, METRICS
 from studies.objectives import judge
 from studies.records import Direction, RepeatRecord, StudyRecord

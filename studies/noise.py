@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engines.statistics import Estimate, student_t
+from engines.distributions import student_t
+from engines.statistics import Estimate
 
 # fewer runs say next to nothing of their spread
 FEWEST_RUNS = 3

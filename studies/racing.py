@@ -3,15 +3,16 @@
 from collections.abc import Iterable
 
 from engines import statistics
+from engines.racing import guarded_spread
 from engines.values import Bar
-from studies.noise import Noise, widened
+from studies.noise import Noise
 from studies.records import Objective, TrialRecord
 
 
 def bar_of(
     records: Iterable[TrialRecord], objectives: tuple[Objective, ...], noise: Noise | None
 ) -> Bar | None:
-    """The end of the best feasible trial's interval that is nearest to the others.
+    """The best feasible trial's value, and the spread of the noise, enlarged for the few runs behind it.
 
     None before there is one, without a self-test, and where being slow is not being worse: with several
     objectives, or one that is not timed.
@@ -20,14 +21,13 @@ def bar_of(
     if len(objectives) > 1 or metric not in statistics.TIMINGS or noise is None:
         return None
     values = [
-        widened(record.metrics[metric], noise)
+        record.metrics[metric].value
         for record in records
-        if record.state == "feasible" and metric in record.metrics
+        if record.state == "feasible" and metric in record.metrics and not _was_cut_short(record)
     ]
-    values = [value for value in values if value.low is not None and value.high is not None]
-    if not values:
-        return None
-    best = min(values, key=lambda value: value.value if direction == "minimize" else -value.value)
-    limit = best.high if direction == "minimize" else best.low
-    assert limit is not None
-    return Bar(limit, noise.between) if limit > 0 else None
+    best = (min if direction == "minimize" else max)(values, default=0.0)
+    return Bar(best, guarded_spread(noise.spread, noise.freedom)) if best > 0 else None
+
+
+def _was_cut_short(record: TrialRecord) -> bool:
+    return record.measurement is not None and record.measurement.behind

@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from engines.statistics import Estimate, student_t
+from engines.distributions import student_t
+from engines.statistics import Estimate
 from studies.metrics import METRICS
 from studies.noise import Noise, noise_of
 from studies.records import RepeatRecord, StudyRecord, TrialRecord

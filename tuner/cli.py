@@ -26,6 +26,11 @@ COMMANDS = {
     "show": ("tuner.commands.show", "Show a study's trials, or one of them, as a table, JSON or CSV."),
     "dashboard": ("tuner.commands.dashboard", "Write a study's report, one HTML file that opens offline."),
     "export": ("tuner.commands.export", "Hand over a trial's engine with its evidence."),
+    "measure": ("tuner.commands.measure", "Measure one engine by itself, in our way or in trtexec's."),
+    "doctor": (
+        "tuner.commands.doctor",
+        "Say what makes this machine noisy, and how small a difference it can tell apart.",
+    ),
     "completion": ("tuner.commands.completion", "Print the script that completes commands in a shell."),
 }
 ABOUT = """Find the fastest inference engine for an ONNX model that still gives the right answers.

@@ -3,17 +3,21 @@
 import csv
 import io
 import json
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from engines.statistics import Estimate
-from engines.values import Measurement
 from engines.wire import to_plain
 from studies.analysis import baseline, comparison, pareto_front
 from studies.choice import recommended
 from studies.metrics import METRICS
 from studies.records import StudyRecord, TrialRecord
+from tuner.measurement_documents import (
+    certificate_document,
+    estimate_document,
+    finite,
+    measurement_document,
+    repeats_document,
+)
 
 if TYPE_CHECKING:
     from studies.storage import StudySummary
@@ -21,7 +25,7 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 FIRST_COLUMNS = ("number", "state")
-LAST_COLUMNS = ("violated", "failed_at", "failure", "seconds", "reused")
+LAST_COLUMNS = ("behind", "violated", "failed_at", "failure", "seconds", "reused")
 
 
 def study_document(study: StudyRecord) -> dict[str, Any]:
@@ -33,9 +37,10 @@ def study_document(study: StudyRecord) -> dict[str, Any]:
         "baseline": _number(found.baseline),
         "best": _number(found.best),
         "recommended": _number(recommended(study)),
-        "speedup": _estimate(found.speedup) if found.speedup else None,
+        "speedup": estimate_document(found.speedup) if found.speedup else None,
         "pareto_front": [trial.number for trial in pareto_front(study)],
-        "trials": [trial_document(trial) for trial in study.trials],
+        **repeats_document(study),
+        "trials": [trial_document(study, trial) for trial in study.trials],
     }
 
 
@@ -52,7 +57,7 @@ def outcome_document(outcome: "Outcome") -> dict[str, Any]:
 
 def one_trial_document(study: StudyRecord, trial: TrialRecord) -> dict[str, Any]:
     """One trial by itself, its log included."""
-    return {"schema": SCHEMA, "study": study.name, **trial_document(trial), "log": trial.log}
+    return {"schema": SCHEMA, "study": study.name, **trial_document(study, trial), "log": trial.log}
 
 
 def export_document(study: StudyRecord, trial: TrialRecord, files: Mapping[str, Any]) -> dict[str, Any]:
@@ -60,8 +65,8 @@ def export_document(study: StudyRecord, trial: TrialRecord, files: Mapping[str, 
     first = baseline(study)
     return {
         **study_header(study),
-        "trial": trial_document(trial),
-        "baseline": trial_document(first) if first is not None else None,
+        "trial": trial_document(study, trial),
+        "baseline": trial_document(study, first) if first is not None else None,
         "files": dict(files),
     }
 
@@ -93,17 +98,18 @@ def study_header(study: StudyRecord) -> dict[str, Any]:
     }
 
 
-def trial_document(trial: TrialRecord) -> dict[str, Any]:
+def trial_document(study: StudyRecord, trial: TrialRecord) -> dict[str, Any]:
     """One trial: its settings, what was derived from its samples, and why it failed where it did."""
     return {
         "number": trial.number,
         "state": trial.state,
         "settings": trial.candidate.settings,
-        "metrics": {name: _estimate(estimate) for name, estimate in trial.metrics.items()},
-        "violations": {text: _finite(value) for text, value in trial.violations.items()},
+        "metrics": {name: estimate_document(estimate) for name, estimate in trial.metrics.items()},
+        "violations": {text: finite(value) for text, value in trial.violations.items()},
         "failure": to_plain(trial.failure) if trial.failure else None,
         "accuracy": to_plain(trial.accuracy) if trial.accuracy else None,
-        "measurement": _measurement(trial.measurement) if trial.measurement else None,
+        "measurement": measurement_document(trial.measurement) if trial.measurement else None,
+        "certificate": certificate_document(study, trial),
         "engine": trial.engine.digest if trial.engine else None,
         "started_at": trial.started_at.isoformat(),
         "seconds": round(trial.seconds, 6),
@@ -147,11 +153,12 @@ def to_csv(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> str:
 def _row(trial: TrialRecord) -> dict[str, Any]:
     row: dict[str, Any] = {"number": trial.number, "state": trial.state, **trial.candidate.settings}
     for name, estimate in trial.metrics.items():
-        row[name] = _finite(estimate.value)
+        row[name] = finite(estimate.value)
         if estimate.low is not None:
             row |= {f"{name}_low": estimate.low, f"{name}_high": estimate.high}
     failure = trial.failure
     return row | {
+        "behind": trial.measurement is not None and trial.measurement.behind,
         "violated": " ".join(trial.violations),
         "failed_at": failure.stage if failure else "",
         "failure": failure.message if failure else "",
@@ -164,25 +171,5 @@ def _cell(value: Any) -> Any:
     return str(value).lower() if isinstance(value, bool) else value
 
 
-def _measurement(measurement: Measurement) -> dict[str, Any]:
-    return {
-        "samples": sum(len(block.latency_ms) for block in measurement.blocks),
-        "blocks": len(measurement.blocks),
-        "batch": measurement.batch,
-        "streams": measurement.streams,
-        "warmup_seconds": round(measurement.warmup_seconds, 6),
-        "warmup_runs": measurement.warmup_runs,
-        "converged": measurement.converged,
-    }
-
-
 def _number(trial: TrialRecord | None) -> int | None:
     return None if trial is None else trial.number
-
-
-def _estimate(estimate: Estimate) -> dict[str, float | None]:
-    return {name: _finite(getattr(estimate, name)) for name in ("value", "low", "high")}
-
-
-def _finite(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) else None

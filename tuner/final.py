@@ -1,15 +1,19 @@
 """Holds the finals of a study: opens a process for each finalist, and stores what each session found."""
 
-import tempfile
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+import msgspec
+
+from dashboards import formats
 from engines.errors import Interrupted, UserError
 from engines.isolation import Worker
 from engines.protocol import Open
-from engines.workspace import Workspace
+from engines.workspace import Workspace, temporary_folder
 from studies.contest import Contest, Entry, entries_of
 from studies.finalists import finalists
 from studies.identity import evaluation_key
@@ -38,34 +42,63 @@ def hold(owner: Owner, opening: Open, workspace: Workspace, stop: Stop) -> Endin
     entries = entries_of(finalists(study, owner.rigour.finalists), owner.rigour.rebuilds)
     if not entries:
         return None
+    done = _sessions_done(study.repeats, entries, len(study.trials))
+    if done >= owner.rigour.sessions:
+        return None
     rivals = ", ".join(entry.name for entry in entries)
     owner.observer.note(f"measuring again, in turn, in {owner.rigour.sessions} sessions: {rivals}")
-    done = _sessions_done(study.repeats, entries, len(study.trials))
+    clock = _Clock(owner.observer.preparing)
     with ExitStack() as rebuilt, stop.while_running():
         folders = {0: workspace.root}
         for build in range(1, owner.rigour.rebuilds + 1):
-            folders[build] = Path(rebuilt.enter_context(tempfile.TemporaryDirectory(dir=workspace.caches)))
+            folders[build] = rebuilt.enter_context(temporary_folder(workspace.caches))
         contest = Contest(
             entries=entries,
             after=len(study.trials),
             rigour=owner.rigour,
             open_holder=partial(_worker, opening, folders),
-            say=owner.observer.preparing,
+            say=clock.say,
             seed=owner.seed,
         )
         try:
             for number in range(done, owner.rigour.sessions):
                 if stop.requested:
                     return "interrupted"
-                for repeat in contest.session(number):
-                    key = evaluation_key(owner.spec, owner.policy, repeat.evaluation.candidate)
-                    owner.storage.add_repeat(owner.name, key, repeat)
+                _store(owner, contest.session(number))
+                clock.sessions_left(owner.rigour.sessions - number - 1)
         except (Interrupted, KeyboardInterrupt):
             return "interrupted"
         except UserError as error:
             # what was found is worth more than an end with an error
             owner.observer.note(f"the finalists could not all be measured again: {error.message}")
     return None
+
+
+@dataclass
+class _Clock:
+    """Tells what is being done, and from the second session on how long it will take."""
+
+    tell: Callable[[str], None]
+    began: float = field(default_factory=time.monotonic)
+    ends: float | None = None
+
+    def say(self, what: str) -> None:
+        left = (
+            ""
+            if self.ends is None
+            else f", about {formats.duration(max(1.0, self.ends - time.monotonic()))} left"
+        )
+        self.tell(f"{what}{left}")
+
+    def sessions_left(self, count: int) -> None:
+        now = time.monotonic()
+        self.ends, self.began = now + count * (now - self.began), now
+
+
+def _store(owner: Owner, repeats: list[RepeatRecord]) -> None:
+    for repeat in repeats:
+        key = evaluation_key(owner.spec, owner.policy, repeat.evaluation.candidate)
+        owner.storage.add_repeat(owner.name, key, repeat)
 
 
 def _sessions_done(repeats: tuple[RepeatRecord, ...], entries: tuple[Entry, ...], after: int) -> int:
@@ -83,13 +116,8 @@ def _sessions_done(repeats: tuple[RepeatRecord, ...], entries: tuple[Entry, ...]
 def _worker(opening: Open, folders: dict[int, Path], entry: Entry) -> Iterator[Worker]:
     workspace = Workspace(folders[entry.build]).create()
     name = f"-trial-{entry.trial.number}" + (f"-rebuild-{entry.build}" if entry.build else "")
-    with Worker(replace_workspace(opening, workspace), workspace, name) as worker:
+    elsewhere = msgspec.structs.replace(opening, workspace=str(workspace.root.resolve()))
+    with Worker(elsewhere, workspace, name) as worker:
+        # here, not in the thread that waits for it: Linux ends a process with the thread that started it
         worker.start()
         yield worker
-
-
-def replace_workspace(opening: Open, workspace: Workspace) -> Open:
-    """The same backend and workload, with everything that is made kept elsewhere."""
-    import msgspec
-
-    return msgspec.structs.replace(opening, workspace=str(workspace.root.resolve()))

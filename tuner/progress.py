@@ -59,9 +59,10 @@ class Lines(Silent):
         self._standing: Standing | None = None
         self._stopping = False
         self._what, self._since, self._reminder = "", time.monotonic(), FIRST_REMINDER_SECONDS
+        self._spoke = time.monotonic()
 
     def note(self, text: str) -> None:
-        streams.say(f"note: {text}")
+        self._say(f"note: {text}")
 
     def preparing(self, what: str) -> None:
         self._stopping = False
@@ -71,7 +72,7 @@ class Lines(Silent):
         self, name: str, spec: "StudySpec", limits: "Limits", records: "tuple[TrialRecord, ...]"
     ) -> None:
         self._standing = _standing(spec, limits, records)
-        streams.say(beginning(name, limits, records))
+        self._say(beginning(name, limits, records))
 
     def started(self, number: int, candidate: "Candidate") -> None:
         self._doing(f"trial {number}: {DOING['prepare']}")
@@ -84,7 +85,7 @@ class Lines(Silent):
         self._standing.add(record)
         self._tell_stopping()
         line = f"trial {record.number}: {trial_line(record, self._standing)}; {standing_line(self._standing)}"
-        streams.say(line, *log_lines(record, self._verbose))
+        self._say(line, *log_lines(record, self._verbose))
 
     def stopping(self) -> None:
         self._stopping = True
@@ -93,14 +94,20 @@ class Lines(Silent):
         self._tell_stopping()
         if what != self._what:
             self._what, self._since, self._reminder = what, time.monotonic(), FIRST_REMINDER_SECONDS
+            if time.monotonic() - self._spoke > FIRST_REMINDER_SECONDS:
+                self._say(what)
         elif time.monotonic() - self._since > self._reminder:
-            streams.say(f"{what}, for {clock(self._reminder)} so far")
+            self._say(f"{what}, for {clock(self._reminder)} so far")
             self._reminder *= 2
 
     def _tell_stopping(self) -> None:
         if self._stopping:
             self._stopping = False
-            streams.say(STOPPING)
+            self._say(STOPPING)
+
+    def _say(self, *lines: str) -> None:
+        self._spoke = time.monotonic()
+        streams.say(*lines)
 
 
 class Live(Silent):

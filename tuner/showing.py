@@ -1,14 +1,17 @@
 """Studies and trials as tables for people."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import get_args
 
-from dashboards import formats, wording
+from dashboards import finalists, formats, wording
+from dashboards.deadlines import deadline
+from dashboards.telemetry import facts, marks_of
 from engines.values import Stage, Value
+from studies.finals import finals
 from studies.records import StudyRecord, TrialRecord
 from studies.space import searched
 from studies.storage import StudySummary
-from tuner.summary import comparison_table, lines_after
+from tuner.summary import lines_after, print_tables
 from tuner.tables import add_row, new_table, print_table
 from tuner.texts import one_line, plain
 
@@ -35,39 +38,72 @@ def print_study(study: StudyRecord) -> None:
     for trial in study.trials:
         values = (formats.metric(name, trial.metrics.get(name)) for name in metrics)
         settings = (formats.setting(trial.candidate.settings.get(name)) for name in dimensions)
-        add_row(table, str(trial.number), trial.state, *values, *settings, _why(trial))
+        state = ", ".join([trial.state, *marks_of(trial)])
+        add_row(table, str(trial.number), state, *values, *settings, _why(trial))
     if study.trials:
         print_table(table)
         print()
-        print_table(comparison_table(study))
-        print()
+        print_tables(study)
     print("\n".join(lines_after(study)))
 
 
 def print_trial(study: StudyRecord, trial: TrialRecord) -> None:
     """Everything known of one trial."""
     table = new_table()
-    add_row(table, "trial", f"{trial.number} of {study.name}")
-    add_row(table, "state", f"{trial.state}{', known from an earlier study' if trial.reused else ''}")
-    if _why(trial):
-        add_row(table, "why", _why(trial))
-    if trial.failure is not None and trial.failure.hint:
-        add_row(table, "hint", trial.failure.hint)
-    for name, value in trial.candidate.settings.items():
-        add_row(table, name, formats.setting(value))
-    for name, estimate in trial.metrics.items():
-        add_row(table, name, formats.metric(name, estimate))
-    for output in trial.accuracy.outputs if trial.accuracy else ():
-        found = f"{formats.number(output.relative_l2)}, at most {formats.number(output.max_abs)} off"
-        add_row(table, f"error of {output.name}", found)
-    seconds = trial.evaluation.stage_seconds
-    for stage in (name for name in get_args(Stage) if name in seconds):
-        add_row(table, f"{stage} took", formats.duration(seconds[stage]))
-    for name, fact in _engine_facts(trial).items():
-        add_row(table, name, one_line(formats.setting(fact)))
+    for name, told in (*_what(study, trial), *_measured(study, trial), *_made(trial)):
+        add_row(table, name, told)
     print_table(table)
     if trial.log.strip():
         print(f"\nlog:\n{plain(trial.log).rstrip()}")
+
+
+Fact = tuple[str, str]
+
+
+def _what(study: StudyRecord, trial: TrialRecord) -> Iterator[Fact]:
+    """What was tried, and what became of it."""
+    yield "trial", f"{trial.number} of {study.name}"
+    yield "state", ", ".join([trial.state, *marks_of(trial)])
+    if _why(trial):
+        yield "why", _why(trial)
+    if trial.failure is not None and trial.failure.hint:
+        yield "hint", trial.failure.hint
+    for name, value in trial.candidate.settings.items():
+        yield name, formats.setting(value)
+
+
+def _measured(study: StudyRecord, trial: TrialRecord) -> Iterator[Fact]:
+    """Metrics and errors, how they were measured, and what measuring again showed."""
+    for name, estimate in trial.metrics.items():
+        yield name, formats.metric(name, estimate)
+    for output in trial.accuracy.outputs if trial.accuracy else ():
+        found = f"{formats.number(output.relative_l2)}, at most {formats.number(output.max_abs)} off"
+        yield f"error of {output.name}", found
+    if trial.measurement is not None:
+        yield from facts(trial.measurement).items()
+    yield from _finals(study, trial)
+    certain = deadline(study, trial)
+    if certain:
+        yield "deadline", certain
+
+
+def _made(trial: TrialRecord) -> Iterator[Fact]:
+    """What each stage took, and what is known of the engine."""
+    seconds = trial.evaluation.stage_seconds
+    for stage in (name for name in get_args(Stage) if name in seconds):
+        yield f"{stage} took", formats.duration(seconds[stage])
+    for name, fact in _engine_facts(trial).items():
+        yield name, one_line(formats.setting(fact))
+
+
+def _finals(study: StudyRecord, trial: TrialRecord) -> Iterator[Fact]:
+    """What the finals showed of the trial and of its rebuilds."""
+    held = finals(study)
+    for one, row in finalists.rows(study, held) if held is not None else ():
+        if one.trial == trial.number:
+            titles = zip(finalists.COLUMNS[2:], row[2:], strict=True)
+            found = [told if told.startswith("the ") else f"{title} {told}" for title, told in titles if told]
+            yield f"rebuild {one.build}" if one.build else "measured again", "; ".join([row.value, *found])
 
 
 def _engine_facts(trial: TrialRecord) -> dict[str, Value]:

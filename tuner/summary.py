@@ -5,9 +5,10 @@ import sys
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-from dashboards import formats, wording
+from dashboards import evidence, finalists, formats, wording
 from studies.analysis import comparison
 from studies.choice import recommended
+from studies.finals import Finals, finals
 from studies.records import StudyRecord, TrialRecord
 from tuner.texts import one_line
 
@@ -29,25 +30,32 @@ ENDINGS = {
 
 def print_outcome(outcome: "Outcome") -> None:
     """The end of a search, on standard output."""
-    from tuner.tables import print_table
-
     if sys.stdout.isatty():
         print()
     if comparison(outcome.study).best is not None:
-        print_table(comparison_table(outcome.study))
-        print()
+        print_tables(outcome.study)
     print("\n".join([*lines_after(outcome.study), "", *next_steps(outcome)]))
 
 
+def print_tables(study: StudyRecord) -> None:
+    """Baseline and best side by side, and the finals where they were held."""
+    from tuner.tables import print_table
+
+    held = finals(study)
+    for table in (comparison_table(study), *([finals_table(study, held)] if held else [])):
+        print_table(table)
+        print()
+
+
 def lines_after(study: StudyRecord) -> list[str]:
-    """The verdict, and a line for each reason that trials are not among the feasible."""
+    """The verdict, what stands behind it, and a line for each reason that trials are not feasible."""
     reasons = reasons_of(study.trials)
     more = len(reasons) - MOST_REASONS
     shown = [f"  {reason}" for reason in reasons[:MOST_REASONS]]
     if more > 0:
         shown.append(f"  and {formats.plural(more, 'other reason')}: tuner show {shlex.quote(study.name)}")
     heading = [f"Not feasible ({wording.counted(study)}):"] if shown else []
-    return [wording.verdict(study), *heading, *shown]
+    return [wording.verdict(study), *evidence.sentences(study), *heading, *shown]
 
 
 def reasons_of(trials: Iterable[TrialRecord]) -> list[str]:
@@ -94,6 +102,18 @@ def comparison_table(study: StudyRecord) -> "Table":
     for name in _different([trial for _, trial in present]):
         settings = (formats.setting(trial.candidate.settings.get(name)) for _, trial in present)
         add_row(table, name, *settings)
+    return table
+
+
+def finals_table(study: StudyRecord, held: Finals) -> "Table":
+    """A row a finalist, the best value first; columns that say nothing are left out."""
+    from tuner.tables import add_row, new_table
+
+    told = [row for _, row in finalists.rows(study, held)]
+    shown = [index for index in range(len(finalists.COLUMNS)) if any(row[index] for row in told)]
+    table = new_table(*(finalists.COLUMNS[index] for index in shown))
+    for row in told:
+        add_row(table, *(row[index] for index in shown))
     return table
 
 

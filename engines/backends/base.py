@@ -4,7 +4,18 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from engines.values import Block, Candidate, Dimension, Machine, Settings, Tensors, Value, Workload
+from engines.telemetry import Probe
+from engines.values import (
+    Block,
+    Candidate,
+    Dimension,
+    Machine,
+    Policy,
+    Settings,
+    Tensors,
+    Value,
+    Workload,
+)
 
 Detail = Callable[[str], None]
 
@@ -21,8 +32,11 @@ class Runner(Protocol):
     def infer(self, inputs: Tensors, stream: int = 0) -> Tensors:
         """The outputs, by name, computed in the launch mode that is measured; raises EngineError."""
 
-    def block(self, seconds: float) -> Block:
-        """Runs on the inputs that the runner was opened with for about `seconds`, on all streams at once."""
+    def block(self, seconds: float, *, cold: bool = False) -> Block:
+        """Runs on the inputs that the runner was opened with for about `seconds`, on all streams at once.
+
+        `cold` flushes the caches of the device before each inference, outside of what is timed.
+        """
 
     def close(self) -> None:
         """Gives back everything that the engine holds."""
@@ -62,5 +76,10 @@ class Backend(Protocol):
     ) -> Mapping[str, Value]:
         """Writes the engine into an empty folder, telling how far it is; gives facts worth keeping."""
 
-    def open(self, folder: Path, workload: Workload, settings: Settings, inputs: Tensors) -> Runner:
-        """Loads the engine from its folder, to be measured on the inputs."""
+    def open(
+        self, folder: Path, workload: Workload, settings: Settings, inputs: Tensors, policy: Policy
+    ) -> Runner:
+        """Loads the engine from its folder, to be measured on the inputs as the policy says."""
+
+    def probe(self) -> Probe:
+        """Reads the state of the machine between blocks."""

@@ -1,11 +1,9 @@
 """A made-up machine: a landscape like a GPU's, drawn from a seed, with noise, failures and no hardware.
 
-Options: seed, noise (relative), fault_rate (share of candidates that fail), faults (names joined by '+'),
-trial_seconds (real time a trial takes), build_seconds (simulated time of a build).
+Its options are those of `engines.backends.fake_machine`. An engine's samples differ with each opening of any
+engine: openings are counted in the folder for caches, so a fresh workspace replays them all.
 """
 
-import hashlib
-import math
 import os
 import signal
 import time
@@ -13,35 +11,28 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import msgspec
-import numpy as np
 
 from engines import cpu
 from engines.backends.base import Detail, Runner
-from engines.errors import EngineError, UserError
-from engines.values import Block, Candidate, Dimension, Machine, Settings, Tensors, Value, Workload
-from engines.wire import digest, from_json, to_json
+from engines.backends.fake_machine import (
+    BUILD_FAULTS,
+    PRECISION,
+    PROFILE,
+    RUN_FAULTS,
+    FakeProbe,
+    FakeRunner,
+    outputs_of,
+    read_options,
+    unit,
+)
+from engines.errors import EngineError
+from engines.telemetry import Probe
+from engines.values import Candidate, Dimension, Machine, Policy, Settings, Tensors, Value, Workload
+from engines.wire import from_json, to_json
 
-OPTIONS: Mapping[str, Value] = {
-    "seed": 0,
-    "noise": 0.01,
-    "fault_rate": 0.0,
-    "faults": "crash+hang+refuse+memory+nan+wrong",
-    "trial_seconds": 0.0,
-    "build_seconds": 2.0,
-}
-BUILD_FAULTS = ("crash", "hang", "refuse")
-RUN_FAULTS = ("memory", "nan", "wrong")
 ENGINE = "engine.json"
-BASE_MS = 4.0
-MOST_SAMPLES = 400
-ALLOCATION_BYTES = 1 << 26
-
-# time of each choice relative to the first; the landscape's seed bends them by a few per cent
-PRECISION = {"fp32": 1.0, "fp16": 0.55, "int8": 0.38}
-PROFILE = {"wide": 1.0, "narrow": 0.85, "static": 0.7}
+OPENINGS = "fake.openings"
 DEFAULTS = {"precision": "fp32", "profile": "wide", "builder_optimization_level": 3, "max_aux_streams": 0}
-ERROR = {"fp32": 1e-6, "fp16": 1.2e-3, "int8": 2.5e-2}
-WRONG_ERROR = 0.5
 
 
 class Fake:
@@ -50,25 +41,9 @@ class Fake:
     name = "fake"
 
     def __init__(self, options: Settings, folder: Path) -> None:
-        unknown = sorted(set(options) - set(OPTIONS))
-        if unknown:
-            raise UserError(f"the backend fake has no option {unknown[0]!r}", f"Known: {', '.join(OPTIONS)}.")
-        values = {**OPTIONS, **options}
-        for name, default in OPTIONS.items():
-            if isinstance(default, int | float) and not isinstance(values[name], int | float):
-                raise UserError(f"{name} of the backend fake is a number, not {values[name]!r}", "Write 0.5.")
-        self._seed, self._noise = values["seed"], float(values["noise"])
-        self._fault_rate, self._faults = float(values["fault_rate"]), str(values["faults"]).split("+")
-        self._trial_seconds, self._build_seconds = (
-            float(values["trial_seconds"]),
-            float(values["build_seconds"]),
-        )
-        wrong = sorted(set(self._faults) - {*BUILD_FAULTS, *RUN_FAULTS})
-        if wrong:
-            raise UserError(
-                f"the backend fake has no fault {wrong[0]!r}",
-                f"Known: {'+'.join(BUILD_FAULTS + RUN_FAULTS)}.",
-            )
+        self._options = read_options(options)
+        self._faults = str(self._options.faults).split("+")
+        self._folder, self._probe = folder, FakeProbe()
 
     def machine(self) -> Machine:
         return Machine(
@@ -104,7 +79,7 @@ class Fake:
         )
 
     def reference(self, workload: Workload, batches: Sequence[Tensors]) -> list[Tensors]:
-        return [_outputs(batch) for batch in batches]
+        return [outputs_of(batch) for batch in batches]
 
     def graph_key(self, workload: Workload, settings: Settings) -> object:
         return None if settings["precision"] == "fp32" else "fake"
@@ -114,7 +89,8 @@ class Fake:
         return {}
 
     def engine_key(self, workload: Workload, candidate: Candidate) -> object:
-        return [self._seed, self._fault_rate, self._faults, self._build_seconds]
+        options = self._options
+        return [options.seed, options.fault_rate, self._faults, options.build_seconds]
 
     def build(
         self, graph: Path, workload: Workload, candidate: Candidate, folder: Path, report: Detail
@@ -124,19 +100,40 @@ class Fake:
         graph_settings = {"precision": "fp32"} if is_model else from_json(graph.read_bytes(), Settings)
         spec = Settings({**graph_settings, **settings}, model=workload.model.digest)
         self._fail_build(spec)
-        time.sleep(self._trial_seconds / 2)
+        time.sleep(self._options.trial_seconds / 2)
         (folder / ENGINE).write_bytes(to_json(spec))
         effort = 1 + 0.5 * int(settings["builder_optimization_level"])
-        return {"build_seconds": round(self._build_seconds * effort, 3)}
+        return {"build_seconds": round(self._options.build_seconds * effort, 3)}
 
-    def open(self, folder: Path, workload: Workload, settings: Settings, inputs: Tensors) -> Runner:
+    def open(
+        self,
+        folder: Path,
+        workload: Workload,
+        settings: Settings,
+        inputs: Tensors,
+        policy: Policy = Policy(),
+    ) -> Runner:
         try:
             built = from_json((folder / ENGINE).read_bytes(), Settings)
         except msgspec.DecodeError as error:
             raise EngineError(f"the imaginary engine is spoiled: {error}") from error
         spec = Settings({**built, **settings})
-        time.sleep(self._trial_seconds / 2)
-        return FakeRunner(spec, self._seed, self._noise, self._fault(spec, RUN_FAULTS))
+        time.sleep(self._options.trial_seconds / 2)
+        fault = self._fault(spec, RUN_FAULTS)
+        opening = self._count_opening()
+        return FakeRunner(spec, self._options, opening, self._probe, fault=fault, keep_parts=policy.parts)
+
+    def probe(self) -> Probe:
+        return self._probe
+
+    def _count_opening(self) -> int:
+        """How many engines were opened before, by any process: each leaves a byte."""
+        file = os.open(self._folder / OPENINGS, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+        try:
+            os.write(file, b".")
+            return os.lseek(file, 0, os.SEEK_CUR) - 1
+        finally:
+            os.close(file)
 
     def _fail_build(self, spec: Settings) -> None:
         match self._fault(spec, BUILD_FAULTS):
@@ -151,78 +148,8 @@ class Fake:
     def _fault(self, spec: Settings, kinds: Sequence[str]) -> str | None:
         """The fault that the spec is fated to have; vendor defaults have none, so that a baseline exists."""
         wanted = [kind for kind in kinds if kind in self._faults]
-        share = self._fault_rate * len(wanted) / len(self._faults)
+        share = self._options.fault_rate * len(wanted) / len(self._faults)
         is_default = all(spec[name] == value for name, value in DEFAULTS.items())
-        if is_default or _unit("fault", self._seed, spec) >= share:
+        if is_default or unit("fault", self._options.seed, spec) >= share:
             return None
-        return wanted[int(_unit("which fault", self._seed, spec) * len(wanted))]
-
-
-class FakeRunner:
-    """Samples drawn around the landscape's value; nothing waits."""
-
-    device_memory_bytes = None
-
-    def __init__(self, spec: Settings, seed: Value, noise: float, fault: str | None) -> None:
-        self.streams = int(spec["streams"])
-        self._spec, self._fault, self._noise = spec, fault, noise
-        self._latency_ms = latency_ms(spec, seed)
-        self._random = np.random.default_rng(int(digest("samples", seed, spec), 16) % 2**63)
-        if fault == "memory":
-            self._exhaust_memory()
-
-    def infer(self, inputs: Tensors, stream: int = 0) -> Tensors:
-        values = _outputs(inputs)["output"].astype(np.float64)
-        if self._fault == "nan":
-            values[0] = math.nan
-        error = WRONG_ERROR if self._fault == "wrong" else ERROR[str(self._spec["precision"])]
-        return {"output": (values + error * np.roll(values, 1)).astype(np.float32)}
-
-    def block(self, seconds: float) -> Block:
-        count = int(np.clip(seconds * 1e3 / self._latency_ms, 1, MOST_SAMPLES))
-        drift = self._random.normal(0.0, self._noise / 4)
-        latency = self._latency_ms * np.exp(drift + self._random.normal(0.0, self._noise, count))
-        span = max(seconds, float(latency.sum()) / 1e3 / self.streams)
-        return Block(latency_ms=latency, span_seconds=span, started_at=time.time())
-
-    def close(self) -> None:
-        """Nothing is held."""
-
-    def _exhaust_memory(self) -> None:
-        """Allocates for real, then reports what a device that is full reports."""
-        held = np.ones(ALLOCATION_BYTES, dtype=np.uint8)
-        raise EngineError(f"out of memory after {held.nbytes} bytes", kind="out_of_memory")
-
-
-def latency_ms(spec: Settings, seed: Value) -> float:
-    """The true time of one inference: nearly multiplicative, with interactions, bent by the seed."""
-    level, aux, streams = (
-        int(spec[name]) for name in ("builder_optimization_level", "max_aux_streams", "streams")
-    )
-    batch = int(spec["batch"])
-    value = BASE_MS * PRECISION[str(spec["precision"])] * PROFILE[str(spec["profile"])]
-    value *= 1.15 - 0.05 * min(level, 4)
-    value *= 1 - 0.04 * math.log2(1 + aux)
-    if spec["precision"] != "fp32" and spec["profile"] == "static":
-        value *= 0.9
-    launch = 0.08 if spec["cuda_graph"] else 0.45
-    value *= 0.35 + 0.65 * batch / 8 if batch > 1 else 0.35
-    value *= streams**0.6
-    bends = (
-        _unit("bend", seed, spec["model"], name, value) for name, value in spec.items() if name != "model"
-    )
-    return float(value * math.prod(1 + 0.06 * (unit - 0.5) for unit in bends) + launch)
-
-
-def _outputs(inputs: Tensors) -> Tensors:
-    """What the imaginary model computes: 64 numbers that depend on every byte of the inputs."""
-    content = hashlib.sha256()
-    for name in sorted(inputs):
-        content.update(np.ascontiguousarray(inputs[name]).tobytes())
-    random = np.random.default_rng(int.from_bytes(content.digest()[:8], "little"))
-    return {"output": random.normal(size=64).astype(np.float32)}
-
-
-def _unit(*parts: object) -> float:
-    """A number in [0, 1) that depends on the parts alone."""
-    return int(digest(*parts)[:13], 16) / 16**13
+        return wanted[int(unit("which fault", self._options.seed, spec) * len(wanted))]

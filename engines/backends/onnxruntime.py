@@ -4,26 +4,29 @@ The engine is the optimized model that ONNX Runtime saves; it is loaded again wi
 that run specs share it. Timing is by the host's clock around bound runs, one client thread a stream.
 """
 
+import os
 import platform
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 import onnxruntime as ort
 
-from engines import cpu, reference
+from engines import cpu, cpu_probe, reference
 from engines.backends.base import Detail, Runner
 from engines.backends.onnxruntime_session import SessionRunner, translated
 from engines.batches import batch_choices, powers_of_two
 from engines.errors import EngineError, UserError
 from engines.inputs import make_inputs
 from engines.quantization import EXTERNAL_WEIGHTS_BYTES, RECIPE, convert_fp16, quantize_int8
+from engines.telemetry import Probe
 from engines.values import (
     Candidate,
     Dimension,
     Machine,
+    Policy,
     Settings,
     Tensors,
     Value,
@@ -57,6 +60,7 @@ class OnnxRuntime:
             raise UserError(f"the backend onnxruntime has no option {next(iter(options))!r}", "Leave it out.")
         # its telemetry thread and its hints at start-up have no place in a measurement or a log
         ort.set_default_logger_severity(WARNING)
+        self._free_cores = cpu.available_cores()
 
     def machine(self) -> Machine:
         return Machine(
@@ -153,7 +157,14 @@ class OnnxRuntime:
         translated(lambda: ort.InferenceSession(str(graph), options, providers=PROVIDERS))
         return {}
 
-    def open(self, folder: Path, workload: Workload, settings: Settings, inputs: Tensors) -> Runner:
+    def open(
+        self,
+        folder: Path,
+        workload: Workload,
+        settings: Settings,
+        inputs: Tensors,
+        policy: Policy = Policy(),
+    ) -> Runner:
         options = ort.SessionOptions()
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
         options.intra_op_num_threads = int(settings["intra_op_threads"])
@@ -162,7 +173,25 @@ class OnnxRuntime:
         options.add_session_config_entry("session.intra_op.allow_spinning", spinning)
         options.add_session_config_entry("session.inter_op.allow_spinning", spinning)
         session = translated(lambda: ort.InferenceSession(str(folder / ENGINE), options, providers=PROVIDERS))
+        self._free_cores = cpu.available_cores() - most_threads(settings)
         return SessionRunner(session, int(settings["streams"]), inputs)
+
+    def probe(self) -> Probe:
+        return self._probe
+
+    @cached_property
+    def _probe(self) -> Probe:
+        found = cpu_probe.probe()
+        found.states["free_cores"] = lambda: self._free_cores
+        return found
+
+
+def most_threads(settings: Settings) -> int:
+    """How many threads of an engine can run at once: the clients, one of whom works in each pool too."""
+    cores = os.cpu_count() or 1
+    inside = int(settings["intra_op_threads"]) or cores
+    between = cores if settings["execution_mode"] == "parallel" else 1
+    return int(settings["streams"]) + inside - 1 + between - 1
 
 
 def calibration_inputs(workload: Workload) -> Iterator[Tensors]:

@@ -1,5 +1,6 @@
 """What every backend must do; a backend's test module subclasses this and says how it is opened."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
 
@@ -12,7 +13,8 @@ from engines.backends import BACKENDS, Backend, Runner, open_backend
 from engines.errors import EngineError, UserError
 from engines.evaluation import Bench, evaluate
 from engines.inputs import make_inputs
-from engines.values import Candidate, Dimension, Machine, Settings, Tensors, Workload
+from engines.telemetry import between
+from engines.values import Candidate, Dimension, Machine, Policy, Settings, Tensors, Workload
 from engines.wire import from_json, to_json
 from engines.workspace import Workspace
 from studies.space import baseline_of, candidate_at
@@ -146,6 +148,54 @@ class BackendContract:
         finally:
             runner.close()
 
+    def test_a_cold_block_runs_one_inference_at_a_time(self, bench: Bench) -> None:
+        runner, inputs = _open(bench, streams=2)
+        try:
+            block = runner.block(0.02, cold=True)
+            outputs = runner.infer(inputs[0], 1)
+        finally:
+            runner.close()
+        assert len(block.latency_ms) >= 1
+        assert (block.latency_ms > 0).all()
+        assert block.latency_ms.sum() / 1e3 <= block.span_seconds * 1.001
+        expected = bench.backend.reference(bench.workload, inputs)[0]
+        assert compare(expected, outputs)[0].relative_l2 <= self.tolerance
+
+    @pytest.mark.parametrize("transfers", [False, True])
+    def test_parts_are_kept_where_asked_and_add_up_to_the_latency(
+        self, bench: Bench, *, transfers: bool
+    ) -> None:
+        runner, _ = _open(bench, 2, replace(QUICK, parts=True, transfers=transfers))
+        try:
+            parted = runner.block(0.01)
+        finally:
+            runner.close()
+        assert {len(part) for part in parted.parts.values()} <= {len(parted.latency_ms)}
+        timed = [parted.parts[name] for name in ("h2d_ms", "compute_ms", "d2h_ms") if name in parted.parts]
+        assert not timed or np.allclose(np.sum(timed, axis=0), parted.latency_ms)
+
+    def test_no_parts_are_kept_unless_asked_for(self, bench: Bench) -> None:
+        runner, _ = _open(bench)
+        try:
+            assert runner.block(0.0).parts == {}
+        finally:
+            runner.close()
+
+    def test_a_reading_says_what_the_one_before_did_and_counts_on(self, bench: Bench) -> None:
+        runner, _ = _open(bench)
+        try:
+            before = bench.backend.probe().read()
+            runner.block(0.05)
+            after = bench.backend.probe().read()
+        finally:
+            runner.close()
+        assert after.at > before.at
+        assert set(after.values) == set(before.values)
+        assert set(after.counters) == set(before.counters)
+        assert all(after.counters[name] >= count for name, count in before.counters.items())
+        found = between(before, after)
+        assert all(np.isfinite(value) and value >= 0 for value in found.values()), found
+
     def test_outputs_are_right_on_every_stream_before_and_after_timing(self, bench: Bench) -> None:
         runner, inputs = _open(bench, streams=2)
         expected = bench.backend.reference(bench.workload, inputs)
@@ -197,10 +247,10 @@ def _engine_of(bench: Bench, candidate: Candidate) -> str:
     return engine.digest
 
 
-def _open(bench: Bench, streams: int = 1) -> tuple[Runner, list[Tensors]]:
+def _open(bench: Bench, streams: int = 1, policy: Policy = QUICK) -> tuple[Runner, list[Tensors]]:
     candidate = _baseline(bench)
     graph, file = make_graph(bench.backend, bench.workload, candidate.graph, bench.workspace)
     _, folder = make_engine(bench.backend, bench.workload, candidate, bench.workspace, (graph, file))
     inputs = make_inputs(bench.workload, bench.workload.batch)
     run = Settings(candidate.run, streams=streams)
-    return bench.backend.open(folder, bench.workload, run, inputs[0]), inputs
+    return bench.backend.open(folder, bench.workload, run, inputs[0], policy), inputs

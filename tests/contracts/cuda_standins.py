@@ -17,15 +17,22 @@ GIB = 1 << 30
 
 
 class Event:
+    """Each recording of an event is a quarter of a millisecond after the one before."""
+
+    recordings = 0
+
     def __init__(self, options: Any = None) -> None:
         assert options is not None
         assert options.timing_enabled, "an event without timing cannot be subtracted"
+        self.recorded: int | None = None
 
     def sync(self) -> None:
         """All work is done at once."""
 
     def __sub__(self, other: "Event") -> float:
-        return 0.25
+        assert self.recorded is not None
+        assert other.recorded is not None
+        return 0.25 * (self.recorded - other.recorded)
 
 
 class Graph:
@@ -64,10 +71,13 @@ class Stream:
 
     def record(self, event: Any = None, options: Any = None) -> Event:
         assert isinstance(event, Event)
+        Event.recordings += 1
+        event.recorded = Event.recordings
         return event
 
     def wait(self, event_or_stream: Any) -> None:
         assert isinstance(event_or_stream, Event | Stream)
+        assert not isinstance(event_or_stream, Event) or event_or_stream.recorded, "waits for nothing"
 
     def create_graph_builder(self) -> GraphBuilder:
         return GraphBuilder()
@@ -96,6 +106,9 @@ class Buffer:
         dst.copy_from(self, stream=stream)
         return self
 
+    def fill(self, value: Any, *, stream: Any) -> None:
+        ctypes.memset(self.handle, value, self._size)
+
     def close(self, stream: Any = None) -> None:
         Buffer.open_buffers -= 1
 
@@ -106,7 +119,7 @@ class LegacyPinnedMemoryResource:
 
 
 class Device:
-    properties = SimpleNamespace(multiprocessor_count=132)
+    properties = SimpleNamespace(multiprocessor_count=132, l2_cache_size=1 << 16)
     compute_capability = (9, 0)
 
     def __init__(self, device_id: int | None = None) -> None:
@@ -128,6 +141,10 @@ class Device:
         """All work is done at once."""
 
 
+def _field(value: int) -> SimpleNamespace:
+    return SimpleNamespace(nvmlReturn=pynvml.NVML_SUCCESS, value=SimpleNamespace(uiVal=value))
+
+
 NVML = {
     "nvmlInit": lambda: None,
     "nvmlDeviceGetCount": lambda: 1,
@@ -140,6 +157,10 @@ NVML = {
     "nvmlDeviceGetMaxClockInfo": lambda handle, type: 1980,  # noqa: A006 - its name
     "nvmlDeviceGetMigMode": lambda device: [0, 0],
     "nvmlDeviceGetComputeRunningProcesses": lambda handle: [],
+    "nvmlDeviceGetClockInfo": lambda handle, type: 1755,  # noqa: A006 - its name
+    "nvmlDeviceGetTemperature": lambda handle, sensor: 41,
+    "nvmlDeviceGetFieldValues": lambda handle, fieldIds: [_field(310_000) for _ in fieldIds],  # noqa: N803
+    "nvmlDeviceGetCurrentClocksEventReasons": lambda handle: 0x4,
 }
 CLASSES = {
     Device: cuda.core.Device,
@@ -174,7 +195,7 @@ def install() -> None:
 
 def _check_class(standin: type, real: type) -> None:
     for name, member in vars(standin).items():
-        if name.startswith("_") or name == "open_buffers":
+        if name.startswith("_") or name in ("open_buffers", "recordings"):
             continue
         assert hasattr(real, name), f"{real.__name__} has no {name}"
         if inspect.isfunction(member):

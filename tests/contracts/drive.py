@@ -29,12 +29,19 @@ cuda_standins.install()
 
 from engines.backends.tensorrt.backend import ENGINE, TensorRT  # noqa: E402 - the stand-ins come first
 from engines.errors import EngineError  # noqa: E402
-from engines.values import Candidate, Dimension, Settings, Tensors, Workload  # noqa: E402
+from engines.values import Block, Candidate, Dimension, Policy, Settings, Tensors, Workload  # noqa: E402
 from engines.wire import to_plain  # noqa: E402
 from studies.space import baseline_of, candidate_at  # noqa: E402
 from tests.workloads import example, tiny_conv, workload_of  # noqa: E402
 
 Step = Callable[[], object]
+
+WAYS = {
+    "transfers=True": Policy(transfers=True, parts=True),
+    "cold=True": Policy(cold=True),
+    "spin_wait=False": Policy(spin_wait=False),
+    "parts=True": Policy(parts=True),
+}
 
 
 class Drive:
@@ -65,6 +72,7 @@ def report(name: str, real: ModuleType, folder: Path, hidden: frozenset[str] = f
     drive = Drive(name, real, folder, hidden)
     steps: dict[str, Callable[[Drive], object]] = {
         "machine": lambda drive: drive.open()[0].machine(),
+        "reading": lambda drive: drive.open()[0].probe().read(),
         "log": _log,
         "spaces": _spaces,
         "plugins": _plugins,
@@ -187,33 +195,46 @@ def _attach_empty(attach: Behaviour, config: Any, cache: Any, ignore_mismatch: b
 
 
 def _runs(drive: Drive) -> dict[str, int]:
-    """Samples of a block for each value of each run dimension."""
+    """Samples of a block for each value of each run dimension, and for each way to time."""
     workload = conv(drive.folder)
     backend, _ = drive.open()
     dimensions = [one for one in backend.dimensions(workload, concurrent=True) if one.kind == "run"]
-    default = {one.name: one.default for one in dimensions}
-    found = {}
+    default = Settings({one.name: one.default for one in dimensions})
+    steps: dict[str, Step] = {}
     for one in dimensions:
         for value in dict.fromkeys((*one.choices, *one.fixable)):
             settings = Settings({**default, one.name: value})
-            what = f"{one.name}={value}"
-            found[what] = drive.attempt(what, partial(_run, drive, workload, settings))
-    return found
+            steps[f"{one.name}={value}"] = partial(_run, drive, workload, settings)
+    for name, policy in WAYS.items():
+        steps[name] = partial(_run, drive, workload, default, policy)
+    return {what: drive.attempt(what, step) for what, step in steps.items()}
 
 
-def _run(drive: Drive, workload: Workload, settings: Settings) -> int:
+def _run(drive: Drive, workload: Workload, settings: Settings, policy: Policy = Policy()) -> int:
     backend, _ = drive.open()
     with tempfile.TemporaryDirectory(dir=drive.folder) as folder:
         (Path(folder) / ENGINE).write_bytes(PLAN)
         inputs: Tensors = {"x": np.zeros((2, 3, 12, 12), np.float32)}
         held = cuda_standins.Buffer.open_buffers
-        runner = backend.open(Path(folder), workload, settings, inputs)
+        runner = backend.open(Path(folder), workload, settings, inputs, policy)
         outputs = runner.infer(inputs, runner.streams - 1)
         assert outputs["y"].shape == (2, 5)
-        samples = len(runner.block(0.0).latency_ms)
+        block = runner.block(0.0, cold=policy.cold)
         runner.close()
         assert cuda_standins.Buffer.open_buffers == held, "device memory was not given back"
-    return samples
+    _check_parts(block, policy)
+    return len(block.latency_ms)
+
+
+def _check_parts(block: Block, policy: Policy) -> None:
+    """Between two events lies a quarter of a millisecond, and a part of an inference."""
+    step, parts = 0.25, 3 if policy.transfers else 1
+    assert set(block.latency_ms) == {parts * step}
+    assert block.span_seconds * 1e3 >= parts * step
+    if policy.parts:
+        assert set(block.parts["compute_ms"]) == {step}
+        assert set(block.parts["h2d_ms"]) == set(block.parts["d2h_ms"]) == {step * policy.transfers}
+        assert (block.parts["enqueue_ms"] > 0).all()
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from engines.backends.base import Detail
 from engines.backends.tensorrt.backend import TensorRT
+from engines.telemetry import NoProbe, Probe
 from engines.values import Candidate, Machine, Settings, Value, Workload
 
 
@@ -21,6 +22,9 @@ class WithoutGpu(TensorRT):
 
     def machine(self) -> Machine:
         return Machine("simulated", "no GPU", cores=1, memory_bytes=0, system="test")
+
+    def probe(self) -> Probe:
+        return NoProbe()
 
     def warnings(self) -> tuple[str, ...]:
         return ()

@@ -27,7 +27,6 @@ BOTH = {
     "workspace_mib": [0, 256, 1024],
     "batch": [1, 2, 4, 8, 16, 32, 64],
     "cuda_graph": [False, True],
-    "transfers": [False],
     "streams": STREAMS,
 }
 SEARCHED = {
@@ -52,7 +51,6 @@ DEFAULTS = {
     "workspace_mib": 0,
     "kernel_specialization": "eager",
     "cuda_graph": False,
-    "transfers": False,
     "streams": 1,
     "batch": 2,
 }
@@ -237,10 +235,21 @@ def test_types_of_layers_are_read_back_and_held_against_what_was_asked_for(drive
         assert one["facts"]["precision_as_asked"] == (one["value"] != "fp16")
 
 
+def test_the_gpu_is_read_between_blocks(driven: Driven) -> None:
+    reading = driven["reading"]
+    assert reading["values"] == {
+        "clock_mhz": 1755,
+        "memory_clock_mhz": 1755,
+        "temperature_c": 41,
+        "power_w": 310.0,
+    }
+    assert reading["throttled_by"] == ["sw_power_cap"]
+
+
 def test_every_way_to_run_runs(driven: Driven) -> None:
     runs = driven["runs"]
     assert {f"streams={count}" for count in STREAMS} <= set(runs)
-    assert {"cuda_graph=True", "transfers=True"} <= set(runs)
+    assert {"cuda_graph=True", "transfers=True", "cold=True", "spin_wait=False", "parts=True"} <= set(runs)
     assert ("kernel_specialization=none" in runs) == (driven["backend"] == "tensorrt-rtx")
     assert {what: samples for what, samples in runs.items() if samples != _streams(what)} == {}
 

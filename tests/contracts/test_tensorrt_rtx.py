@@ -229,7 +229,7 @@ def test_the_builder_tells_how_far_it_is(backend: Backend, workspace: Workspace,
 def test_a_plan_that_is_none_is_refused(backend: Backend, mlp: Workload, tmp_path: Path) -> None:
     (tmp_path / ENGINE).write_bytes(b"no plan" * 1000)
     with pytest.raises(EngineError, match="deserializeCudaEngine"):
-        backend.open(tmp_path, mlp, Settings(), {"features": np.zeros((2, 64), np.float32)})
+        backend.open(tmp_path, mlp, Settings(), {"features": np.zeros((2, 64), np.float32)}, QUICK)
 
 
 @pytest.fixture

@@ -35,18 +35,21 @@ def can_mount(tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("can_mount")
 @pytest.mark.parametrize(
-    ("kilobytes", "said"),
+    ("kilobytes", "storage", "said"),
     [
-        pytest.param(250, "no space is left for the storage", id="the database"),
-        pytest.param(700, "no space left in the workspace", id="the workspace"),
+        pytest.param(250, "disk/w/studies.db", "no space is left for the storage", id="the database"),
+        pytest.param(100, "studies.db", "no space left in the workspace", id="the workspace"),
     ],
 )
-def test_a_full_disk_loses_no_finished_trial(model: Path, tmp_path: Path, kilobytes: int, said: str) -> None:
+def test_a_full_disk_loses_no_finished_trial(
+    model: Path, tmp_path: Path, kilobytes: int, storage: str, said: str
+) -> None:
+    options = f"--backend fake --trials 40 --self-test 0 --finalists 0 --storage {storage}"
     script = f"""
 mount -t tmpfs -o size={kilobytes}k tmpfs disk
-tuner search {model} --backend fake --trials 40 --workspace disk/w; echo "code $?"
+tuner search {model} {options} --workspace disk/w; echo "code $?"
 mount -o remount,size=100m disk
-tuner search {model} --backend fake --trials 40 --workspace disk/w; echo "code $?"
+tuner search {model} {options} --workspace disk/w; echo "code $?"
 """
     ran = _in_a_mount(script, tmp_path)
     full, gone_on = (line for line in ran.stdout.splitlines() if line.startswith("code"))

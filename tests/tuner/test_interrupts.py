@@ -15,7 +15,7 @@ from tests.command import start
 from tuner.commands.search import _signals
 from tuner.progress import STOPPING, Silent
 
-SLOW = ("--backend", "fake:trial_seconds=0.6")
+SLOW = ("--backend", "fake:trial_seconds=0.6", "--self-test", 0)
 
 
 def _numbers(folder: Path) -> list[int]:

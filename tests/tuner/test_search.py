@@ -48,8 +48,10 @@ def test_results_go_to_standard_output_and_progress_to_standard_error(command: C
         "note",
         "study tiny",
         "trial 0",
+        "note",
         "trial 1",
     ]
+    assert "note: self-test: measured once each, engines that differ by " in ended.err
     assert "note:" not in ended.out
     assert "trial 1:" not in ended.out.replace("  trial 1: misses", "")
 

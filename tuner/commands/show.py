@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 @click.command()
 @stored
 @click.option("--trial", type=int, metavar="N", help="Show one trial in full, its log included.")
+@click.option(
+    "--trtexec", "as_trtexec", is_flag=True, help="Print the line of trtexec that builds and runs the trial."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON (see docs/json.md).")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV, a row a trial.")
 def command(
@@ -22,21 +25,35 @@ def command(
     workspace: Path,
     storage: str | None,
     trial: int | None,
+    as_trtexec: bool,
     as_json: bool,
     as_csv: bool,
 ) -> None:
     """Show the trials of STUDY, the newest by default."""
     from tuner.api import load
 
-    if as_json and as_csv:
-        raise click.UsageError("--json and --csv exclude each other")
+    forms = {"--trtexec": as_trtexec, "--json": as_json, "--csv": as_csv}
+    asked = [name for name, wanted in forms.items() if wanted]
+    if len(asked) > 1:
+        raise click.UsageError(f"{asked[0]} and {asked[1]} exclude each other")
+    if as_trtexec and trial is None:
+        raise click.UsageError("--trtexec is about one trial: name it with --trial N")
     found = load(study, workspace=workspace, storage=storage)
-    if as_json:
+    if as_trtexec:
+        _print_trtexec(found, trial)
+    elif as_json:
         _print_json(found, trial)
     elif as_csv:
         _print_csv(found, trial)
     else:
         _print(found, trial)
+
+
+def _print_trtexec(found: "Result", number: int | None) -> None:
+    from tuner.trtexec_line import trtexec_lines
+
+    assert number is not None
+    print("\n".join(trtexec_lines(found.study, found.trial(number), found.workspace)))
 
 
 def _print_json(found: "Result", number: int | None) -> None:

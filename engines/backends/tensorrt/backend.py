@@ -7,7 +7,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from engines import cpu, gpu, reference
+from engines import cpu, gpu, gpu_probe, reference
 from engines.backends.base import Runner
 from engines.backends.tensorrt import caches, config, inspection, network, space
 from engines.backends.tensorrt.monitor import Messages, progress_monitor
@@ -16,7 +16,19 @@ from engines.backends.tensorrt.refusals import explained, guarded
 from engines.backends.tensorrt.vendor import load_vendor
 from engines.errors import EngineError, UserError
 from engines.quantization import RECIPE, convert_fp16
-from engines.values import Candidate, Dimension, Machine, Settings, Tensors, Value, Workload
+from engines.telemetry import Probe
+from engines.values import (
+    Candidate,
+    Dimension,
+    Machine,
+    Policy,
+    Settings,
+    ShapeRange,
+    TensorFacts,
+    Tensors,
+    Value,
+    Workload,
+)
 from engines.wire import to_json
 
 ENGINE = "engine.plan"
@@ -99,7 +111,14 @@ class TensorRT:
         facts = caches.cache_facts(before, caches.save_timing_cache(options, cache)) if cache else {}
         return {**facts, **self._inspect(folder, str(candidate.graph["precision"]))}
 
-    def open(self, folder: Path, workload: Workload, settings: Settings, inputs: Tensors) -> Runner:
+    def open(
+        self,
+        folder: Path,
+        workload: Workload,
+        settings: Settings,
+        inputs: Tensors,
+        policy: Policy = Policy(),
+    ) -> Runner:
         from engines.backends.tensorrt.runner import LaneSettings, Loaded, open_runner
 
         engine = self._load(folder)
@@ -109,10 +128,26 @@ class TensorRT:
             streams=int(settings["streams"]),
             cuda_graph=bool(settings["cuda_graph"]),
             graph_fallback=self._options.graph_fallback,
-            transfers=bool(settings["transfers"]),
             device=self._options.device,
         )
-        return open_runner(loaded, lanes, inputs)
+        return open_runner(loaded, lanes, policy, inputs)
+
+    def tensors(
+        self, folder: Path
+    ) -> tuple[tuple[TensorFacts, ...], tuple[TensorFacts, ...], Mapping[str, ShapeRange]]:
+        """Inputs and outputs of the engine in a folder, and the shapes that it takes, as it says itself."""
+        from engines.backends.tensorrt import plan
+
+        module, engine = self._vendor.module, self._load(folder)
+        inputs, outputs = (plan.tensors(module, engine, mode) for mode in ("INPUT", "OUTPUT"))
+        return inputs, outputs, plan.ranges(engine, inputs)
+
+    def probe(self) -> Probe:
+        return self._probe
+
+    @cached_property
+    def _probe(self) -> Probe:
+        return gpu_probe.probe(self._options.device)
 
     @cached_property
     def _machine(self) -> Machine:

@@ -1,13 +1,14 @@
-"""Inferences on one CUDA stream: a context, its buffers on the device and in pinned host memory.
+"""Inferences on CUDA streams: a context, its buffers on the device and in pinned host memory.
 
-Launching and collecting are apart, so that one inference waits on the stream while another runs and the GPU
-is never idle, as trtexec does it.
+Launching and collecting are apart, so that one inference waits while another runs and the GPU is never idle,
+as trtexec does it (sampleInference.cpp). Where copies are timed, they have streams of their own, so that they
+overlap the inferences before and after. They share the buffers, which hold the same bytes each time.
 """
 
 import ctypes
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from cuda.core import Device, EventOptions, LegacyPinnedMemoryResource, StreamOptions
@@ -32,6 +33,38 @@ DTYPES = {
 TIMED = EventOptions(timing_enabled=True)
 SLOTS = 2
 
+# work to put on a stream
+Work = Callable[[Any], None]
+
+
+class Parts(NamedTuple):
+    """What one inference took: the host to launch it, and the device for its parts.
+
+    Its latency is the sum of the device's, as trtexec has it; waiting between the parts is left out.
+    """
+
+    enqueue_ms: float
+    h2d_ms: float
+    compute_ms: float
+    d2h_ms: float
+
+
+class Span:
+    """A pair of events around work on a stream."""
+
+    def __init__(self, device: Device, stream: Any, options: EventOptions) -> None:
+        self.stream = stream
+        self.start, self.end = device.create_event(options=options), device.create_event(options=options)
+
+    def around(self, work: Work) -> None:
+        self.stream.record(self.start)
+        work(self.stream)
+        self.stream.record(self.end)
+
+    @property
+    def ms(self) -> float:
+        return float(self.end - self.start)
+
 
 class Tensor:
     """An input or output of an engine at its shape, on both sides."""
@@ -54,25 +87,63 @@ class Tensor:
         self.pinned.close()
 
 
+class Slot:
+    """The events of an inference in flight; `copies` are those before and after, where they are timed."""
+
+    def __init__(self, compute: Span, copies: tuple[Span, Span] | None) -> None:
+        self.compute, self.copies = compute, copies
+        self.enqueue_ns = 0
+
+    @property
+    def start(self) -> Any:
+        return (self.copies[0] if self.copies else self.compute).start
+
+    @property
+    def end(self) -> Any:
+        return (self.copies[1] if self.copies else self.compute).end
+
+    def parts(self) -> Parts:
+        h2d, d2h = (self.copies[0].ms, self.copies[1].ms) if self.copies else (0.0, 0.0)
+        return Parts(self.enqueue_ns / 1e6, h2d, self.compute.ms, d2h)
+
+
 class Lane:
-    """A context on a stream of its own, ready to be launched at the shapes of the inputs."""
+    """A context with its streams, ready to be launched at the shapes of the inputs.
+
+    `transfers` times the copies of inputs and outputs too, `spin_wait` keeps the host awake while it waits.
+    """
 
     def __init__(
-        self, module: Any, engine: Any, context: Any, device: Device, *, transfers: bool = False
+        self,
+        module: Any,
+        engine: Any,
+        context: Any,
+        device: Device,
+        *,
+        transfers: bool = False,
+        spin_wait: bool = True,
     ) -> None:
         self._module, self._engine, self._context, self._device = module, engine, context, device
-        self.stream = device.create_stream(options=StreamOptions(nonblocking=True))
+        self._streams = [
+            device.create_stream(options=StreamOptions(nonblocking=True))
+            for _ in range(3 if transfers else 1)
+        ]
+        self.stream = self._streams[0]
         self._tensors: dict[str, Tensor] = {}
         self._graph: Any = None
-        self._transfers = transfers
-        self._starts = [device.create_event(options=TIMED) for _ in range(SLOTS)]
-        self._ends = [device.create_event(options=TIMED) for _ in range(SLOTS)]
+        self._slots = [self._slot(spin_wait=spin_wait) for _ in range(SLOTS)]
         self._launched = self._collected = 0
-        self.enqueue_ns: list[int] = []
+        self._base: Any = None
+        self.started_ms: float | None = None
         names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
         is_input = {name: engine.get_tensor_mode(name) == module.TensorIOMode.INPUT for name in names}
         self.inputs = [name for name in names if is_input[name]]
         self.outputs = [name for name in names if not is_input[name]]
+
+    def _slot(self, *, spin_wait: bool) -> Slot:
+        options = EventOptions(timing_enabled=True, blocking_sync=not spin_wait)
+        compute, *copies = (Span(self._device, stream, options) for stream in self._streams)
+        return Slot(compute, (copies[0], copies[1]) if copies else None)
 
     def bind(self, inputs: Tensors) -> None:
         """Sets the shapes of the inputs, and gives every tensor its memory."""
@@ -86,7 +157,7 @@ class Lane:
         """Copies the inputs, runs in the launch mode that is timed, copies the outputs."""
         self.copy_inputs(inputs)
         self._launch()
-        self.copy_outputs()
+        self.download(self.stream)
         self.stream.sync()
         return {name: self._tensors[name].host.copy() for name in self.outputs}
 
@@ -94,28 +165,38 @@ class Lane:
         for name in self.inputs:
             tensor = self._tensors[name]
             tensor.host[...] = inputs[name]
-        self.upload()
+        self.upload(self.stream)
 
-    def upload(self) -> None:
+    def upload(self, stream: Any) -> None:
         for name in self.inputs:
-            self._tensors[name].device.copy_from(self._tensors[name].pinned, stream=self.stream)
+            self._tensors[name].device.copy_from(self._tensors[name].pinned, stream=stream)
 
-    def copy_outputs(self) -> None:
+    def download(self, stream: Any) -> None:
         for name in self.outputs:
-            self._tensors[name].device.copy_to(self._tensors[name].pinned, stream=self.stream)
+            self._tensors[name].device.copy_to(self._tensors[name].pinned, stream=stream)
 
-    def launch(self) -> None:
-        """Puts one timed inference on the stream; with transfers, both copies are part of it."""
-        slot = self._launched % SLOTS
-        self.stream.record(self._starts[slot])
-        if self._transfers:
-            self.upload()
+    def begin(self, base: Any) -> None:
+        """Starts a block behind an event, from which the block's times count."""
+        self._base, self.started_ms = base, None
+        for stream in self._streams:
+            stream.wait(base)
+
+    def launch(self, before: Work | None = None) -> None:
+        """Puts one timed inference on the streams; `before` is done right before it and not timed."""
+        slot = self._slots[self._launched % SLOTS]
+        if slot.copies:
+            slot.copies[0].around(self.upload)
+            self.stream.wait(slot.copies[0].end)
+        if before:
+            before(self.stream)
+        self.stream.record(slot.compute.start)
         begin = time.perf_counter_ns()
         self._launch()
-        self.enqueue_ns.append(time.perf_counter_ns() - begin)
-        if self._transfers:
-            self.copy_outputs()
-        self.stream.record(self._ends[slot])
+        slot.enqueue_ns = time.perf_counter_ns() - begin
+        self.stream.record(slot.compute.end)
+        if slot.copies:
+            slot.copies[1].stream.wait(slot.compute.end)
+            slot.copies[1].around(self.download)
         self._launched += 1
 
     @property
@@ -123,16 +204,19 @@ class Lane:
         """Inferences launched and not collected; never more than two."""
         return self._launched - self._collected
 
-    def collect(self) -> float:
-        """Waits for the oldest inference; its time in milliseconds."""
-        slot = self._collected % SLOTS
+    def collect(self) -> Parts:
+        """Waits for the oldest inference."""
+        slot = self._slots[self._collected % SLOTS]
         self._collected += 1
-        self._ends[slot].sync()
-        return float(self._ends[slot] - self._starts[slot])
+        slot.end.sync()
+        if self.started_ms is None:
+            self.started_ms = float(slot.start - self._base)
+        return slot.parts()
 
-    def since(self, base: Any) -> float:
-        """Milliseconds from an event to the end of the last inference collected."""
-        return float(self._ends[(self._collected - 1) % SLOTS] - base)
+    @property
+    def ended_ms(self) -> float:
+        """When the last inference collected ended, counted from the block's event like `started_ms`."""
+        return float(self._slots[(self._collected - 1) % SLOTS].end - self._base)
 
     @property
     def is_captured(self) -> bool:
@@ -164,14 +248,16 @@ class Lane:
         return builder.complete()
 
     def close(self) -> None:
-        self.stream.sync()
+        for stream in self._streams:
+            stream.sync()
         if self._graph is not None:
             self._graph.close()
         for tensor in self._tensors.values():
             tensor.close(self.stream)
         self.stream.sync()
         self._context = self._engine = None
-        self.stream.close()
+        for stream in self._streams:
+            stream.close()
 
     def _launch(self) -> None:
         if self._graph is not None:
@@ -196,16 +282,14 @@ class Lane:
         _require(self._context.set_tensor_address(name, address), f"the address of {name!r}")
 
 
-def median_ms(stream: Any, device: Device, work: Callable[[], None], times: int = 7) -> float:
+def median_ms(stream: Any, device: Device, work: Work, times: int = 7) -> float:
     """The median time of work on a stream, in milliseconds."""
-    start, end = device.create_event(options=TIMED), device.create_event(options=TIMED)
+    span = Span(device, stream, TIMED)
     found = []
     for _ in range(times):
-        stream.record(start)
-        work()
-        stream.record(end)
-        end.sync()
-        found.append(end - start)
+        span.around(work)
+        span.end.sync()
+        found.append(span.ms)
     return float(np.median(found))
 
 

@@ -171,14 +171,6 @@ def _run(workload: Workload, concurrent: bool) -> tuple[Dimension, ...]:
             "cuda_graph", "run", (False, True), False, "the whole inference is recorded and launched at once"
         ),
         Dimension(
-            "transfers",
-            "run",
-            (False,),
-            False,
-            "copies to and from the device are part of the time",
-            fixable=(False, True),
-        ),
-        Dimension(
             "streams", "run", STREAMS if concurrent else (1,), 1, "inferences at a time", any_integer=True
         ),
         # a range that was given holds every batch; without one the engine is built around each

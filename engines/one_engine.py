@@ -1,0 +1,169 @@
+"""One engine timed by itself: what `tuner export` wrote, a plan of TensorRT, or a model for ONNX Runtime.
+
+Its outputs are compared with nothing, and nothing is kept. A plan or a model says itself what it takes.
+"""
+
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from engines import measuring
+from engines.backends import open_backend
+from engines.backends.base import Backend, Runner
+from engines.errors import EngineError, UserError
+from engines.inputs import check_inputs_file, make_inputs
+from engines.measuring import Meter
+from engines.protocol import EngineMeasured, MeasureEngine
+from engines.shape_text import UNNAMED, format_dims
+from engines.shapes import batch_of, resolve
+from engines.values import (
+    Block,
+    InputSource,
+    Measurement,
+    ModelFacts,
+    Policy,
+    Shape,
+    ShapeRange,
+    Stage,
+    TensorFacts,
+    Tensors,
+    Workload,
+)
+
+Report = Callable[[Stage, str], None]
+
+
+@dataclass(frozen=True)
+class Engine:
+    """An engine on the disk: its inputs, the shapes to run it at unless others are asked for, its limits.
+
+    Both are empty where the engine has no opinion.
+    """
+
+    model: ModelFacts
+    preferred: Mapping[str, Shape]
+    limits: Mapping[str, ShapeRange]
+    open: Callable[[Workload, Tensors, Policy], Runner]
+
+
+def measure_engine(request: MeasureEngine, report: Report) -> EngineMeasured:
+    """Loads the engine, warms it up and times it; raises UserError for whatever cannot be."""
+    report("load", "")
+    backend = open_backend(request.backend, request.options, Path(request.caches))
+    machine = backend.machine()
+    policy = measuring.target_half_width(request.policy, machine.kind)
+    try:
+        engine = _engine(request, backend)
+        workload, notes = _workload(engine, request)
+        inputs = make_inputs(workload, workload.batch)[0]
+        with closing(engine.open(workload, inputs, policy)) as runner:
+            measurement = _measure(Meter(runner, policy, workload.batch, backend.probe()), report)
+            measurement = replace(measurement, device_memory_bytes=runner.device_memory_bytes)
+    except EngineError as error:
+        raise UserError(
+            f"{request.backend} cannot run {request.engine}: {error.message}",
+            error.hint or "Check the file, and that it was made for this machine and by this version.",
+        ) from error
+    shapes = {name: of.optimum for name, of in workload.shapes.items()}
+    return EngineMeasured(measurement, machine, shapes, (*notes, *backend.warnings()))
+
+
+def _engine(request: MeasureEngine, backend: Backend) -> Engine:
+    path = Path(request.engine)
+
+    def opened(workload: Workload, inputs: Tensors, policy: Policy) -> Runner:
+        return backend.open(path, workload, request.run, inputs, policy)
+
+    if request.model is not None:
+        return Engine(request.model, request.preferred, {}, opened)
+    if request.backend == "onnxruntime":
+        return _model_file(request, path)
+    return _plan(request, backend, path)
+
+
+def _model_file(request: MeasureEngine, path: Path) -> Engine:
+    from engines.backends.onnxruntime_file import ModelFile
+
+    file = ModelFile(path, int(request.run["streams"]))
+    return Engine(_facts(path, file.inputs(), file.outputs()), {}, {}, file.open)
+
+
+def _plan(request: MeasureEngine, backend: Backend, path: Path) -> Engine:
+    from engines.backends.tensorrt import plan
+    from engines.backends.tensorrt.backend import ENGINE, TensorRT
+
+    if not isinstance(backend, TensorRT):
+        raise UserError(f"{request.backend} cannot run {path}", "Name the backend that made it.")
+
+    def opened(workload: Workload, inputs: Tensors, policy: Policy) -> Runner:
+        with plan.in_folder(path, ENGINE) as folder:
+            return backend.open(folder, workload, request.run, inputs, policy)
+
+    with plan.in_folder(path, ENGINE) as folder:
+        taken, given, limits = backend.tensors(folder)
+    preferred = {name: of.optimum for name, of in limits.items()}
+    return Engine(_facts(path, taken, given), preferred, limits, opened)
+
+
+def _facts(path: Path, inputs: tuple[TensorFacts, ...], outputs: tuple[TensorFacts, ...]) -> ModelFacts:
+    """What there is to know of a model from its engine."""
+    return ModelFacts(str(path), "", inputs, outputs, opset=0, operators={}, parameters=0, weight_bytes=0)
+
+
+def _workload(engine: Engine, request: MeasureEngine) -> tuple[Workload, tuple[str, ...]]:
+    """The engine at the shapes asked for, and notes on what nobody asked for."""
+    shapes, notes = resolve(engine.model, request.shapes)
+    if engine.preferred:
+        asked = request.shapes.keys()
+        shapes, notes = resolve(
+            engine.model,
+            {
+                name: of.optimum if name in asked or UNNAMED in asked else engine.preferred[name]
+                for name, of in shapes.items()
+            },
+        )
+    for name, limit in engine.limits.items():
+        _refuse_beyond(name, shapes[name].optimum, limit)
+    batch, batched = batch_of(engine.model, shapes)
+    source = InputSource()
+    if request.inputs is not None:
+        source = check_inputs_file(engine.model, shapes, batched, Path(request.inputs))
+    return Workload(engine.model, shapes, batch, batched, source), notes
+
+
+def _refuse_beyond(name: str, shape: Shape, limit: ShapeRange) -> None:
+    bounds = zip(limit.minimum, shape, limit.maximum, strict=True)
+    if not all(low <= size <= high for low, size, high in bounds):
+        raise UserError(
+            f"the engine takes {name!r} from {format_dims(limit.minimum)} to {format_dims(limit.maximum)}, "
+            f"not {format_dims(shape)}",
+            "Choose other --shapes, or build an engine for these.",
+        )
+
+
+def _measure(meter: Meter, report: Report) -> Measurement:
+    """Warm-up and sampling; in one go behind a warm-up of just its length where blocks are to be as long as
+    all sampling, as trtexec does it.
+    """
+    policy = meter.policy
+    report("warm-up", "")
+    if policy.block_seconds < policy.maximum_seconds:
+        warmup = measuring.warm_up(meter)
+        report("measure", "")
+        return measuring.measure(meter, warmup)
+    warmup = [meter.runner.block(policy.warmup_seconds)] if policy.warmup_seconds else []
+    report("measure", "")
+    return measuring.measurement_of(meter, tuple(_blocks(meter)), warmup)
+
+
+def _blocks(meter: Meter) -> list[Block]:
+    """One block; more of them only while there are too few inferences."""
+    policy = meter.policy
+    blocks: list[Block] = []
+    count = 0
+    while count < max(1, policy.minimum_inferences):
+        seconds = policy.block_seconds if not blocks else 0.0
+        blocks.append(measuring.timed_block(meter, seconds, meter.read())[0])
+        count += len(blocks[-1].latency_ms)
+    return blocks
