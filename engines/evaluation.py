@@ -122,6 +122,7 @@ class _Progress:
     engine: Artifact | None = None
     accuracy: Accuracy | None = None
     resident: int | None = None
+    memory_bytes: int | None = None
 
     def detail(self, text: str) -> None:
         self.report(self.stage, text)
@@ -156,7 +157,7 @@ def _run_stages(bench: Bench, candidate: Candidate, progress: _Progress, timing:
         meter = Meter(runner, bench.policy, reference.batch, bench.backend.probe())
         measurement = _check_and_measure(meter, reference, progress, timing)
         held = runner.device_memory_bytes
-        return replace(measurement, memory_bytes=_growth(progress.resident), device_memory_bytes=held)
+        return replace(measurement, memory_bytes=progress.memory_bytes, device_memory_bytes=held)
     finally:
         runner.close()
 
@@ -200,6 +201,9 @@ def _check_and_measure(
         warmup = measuring.warm_up(meter)
     with progress.during("measure"):
         measurement = timing(meter, warmup)
+        # flushing takes memory that is none of the engine's
+        progress.memory_bytes = _growth(progress.resident)
+        measurement = replace(measurement, cold=measuring.cold_blocks(meter, measurement))
     with progress.during("check"):
         progress.accuracy = accuracy.worst([*before, *_check(runner, reference)], _samples(reference))
     return measurement

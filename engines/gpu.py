@@ -34,24 +34,6 @@ def describe(index: int, libraries: Mapping[str, str], system: str) -> Machine:
     )
 
 
-def disturbances(index: int) -> tuple[str, ...]:
-    """What shares this GPU or slows it down, a line each."""
-    nvml, handle = open_gpu(index)
-    found = []
-    with suppress(nvml.NVMLError):
-        others = [
-            one.pid for one in nvml.nvmlDeviceGetComputeRunningProcesses(handle) if one.pid != os.getpid()
-        ]
-        if others:
-            found.append(f"{len(others)} other processes use this GPU: measurements will vary")
-    with suppress(nvml.NVMLError):
-        if nvml.nvmlDeviceGetMigMode(handle)[0]:
-            found.append("MIG is on: results belong to this slice, not to the whole GPU")
-    if os.environ.get("CUDA_MPS_PIPE_DIRECTORY") or os.environ.get("CUDA_MPS_ACTIVE_THREAD_PERCENTAGE"):
-        found.append("MPS is on: results belong to this share of the GPU")
-    return tuple(found)
-
-
 def open_gpu(index: int) -> tuple[Any, Any]:
     """NVML and its handle of the GPU that CUDA gives this index; raises UserError.
 

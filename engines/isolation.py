@@ -77,7 +77,7 @@ class Worker:
         self.close()
 
     def start(self) -> None:
-        """Starts the process; Linux ends it with the thread that did, so that is to be the owner's main one."""
+        """Starts the process, from the owner's main thread: Linux ends it with the thread that did."""
         if self._process is None:
             self._start()
 

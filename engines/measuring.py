@@ -75,7 +75,15 @@ def measure(meter: Meter, warmup: list[Block], bar: Bar | None = None) -> Measur
         if bar is not None and _is_behind(measurement, bar, meter.policy):
             return replace(measurement, behind=True)
         if _is_enough(measurement, meter.policy):
-            return replace(measurement, cold=_cold_blocks(meter))
+            return measurement
+
+
+def cold_blocks(meter: Meter, measurement: Measurement) -> tuple[Block, ...]:
+    """Blocks with caches flushed where the policy asks for them; none of what was cut short."""
+    if not meter.policy.cold or measurement.behind:
+        return ()
+    seconds = meter.policy.minimum_seconds / MINIMUM_BLOCKS
+    return tuple(meter.runner.block(seconds, cold=True) for _ in range(MINIMUM_BLOCKS))
 
 
 def block_seconds(policy: Policy, warm: Block) -> float:
@@ -157,16 +165,6 @@ def _is_behind(measurement: Measurement, bar: Bar, policy: Policy) -> bool:
 
 def _timing(policy: Policy) -> statistics.Timing:
     return statistics.TIMINGS[policy.statistic]
-
-
-def _cold_blocks(meter: Meter) -> tuple[Block, ...]:
-    """As many blocks with caches flushed as the fewest with warm ones; none unless asked for."""
-    if not meter.policy.cold:
-        return ()
-    return tuple(
-        meter.runner.block(meter.policy.minimum_seconds / MINIMUM_BLOCKS, cold=True)
-        for _ in range(MINIMUM_BLOCKS)
-    )
 
 
 def _is_steady(blocks: list[Block], readings: list[Reading], policy: Policy) -> bool:

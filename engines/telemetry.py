@@ -15,9 +15,9 @@ T = TypeVar("T")
 class Reading:
     """The machine at one moment, `at` in seconds of the monotonic clock.
 
-    `values` are states: clock_mhz, memory_clock_mhz, temperature_c, power_w, and free_cores, those left when all
-    threads of the engine run. `counters` only grow: energy_mj since some beginning, waited_seconds that
-    threads of this process could have run and waited for a core.
+    `values` are states: clock_mhz, memory_clock_mhz, temperature_c, power_w, and free_cores, what is left of
+    the cores when all threads of the engine run. `counters` only grow: energy_mj since some beginning,
+    waited_seconds that threads of this process could have run and waited for a core.
     `throttled_by` names why the clocks are held down now, as NVML does, in lower case.
     """
 

@@ -83,8 +83,10 @@ def serve(lines: "queue.SimpleQueue[bytes]", replies: BinaryIO) -> None:
         try:
             if isinstance(request, Open):
                 bench = _open(request)
+                # first, for once this process uses the device it is one of those that disturb
+                warnings = bench.backend.warnings()
                 dimensions = bench.backend.dimensions(bench.workload, request.concurrent)
-                send(Opened(bench.backend.machine(), dimensions, bench.backend.warnings()))
+                send(Opened(bench.backend.machine(), dimensions, warnings))
                 keep_what_is_loaded()
             elif isinstance(request, MeasureEngine):
                 send(measure_engine(request, lambda stage, detail: send(Progress(stage, detail))))

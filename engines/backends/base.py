@@ -35,7 +35,8 @@ class Runner(Protocol):
     def block(self, seconds: float, *, cold: bool = False) -> Block:
         """Runs on the inputs that the runner was opened with for about `seconds`, on all streams at once.
 
-        `cold` flushes the caches of the device before each inference, outside of what is timed.
+        `cold` flushes the caches of the device before each inference, outside of what is timed, and uses one
+        stream only.
         """
 
     def close(self) -> None:

@@ -1,4 +1,5 @@
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -28,3 +29,15 @@ def test_the_peak_grows_by_what_was_touched() -> None:
     again = cpu.restart_memory_peak()
     assert again is not None
     assert again < peak - (32 << 20)
+
+
+def test_the_last_level_cache_is_the_largest_that_a_core_uses(tmp_path: Path) -> None:
+    for index, size in enumerate(("48K", "32K", "1024K", "32768K")):
+        folder = tmp_path / f"sys/devices/system/cpu/cpu0/cache/index{index}"
+        folder.mkdir(parents=True)
+        (folder / "size").write_text(f"{size}\n")
+    assert cpu.last_level_cache_bytes(tmp_path) == 32 << 20
+
+
+def test_a_cache_that_the_system_does_not_tell_of_is_taken_to_be_large(tmp_path: Path) -> None:
+    assert cpu.last_level_cache_bytes(tmp_path) == 64 << 20

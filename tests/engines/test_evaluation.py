@@ -8,13 +8,19 @@ import pytest
 
 from engines.artifacts import FACTS
 from engines.backends.base import Detail, Runner
-from engines.backends.fake import Fake, FakeRunner
+from engines.backends.fake import Fake
 from engines.errors import EngineError, UserError
 from engines.evaluation import Bench, evaluate
-from engines.values import Block, Candidate, Settings, Tensors, Value, Workload
+from engines.values import Block, Candidate, Policy, Settings, Tensors, Value, Workload
 from engines.workspace import Workspace
 from studies.space import baseline_of
 from tests.workloads import QUICK, tiny_conv, workload_of
+
+
+@pytest.fixture(autouse=True)
+def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The fake's folder for caches is where a test runs."""
+    monkeypatch.chdir(tmp_path)
 
 
 class Faulty(Fake):
@@ -32,8 +38,15 @@ class Faulty(Fake):
             raise self.error
         return super().build(graph, workload, candidate, folder, report)
 
-    def open(self, folder: Path, workload: Workload, settings: Settings, inputs: Tensors) -> Runner:
-        return _Watched(super().open(folder, workload, settings, inputs), self)
+    def open(
+        self,
+        folder: Path,
+        workload: Workload,
+        settings: Settings,
+        inputs: Tensors,
+        policy: Policy = QUICK,
+    ) -> Runner:
+        return _Watched(super().open(folder, workload, settings, inputs, policy), self)
 
 
 class _Watched:
@@ -47,11 +60,11 @@ class _Watched:
         shift = self._owner.drift if self._timed else 0.0
         return {name: (value + shift).astype(value.dtype) for name, value in outputs.items()}  # type: ignore[operator]
 
-    def block(self, seconds: float) -> Block:
+    def block(self, seconds: float, *, cold: bool = False) -> Block:
         self._timed = True
         if self._owner.stage == "measure" and self._owner.error:
             raise self._owner.error
-        return self._runner.block(seconds)
+        return self._runner.block(seconds, cold=cold)
 
     def close(self) -> None:
         self._owner.closed += 1
@@ -135,21 +148,6 @@ def test_an_engine_cut_short_by_a_crash_of_the_system_is_built_again(workspace: 
     second = evaluate(bench, candidate, lambda *_: None).engine
     assert second is not None
     assert not second.reused
-
-
-def test_the_fakes_runner_is_deterministic() -> None:
-    spec = Settings(
-        precision="fp16",
-        profile="wide",
-        builder_optimization_level=3,
-        max_aux_streams=0,
-        cuda_graph=True,
-        streams=1,
-        batch=1,
-        model="m",
-    )
-    first, second = (FakeRunner(spec, 0, 0.01, None).block(0.1).latency_ms for _ in range(2))
-    assert first.tobytes() == second.tobytes()
 
 
 def test_a_model_that_cannot_run_at_another_batch_fails_that_candidate_only(workspace: Workspace) -> None:

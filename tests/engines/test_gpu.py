@@ -66,18 +66,6 @@ def test_a_gpu_is_described_by_nvml_under_the_number_that_cuda_gives_it(nvml: di
     }
 
 
-def test_nothing_disturbs_a_quiet_gpu(nvml: dict[str, Any]) -> None:
-    assert gpu.disturbances(0) == ()
-
-
-def test_neighbours_and_slices_are_warned_of(nvml: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    nvml["nvmlDeviceGetComputeRunningProcesses"] = lambda _: [SimpleNamespace(pid=1), SimpleNamespace(pid=2)]
-    nvml["nvmlDeviceGetMigMode"] = lambda _: [1, 1]
-    monkeypatch.setenv("CUDA_MPS_ACTIVE_THREAD_PERCENTAGE", "50")
-    found = gpu.disturbances(0)
-    assert [line.partition(" ")[0] for line in found] == ["2", "MIG", "MPS"]
-
-
 @pytest.mark.parametrize("index", [2, -1])
 def test_a_number_that_no_gpu_has_is_the_users_mistake(nvml: dict[str, Any], index: int) -> None:
     with pytest.raises(UserError, match=f"there is no GPU {index}") as caught:
@@ -110,7 +98,7 @@ def test_a_driver_without_a_gpu_is_none(nvml: dict[str, Any]) -> None:
     nvml["nvmlDeviceGetCount"] = lambda: 0
     assert not gpu.has_gpu()
     with pytest.raises(UserError, match="there is none"):
-        gpu.disturbances(0)
+        gpu.describe(0, {}, "")
 
 
 @pytest.mark.parametrize(("visible", "there"), [("", False), ("-1", False), ("0", True), ("GPU-1a2b", True)])

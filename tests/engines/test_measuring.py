@@ -4,7 +4,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from engines.measuring import MINIMUM_BLOCKS, MOST_REPEATS, Meter, measure, target_half_width, warm_up
+from engines.measuring import (
+    MINIMUM_BLOCKS,
+    MOST_REPEATS,
+    Meter,
+    cold_blocks,
+    measure,
+    target_half_width,
+    warm_up,
+)
 from engines.telemetry import Reading
 from engines.values import Bar, Block, Policy, Tensors
 
@@ -201,10 +209,13 @@ def test_a_clock_that_still_climbs_is_not_warm() -> None:
     assert len(blocks) > len(steady)
 
 
-def test_cold_blocks_are_timed_only_when_asked_for() -> None:
+def test_cold_blocks_are_timed_only_when_asked_for_and_not_of_what_is_behind() -> None:
     runner = Clockwork(lambda _: 2.0)
-    assert measure(meter_of(runner), [runner.block(0.1)]).cold == ()
-    cold = measure(meter_of(runner, replace(POLICY, cold=True)), [runner.block(0.1)]).cold
+    measurement = measure(meter_of(runner), [runner.block(0.1)])
+    asked = meter_of(runner, replace(POLICY, cold=True))
+    assert cold_blocks(meter_of(runner), measurement) == ()
+    assert cold_blocks(asked, replace(measurement, behind=True)) == ()
+    cold = cold_blocks(asked, measurement)
     assert len(cold) == MINIMUM_BLOCKS
     assert all((block.latency_ms == 3.0).all() for block in cold)
 

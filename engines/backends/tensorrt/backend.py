@@ -7,7 +7,7 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from engines import cpu, gpu, gpu_probe, reference
+from engines import cpu, gpu, gpu_conditions, gpu_probe, reference
 from engines.backends.base import Runner
 from engines.backends.tensorrt import caches, config, inspection, network, space
 from engines.backends.tensorrt.monitor import Messages, progress_monitor
@@ -60,7 +60,11 @@ class TensorRT:
         return self._machine
 
     def warnings(self) -> tuple[str, ...]:
-        return gpu.disturbances(self._options.device)
+        return tuple(
+            f"{state.name}: {state.found}. {state.advice}"
+            for state in gpu_conditions.states(self._options.device)
+            if state.verdict == "noisy"
+        )
 
     def dimensions(self, workload: Workload, concurrent: bool) -> tuple[Dimension, ...]:
         builder = self._first_builder()
