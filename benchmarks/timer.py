@@ -1,8 +1,10 @@
-"""Our timer against a plain loop of CUDA events and against the time in which nsys sees kernels run.
+"""Our timer against others, on the same engines: plain loops of CUDA events, do_bench's loop, and nsys.
 
-    python -m benchmarks.timer MODEL --shapes input:32x3x224x224 [--backend tensorrt-rtx]
+    python -m benchmarks.timer --models FOLDER [--backend tensorrt-rtx]
 
-The kernels are those of a run under nsys where it is installed; that run is not timed otherwise.
+`pairs` puts a pair of events around each launch and waits once, at the end; `loop` puts one pair around all
+launches; `do_bench` is the loop of triton.testing.do_bench, with and without its flush of the L2 cache. They
+take turns. Kernels are those that nsys sees, where it is installed, in a run of its own without a CUDA graph.
 """
 
 import argparse
@@ -11,115 +13,214 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmarks.models import export
 from benchmarks.runs import heading
-from engines.artifacts import make_engine, make_graph
-from engines.backends import open_backend
-from engines.inputs import make_inputs
-from engines.model import read_model
-from engines.shape_text import parse_shapes
-from engines.shapes import batch_of, resolve
-from engines.values import InputSource, Settings, Workload
+from benchmarks.subjects import Subject, loaded, say, subject, workspace_at
+from engines.values import Policy
 from engines.workspace import Workspace
-from studies.space import baseline_of, candidate_at
+from examples import models
+from studies.space import candidate_at
 
 PROFILED_RUNS = 200
-PRECISIONS = ("tf32", "fp16")
+LAUNCHES = 200
+WARM_SECONDS = 0.5
+# those of triton.testing.do_bench
+FLUSHED_BYTES = 256 << 20
+WARMUP_MS, REPEAT_MS = 25.0, 100.0
+AGREES_WITHIN = 0.01
 
 
-@contextmanager
-def opened(arguments: argparse.Namespace, precision: str, **run: Any) -> Iterator[Any]:
-    """A runner of the static engine at the shapes, which the workspace keeps."""
-    workspace = Workspace(Path(arguments.workspace)).create()
-    backend = open_backend(arguments.backend, Settings(), workspace.caches)
-    model = read_model(Path(arguments.model))
-    shapes, _ = resolve(model, parse_shapes([arguments.shapes]), {}, {}, {})
-    batch, batched = batch_of(model, shapes)
-    workload = Workload(model, shapes, batch, batched, InputSource())
-    dimensions = backend.dimensions(workload, False)
-    settings = {**baseline_of(dimensions).settings, "precision": precision, "profile": "static", **run}
-    candidate = candidate_at(dimensions, settings)
-    graph = make_graph(backend, workload, candidate.graph, workspace)
-    _, folder = make_engine(backend, workload, candidate, workspace, graph)
-    runner = backend.open(folder, workload, candidate.run, make_inputs(workload, batch)[0])
-    try:
-        yield runner
-    finally:
-        runner.close()
+@dataclass(frozen=True)
+class Case:
+    """An engine for one shape: its model, and how it is made."""
+
+    model: str
+    shapes: str
+    precision: str
+
+    @property
+    def name(self) -> str:
+        return f"{self.model} {self.shapes.partition(':')[2].partition('x')[0]} {self.precision}"
 
 
-def ours(runner: Any) -> float:
-    """The median of ten blocks, in milliseconds."""
-    runner.block(0.5)
-    return float(np.median(np.concatenate([runner.block(0.2).latency_ms for _ in range(10)])))
+CASES = (
+    Case("resnet50", "input:1x3x224x224", "tf32"),
+    Case("resnet50", "input:1x3x224x224", "fp16"),
+    Case("resnet50", "input:8x3x224x224", "tf32"),
+    Case("resnet50", "input:8x3x224x224", "fp16"),
+    Case("mlp", "features:8192x64", "fp16"),
+)
 
 
-def plain(runner: Any, runs: int = 400) -> float:
-    """One pair of events around many launches, in milliseconds a launch."""
-    from cuda.core import Device
+@dataclass(frozen=True)
+class Launches:
+    """What is timed: our runner, and what it launches on its stream; the device has events and memory."""
 
-    from engines.backends.tensorrt.lane import TIMED
+    runner: Any
+    device: Any
+    stream: Any
+    launch: Callable[[], None]
 
-    lane, device = runner._lanes[0], Device()
-    start, end = device.create_event(options=TIMED), device.create_event(options=TIMED)
+    def events(self, count: int) -> list[Any]:
+        from cuda.core import EventOptions
+
+        options = EventOptions(timing_enabled=True)
+        return [self.device.create_event(options=options) for _ in range(count)]
+
+
+def pairs(of: Launches, count: int = LAUNCHES, before: Callable[[], None] = lambda: None) -> float:
+    """The median of launches with a pair of events around each, in milliseconds; `before` is not timed."""
+    starts, ends = of.events(count), of.events(count)
+    for start, end in zip(starts, ends, strict=True):
+        before()
+        of.stream.record(start)
+        of.launch()
+        of.stream.record(end)
+    of.stream.sync()
+    return float(np.median([end - start for start, end in zip(starts, ends, strict=True)]))
+
+
+def loop(of: Launches, count: int = LAUNCHES) -> float:
+    """One pair of events around many launches, in milliseconds a launch; the median of three."""
     found = []
-    for _ in range(5):
-        lane.stream.record(start)
-        for _ in range(runs):
-            lane._launch()
-        lane.stream.record(end)
+    for _ in range(3):
+        start, end = of.events(2)
+        of.stream.record(start)
+        for _ in range(count):
+            of.launch()
+        of.stream.record(end)
         end.sync()
-        found.append((end - start) / runs)
+        found.append((end - start) / count)
     return float(np.median(found))
 
 
-def kernels(arguments: argparse.Namespace, precision: str) -> float | None:
+def do_bench(of: Launches, *, flush: bool) -> float:
+    """The median as triton.testing.do_bench(return_mode="median") has it, in milliseconds."""
+    buffer = of.device.allocate(FLUSHED_BYTES, stream=of.stream) if flush else None
+
+    def clear() -> None:
+        if buffer is not None:
+            buffer.fill(0, stream=of.stream)
+
+    of.launch()
+    of.stream.sync()
+    start, end = of.events(2)
+    of.stream.record(start)
+    for _ in range(5):
+        clear()
+        of.launch()
+    of.stream.record(end)
+    end.sync()
+    estimate = (end - start) / 5
+    for _ in range(max(1, int(WARMUP_MS / estimate))):
+        of.launch()
+    found = pairs(of, max(1, int(REPEAT_MS / estimate)), clear)
+    if buffer is not None:
+        buffer.close(of.stream)
+        of.stream.sync()
+    return found
+
+
+def ours(of: Launches, *, cold: bool = False) -> float:
+    """The median of all latencies of five blocks, in milliseconds."""
+    of.runner.block(0.0, cold=cold)
+    blocks = [of.runner.block(0.1, cold=cold) for _ in range(5)]
+    return float(np.median(np.concatenate([block.latency_ms for block in blocks])))
+
+
+TIMERS: Mapping[str, Callable[[Launches], float]] = {
+    "ours": ours,
+    "pairs": pairs,
+    "loop": loop,
+    "do_bench": partial(do_bench, flush=False),
+    "ours cold": partial(ours, cold=True),
+    "do_bench flushed": partial(do_bench, flush=True),
+}
+# like by like
+RATIOS = (
+    ("ours", "pairs"),
+    ("ours", "loop"),
+    ("ours", "do_bench"),
+    ("ours", "kernels"),
+    ("ours cold", "do_bench flushed"),
+)
+
+
+def timed(runner: Any, turns: int) -> dict[str, float]:
+    """The engine by every timer, in milliseconds: the median over the turns."""
+    runner.block(WARM_SECONDS)
+    lane = runner._lanes[0]
+    of = Launches(runner, runner._device, lane.stream, lane._launch)
+    found: dict[str, list[float]] = {name: [] for name in TIMERS}
+    for _ in range(turns):
+        for name, timer in TIMERS.items():
+            found[name].append(timer(of))
+    return {name: float(np.median(times)) for name, times in found.items()}
+
+
+@contextmanager
+def opened(case: Case, arguments: argparse.Namespace, *, cuda_graph: bool) -> Iterator[Any]:
+    """A runner of the case's engine, which the workspace keeps."""
+    with workspace_at(arguments.workspace) as workspace:
+        found = subject_of_case(case, arguments, workspace)
+        settings = {**found.candidate.settings, "cuda_graph": cuda_graph}
+        with loaded(found.bench(), candidate_at(found.spec.space, settings)) as runner:
+            yield runner
+
+
+def subject_of_case(case: Case, arguments: argparse.Namespace, workspace: Workspace) -> Subject:
+    model = arguments.models / f"{case.model}.onnx"
+    if not model.exists():
+        make = models.save if case.model in models.NAMES else export
+        make(case.model, arguments.models)
+    fix = [f"precision={case.precision}", "profile=static"]
+    return subject(model, workspace, Policy(), arguments.backend, [case.shapes], fix)
+
+
+def kernels(number: int, arguments: argparse.Namespace) -> float | None:
     """Milliseconds in which kernels of one inference run, by nsys; None where there is no nsys."""
-    if shutil.which("nsys") is None:
+    if shutil.which("nsys") is None or arguments.no_nsys:
         return None
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report"
         command = ["nsys", "profile", "-t", "cuda,nvtx", "--sample=none", "--cpuctxsw=none"]
         command += ["--capture-range=cudaProfilerApi", "--capture-range-end=stop", "-o", str(report)]
-        command += [sys.executable, "-m", "benchmarks.timer", arguments.model, "--shapes", arguments.shapes]
-        command += [
-            "--backend",
-            arguments.backend,
-            "--workspace",
-            arguments.workspace,
-            "--profiled",
-            precision,
-        ]
+        command += [sys.executable, "-m", "benchmarks.timer", "--profiled", str(number)]
+        command += ["--backend", arguments.backend, "--models", str(arguments.models)]
+        command += ["--workspace", str(arguments.workspace)]
         subprocess.run(command, check=True, capture_output=True)
-        export = ["nsys", "export", "--type", "sqlite", "-o", f"{report}.sqlite", f"{report}.nsys-rep"]
-        subprocess.run(export, check=True, capture_output=True)
+        export_command = ["nsys", "export", "--type", "sqlite", "-o", f"{report}.sqlite"]
+        subprocess.run([*export_command, f"{report}.nsys-rep"], check=True, capture_output=True)
         with sqlite3.connect(f"{report}.sqlite") as database:
             query = "SELECT start, end FROM CUPTI_ACTIVITY_KIND_KERNEL ORDER BY start"
             spans = database.execute(query).fetchall()
-    return _busy(spans) / 1e6 / PROFILED_RUNS
+    return busy(spans) / 1e6 / PROFILED_RUNS
 
 
-def _busy(spans: list[tuple[int, int]]) -> int:
+def busy(spans: list[tuple[int, int]]) -> int:
     """The time in which at least one kernel ran: kernels may overlap, so their sum counts time twice."""
-    busy, until = 0, 0
+    found, until = 0, 0
     for start, end in spans:
-        busy += max(0, end - max(start, until))
+        found += max(0, end - max(start, until))
         until = max(until, end)
-    return busy
+    return found
 
 
 def profiled(arguments: argparse.Namespace) -> None:
     """What nsys watches: plain launches between profiler start and stop."""
     from cuda.bindings import runtime
 
-    with opened(arguments, arguments.profiled) as runner:
-        runner.block(2.0)
+    with opened(CASES[arguments.profiled], arguments, cuda_graph=False) as runner:
+        runner.block(WARM_SECONDS)
         lane = runner._lanes[0]
         runtime.cudaProfilerStart()
         for _ in range(PROFILED_RUNS):
@@ -128,32 +229,53 @@ def profiled(arguments: argparse.Namespace) -> None:
         runtime.cudaProfilerStop()
 
 
+def print_table(found: Mapping[str, Mapping[str, float]]) -> None:
+    """Times in milliseconds, then ours by each of the others."""
+    columns = [*TIMERS, "kernels"]
+    print(f"\n{'milliseconds':16}" + "".join(f"{name:>18}" for name in columns))
+    for name, times in found.items():
+        print(f"{name:16}" + "".join(_cell(times.get(column), 18) for column in columns))
+    print(f"\n{'ours / ...':16}" + "".join(f"{other:>18}" for _, other in RATIOS))
+    off = []
+    for name, times in found.items():
+        ratios = {other: times[own] / times[other] for own, other in RATIOS if other in times}
+        print(f"{name:16}" + "".join(_cell(ratios.get(other), 18) for _, other in RATIOS))
+        off += [f"{name} by {other}" for other, ratio in ratios.items() if abs(ratio - 1) > AGREES_WITHIN]
+    print(f"\nbeyond {AGREES_WITHIN:.0%}: {', '.join(off) or 'none'}")
+
+
+def _cell(value: float | None, width: int) -> str:
+    return f"{'-':>{width}}" if value is None else f"{value:{width}.4f}"
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("model")
-    parser.add_argument("--shapes", required=True)
+    """Prints the tables."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--models", type=Path, required=True, help="made there where they are missing")
     parser.add_argument("--backend", default="tensorrt-rtx")
-    parser.add_argument("--workspace", default=".tuner")
-    parser.add_argument("--profiled", choices=PRECISIONS, help=argparse.SUPPRESS)
+    parser.add_argument("--workspace", type=Path, default=Path(".tuner"))
+    parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--cases", type=int, nargs="+", choices=range(len(CASES)), default=range(len(CASES)))
+    parser.add_argument("--no-nsys", action="store_true")
+    parser.add_argument("--profiled", type=int, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.profiled:
+    if arguments.profiled is not None:
         profiled(arguments)
         return
     print(heading())
-    machine = open_backend(arguments.backend, Settings(), Path(tempfile.gettempdir())).machine()
-    libraries = ", ".join(f"{name} {version}" for name, version in machine.libraries.items())
-    print(f"gpu       {machine.processor}, driver {machine.driver}, {libraries}\n")
-    print(
-        f"{'precision':10} {'launch':8} {'ours ms':>9} {'plain ms':>9} {'kernels ms':>11} {'ours/plain':>11}"
-    )
-    for precision in PRECISIONS:
-        summed = kernels(arguments, precision)
-        for cuda_graph in (False, True):
-            with opened(arguments, precision, cuda_graph=cuda_graph) as runner:
-                mine, looped = ours(runner), plain(runner)
-            launch = "graph" if cuda_graph else "enqueue"
-            shown = f"{summed:11.4f}" if summed is not None else f"{'no nsys':>11}"
-            print(f"{precision:10} {launch:8} {mine:9.4f} {looped:9.4f} {shown} {mine / looped:11.4f}")
+    found: dict[str, dict[str, float]] = {}
+    for number in arguments.cases:
+        case = CASES[number]
+        say(case.name)
+        summed = kernels(number, arguments)
+        with opened(case, arguments, cuda_graph=True) as runner:
+            found[case.name] = timed(runner, arguments.turns)
+        if summed is not None:
+            found[case.name]["kernels"] = summed
+        say(str(found[case.name]))
+    with workspace_at(arguments.workspace) as workspace:
+        print(subject_of_case(CASES[0], arguments, workspace).lines().splitlines()[0])
+    print_table(found)
 
 
 if __name__ == "__main__":

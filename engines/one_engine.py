@@ -52,6 +52,8 @@ def measure_engine(request: MeasureEngine, report: Report) -> EngineMeasured:
     report("load", "")
     backend = open_backend(request.backend, request.options, Path(request.caches))
     machine = backend.machine()
+    # first, for once this process uses the device it is one of those that disturb
+    warnings = backend.warnings()
     policy = measuring.target_half_width(request.policy, machine.kind)
     try:
         engine = _engine(request, backend)
@@ -66,7 +68,7 @@ def measure_engine(request: MeasureEngine, report: Report) -> EngineMeasured:
             error.hint or "Check the file, and that it was made for this machine and by this version.",
         ) from error
     shapes = {name: of.optimum for name, of in workload.shapes.items()}
-    return EngineMeasured(measurement, machine, shapes, (*notes, *backend.warnings()))
+    return EngineMeasured(measurement, machine, shapes, (*notes, *warnings))
 
 
 def _engine(request: MeasureEngine, backend: Backend) -> Engine:
@@ -151,7 +153,8 @@ def _measure(meter: Meter, report: Report) -> Measurement:
     if policy.block_seconds < policy.maximum_seconds:
         warmup = measuring.warm_up(meter)
         report("measure", "")
-        return measuring.measure(meter, warmup)
+        measurement = measuring.measure(meter, warmup)
+        return replace(measurement, cold=measuring.cold_blocks(meter, measurement))
     warmup = [meter.runner.block(policy.warmup_seconds)] if policy.warmup_seconds else []
     report("measure", "")
     return measuring.measurement_of(meter, tuple(_blocks(meter)), warmup)

@@ -23,6 +23,8 @@ Direction = Literal["minimize", "maximize"]
 
 # fewer batches give an interval that says nothing, and fewer blocks are not left
 FEWEST_BATCHES = 5
+# as a logarithm: a factor of about 20,000 to both sides
+WIDEST = 10.0
 # NVML counts energy in steps of up to 0.1 s
 SHORTEST_ENERGY_SECONDS = 0.5
 
@@ -153,8 +155,14 @@ def ratio(numerator: Estimate, denominator: Estimate) -> Estimate:
     left, right = numerator.relative_half_width, denominator.relative_half_width
     if left is None or right is None or value <= 0:
         return Estimate(value)
-    spread = math.hypot(left, right)
-    return Estimate(value, value * math.exp(-spread), value * math.exp(spread))
+    return with_log_half_width(value, math.hypot(left, right))
+
+
+def with_log_half_width(value: float, half_width: float) -> Estimate:
+    """The value with an interval that is symmetric in the logarithm."""
+    # beyond this the interval says that nothing is known, and at some point it overflows
+    half_width = min(half_width, WIDEST)
+    return Estimate(value, value * math.exp(-half_width), value * math.exp(half_width))
 
 
 def design_effect(batches: Sequence[Samples], percent: float) -> float:

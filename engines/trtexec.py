@@ -1,7 +1,7 @@
 """What trtexec does unless told otherwise, and what it prints of its times, by its major version.
 
-From samples/common of NVIDIA/TensorRT: sampleOptions.h, sampleInference.cpp and sampleReporting.cpp of 10.13
-to 11.1. It computes in single precision, we in double; both print six digits.
+From samples/common of NVIDIA/TensorRT: sampleOptions.h, sampleInference.cpp and sampleReporting.cpp of 10.15
+and 11. It computes in single precision, we in double; both print six digits.
 """
 
 from collections.abc import Mapping

@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 
 from engines.distributions import student_t
-from engines.statistics import Estimate
+from engines.statistics import Estimate, with_log_half_width
 from studies.metrics import EXACT_METRICS, METRICS
 from studies.objectives import judge
 from studies.records import Direction, RepeatRecord, StudyRecord
@@ -159,4 +159,4 @@ def _interval(logs: Sequence[float], comparisons: int) -> Estimate:
         return Estimate(math.exp(mean))
     quantile = student_t(1 - ERROR_RATE / 2 / comparisons, count - 1)
     half_width = quantile * float(np.std(logs, ddof=1)) / math.sqrt(count)
-    return Estimate(math.exp(mean), math.exp(mean - half_width), math.exp(mean + half_width))
+    return with_log_half_width(math.exp(mean), half_width)

@@ -1,18 +1,18 @@
 """What makes workloads, machines and evaluations the same, wherever their files lie."""
 
-from engines.values import Candidate, Machine, Policy, Workload
+from engines.values import Candidate, Machine, Workload
 from engines.wire import digest
 from studies.records import StudySpec
 
 
-def evaluation_key(spec: StudySpec, policy: Policy, candidate: Candidate) -> str:
+def evaluation_key(spec: StudySpec, candidate: Candidate) -> str:
     """Names everything that decides what comes of a candidate; two studies with the same key share it."""
     return digest(
         workload_identity(spec.workload),
         machine_identity(spec.machine),
         spec.backend,
         spec.backend_options,
-        policy,
+        spec.policy,
         candidate,
     )
 

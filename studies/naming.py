@@ -74,6 +74,7 @@ def differences(old: StudySpec, new: StudySpec) -> dict[str, str]:
         ("inputs", _inputs(before), _inputs(after), (_inputs(before), _inputs(after))),
         ("objective", old.objectives, new.objectives, (_objectives(old), _objectives(new))),
         ("constraint", old.constraints, new.constraints, (_constraints(old), _constraints(new))),
+        ("way of timing", _timing(old), _timing(new), (_timing(old), _timing(new))),
         ("search space", _choices(old), _choices(new), ("", "")),
     )
     return {what: _said(*said) for what, left, right, said in checks if digest(left) != digest(right)}
@@ -117,6 +118,12 @@ def _objectives(spec: StudySpec) -> str:
 
 def _constraints(spec: StudySpec) -> str:
     return ", ".join(str(constraint) for constraint in spec.constraints)
+
+
+def _timing(spec: StudySpec) -> str:
+    """What makes its latencies other than those of warm engines without copies."""
+    asked = {"--transfers": spec.policy.transfers, "--cold": spec.policy.cold}
+    return ", ".join(option for option, is_asked in asked.items() if is_asked)
 
 
 def _choices(spec: StudySpec) -> list[object]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from engines.distributions import student_t
-from engines.statistics import Estimate
+from engines.statistics import WIDEST, Estimate, with_log_half_width
 
 # fewer runs say next to nothing of their spread
 FEWEST_RUNS = 3
@@ -46,7 +46,7 @@ def noise_of(values: Sequence[Estimate]) -> Noise | None:
     # a half-width is about two standard errors
     within = np.mean([((one.relative_half_width or 0.0) / 2) ** 2 for one in usable])
     between = math.sqrt(max(0.0, spread**2 - float(within)))
-    return Noise(spread, between, len(usable), math.expm1(_detectable(spread, len(usable) - 1)))
+    return Noise(spread, between, len(usable), math.expm1(min(WIDEST, _detectable(spread, len(usable) - 1))))
 
 
 def widened(estimate: Estimate, noise: Noise | None) -> Estimate:
@@ -58,7 +58,7 @@ def widened(estimate: Estimate, noise: Noise | None) -> Estimate:
     if noise is None or half_width is None or estimate.value <= 0:
         return estimate
     total = math.hypot(half_width, student_t(0.975, noise.freedom) * noise.between)
-    return Estimate(estimate.value, estimate.value * math.exp(-total), estimate.value * math.exp(total))
+    return with_log_half_width(estimate.value, total)
 
 
 def _detectable(spread: float, freedom: int) -> float:

@@ -14,7 +14,7 @@ from typing import Literal, Protocol
 
 from engines.errors import UserError
 from engines.ranges import nvtx_range
-from engines.values import Bar, Candidate, Evaluation, Failure, Policy, Settings, Stage
+from engines.values import Bar, Candidate, Evaluation, Failure, Settings, Stage
 from studies import mirror
 from studies.anchors import Anchors
 from studies.identity import evaluation_key
@@ -130,7 +130,6 @@ class Owner:
 
     name: str
     spec: StudySpec
-    policy: Policy
     storage: Storage
     executor: Executor
     observer: Observer
@@ -173,7 +172,7 @@ class Owner:
         return candidate
 
     def _try(self, candidate: Candidate, state: _State, limits: Limits) -> TrialRecord:
-        number, key = len(state.records), evaluation_key(self.spec, self.policy, candidate)
+        number, key = len(state.records), evaluation_key(self.spec, candidate)
         self.observer.started(number, candidate)
         started_at, start, log_start = datetime.now(UTC), time.perf_counter(), self.executor.log_position()
         stored = self._stored(key)
@@ -205,7 +204,7 @@ class Owner:
             _stop_on_full_disk(found)
             return found
 
-        key = evaluation_key(self.spec, self.policy, self.spec.baseline)
+        key = evaluation_key(self.spec, self.spec.baseline)
         return Anchors(
             self.rigour,
             self.spec.objectives[0].metric,

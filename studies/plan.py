@@ -102,6 +102,7 @@ def specify(question: Question, worker: Worker) -> tuple[StudySpec, tuple[str, .
         constraints=question.constraints,
         space=narrow(opened.dimensions, question.fixed),
         baseline=baseline_of(opened.dimensions),
+        policy=question.backend.policy,
     )
     return spec, (*question.notes, *opened.warnings)
 

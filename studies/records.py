@@ -15,6 +15,7 @@ from engines.values import (
     Failure,
     Machine,
     Measurement,
+    Policy,
     Settings,
     Workload,
 )
@@ -51,7 +52,7 @@ class Constraint:
 class StudySpec:
     """Everything that makes a study this study; two searches with the same spec go on with each other's work.
 
-    `space` holds every dimension of the backend, its choices narrowed to those searched: one choice is a
+    `policy` is how its engines are timed. `space` holds every dimension of the backend, its choices narrowed to those searched: one choice is a
     fixed value. The baseline need not lie inside it.
     """
 
@@ -63,6 +64,7 @@ class StudySpec:
     constraints: tuple[Constraint, ...]
     space: tuple[Dimension, ...]
     baseline: Candidate
+    policy: Policy = Policy()
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from engines.distributions import student_t
-from engines.statistics import Estimate
+from engines.statistics import Estimate, with_log_half_width
 from studies.metrics import METRICS
 from studies.noise import Noise, noise_of
 from studies.records import RepeatRecord, StudyRecord, TrialRecord
@@ -96,8 +96,4 @@ def drift(study: StudyRecord) -> Drift | None:
     error = math.sqrt(float(rest @ rest) / freedom / moment)
     span = float(hours[-1])
     change, half_width = slope * span, student_t(0.975, freedom) * error * span
-    return Drift(
-        runs,
-        Estimate(math.exp(change), math.exp(change - half_width), math.exp(change + half_width)),
-        span,
-    )
+    return Drift(runs, with_log_half_width(math.exp(change), half_width), span)

@@ -97,7 +97,7 @@ class _Clock:
 
 def _store(owner: Owner, repeats: list[RepeatRecord]) -> None:
     for repeat in repeats:
-        key = evaluation_key(owner.spec, owner.policy, repeat.evaluation.candidate)
+        key = evaluation_key(owner.spec, repeat.evaluation.candidate)
         owner.storage.add_repeat(owner.name, key, repeat)
 
 

@@ -108,6 +108,7 @@ def _finals(study: StudyRecord, held: Finals) -> dict[str, Any]:
                 "between_builds": one.between_builds,
                 "between_sessions": one.between_sessions,
                 "luck": one.is_luck,
+                "all_win": one.all_win,
             }
             for one in finalists.rebuilt(study)
         ],

@@ -103,8 +103,8 @@ def run(options: SearchOptions, watcher: Watcher, stop: Stop) -> Outcome:
             storage.create_study(name, spec, versions())
         for note in question.notes:
             watcher.note(note)
-        policy, rigour = question.backend.policy, options.rigour
-        owner = Owner(name, spec, policy, storage, worker, watcher, options.seed, options.remeasure, rigour)
+        rigour = options.rigour
+        owner = Owner(name, spec, storage, worker, watcher, options.seed, options.remeasure, rigour)
         limits = Limits(options.trials, searching_seconds(options.timeout, rigour), options.trial_timeout)
         watcher.begin(name, spec, limits, earlier)
         ending = _run(owner, worker, limits, stop)

@@ -43,7 +43,7 @@ def trtexec_lines(study: StudyRecord, trial: TrialRecord, workspace: Workspace) 
     ]
     comments = [f"not in {program}: {text}" for text in _unsaid(spec, trial)]
     if not graph.is_file():
-        comments.append(f"{graph} is no longer there; the search makes it again")
+        comments.append(f"{graph} is no longer there")
     return [shlex.join([program, *words(options)]), *(f"# {text}" for text in comments)]
 
 
@@ -119,7 +119,7 @@ def _run(spec: StudySpec, trial: TrialRecord) -> list[Option]:
     """Waiting for the device is not to be slower than ours, which spins."""
     settings = trial.candidate.settings
     graph = bool(settings.get("cuda_graph"))
-    wanted = {"cuda_graph": graph, "transfers": bool(settings.get("transfers")), "spin_wait": True}
+    wanted = {"cuda_graph": graph, "transfers": spec.policy.transfers, "spin_wait": True}
     if spec.backend != RTX:
         return run_switches(wanted, VERSIONS[_major(spec)])
     del wanted["cuda_graph"]

@@ -1,6 +1,6 @@
 """The options of trtexec that stand for what a trial's builder and runtime were told.
 
-Those that samples/common/sampleOptions.cpp of NVIDIA/TensorRT reads, from 10.13 to 11.1. TensorRT-RTX's
+Those that samples/common/sampleOptions.cpp of NVIDIA/TensorRT reads, in 10.15 and 11. TensorRT-RTX's
 tensorrt_rtx documents some of its own; where it is silent its options are taken to be trtexec's.
 """
 
@@ -111,7 +111,7 @@ MAPPERS: Mapping[str, Mapper] = {
     "streams": lambda value, _: [("infStreams", str(value))] if int(value) > 1 else [],
 }
 # they decide the shapes, and which of two options is given
-ELSEWHERE = ("profile", "batch", "cuda_graph", "transfers")
+ELSEWHERE = ("profile", "batch", "cuda_graph")
 # no option gives them; monitor_memory is taken for safe engines alone
 NOT_IN_TRTEXEC = (
     "debug",

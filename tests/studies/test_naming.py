@@ -37,11 +37,22 @@ def _other(spec: StudySpec, what: str) -> StudySpec:
         "constraint": replace(spec, constraints=(Constraint("error", "<=", 0.123),)),
         "objective": replace(spec, objectives=(Objective("error", "minimize"),)),
         "search space": replace(spec, space=spec.space[1:]),
+        "way of timing": replace(spec, policy=replace(spec.policy, transfers=True)),
     }
     return others[what]
 
 
-WHAT = ["model", "machine", "backend", "shapes", "inputs", "constraint", "objective", "search space"]
+WHAT = [
+    "model",
+    "machine",
+    "backend",
+    "shapes",
+    "inputs",
+    "constraint",
+    "objective",
+    "search space",
+    "way of timing",
+]
 
 
 @pytest.mark.parametrize("what", WHAT)

@@ -64,6 +64,16 @@ def test_without_noise_or_interval_nothing_is_widened() -> None:
     assert widened(Estimate(5.0), noise_of(runs(drawn(0.02, 6), 0.01))) == Estimate(5.0)
 
 
+def test_a_machine_that_says_nothing_gives_intervals_that_say_nothing() -> None:
+    noise = noise_of(runs([1e-6, 1.0, 1e6], 0.01))
+    assert noise is not None
+    wide = widened(Estimate(5.0, -1e6, 1e6), noise)
+    assert wide.low is not None
+    assert wide.high is not None
+    assert 0 < wide.low < 0.01
+    assert wide.high > 1000
+
+
 def test_the_widened_intervals_of_two_equal_engines_exclude_each_other_in_one_of_twenty_cases() -> None:
     random, different = np.random.default_rng(2), 0
     for _ in range(2000):

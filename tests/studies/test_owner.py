@@ -141,13 +141,14 @@ def spec_of(
         constraints=parse_constraints(constraints),
         space=narrow(dimensions, fixed or {}),
         baseline=baseline_of(dimensions),
+        policy=QUICK,
     )
 
 
 def owner_of(storage: Storage, spec: StudySpec, executor: Here, name: str = "study") -> Owner:
     if storage.find_spec(name) is None:
         storage.create_study(name, spec, {})
-    return Owner(name, spec, QUICK, storage, executor, Notes())
+    return Owner(name, spec, storage, executor, Notes())
 
 
 def run(owner: Owner, trials: int, **limits: float) -> str:

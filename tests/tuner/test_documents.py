@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 
 from engines.statistics import Estimate
-from engines.values import Settings
+from engines.values import Evaluation, Failure, Settings
 from studies.records import StudyRecord
 from tests.command import Command
 from tests.records import study_record
+from tests.repeats import THROTTLED, thorough_study
 from tuner.documents import (
     columns,
     dump,
@@ -31,7 +32,7 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "json.md"
 # objects whose keys depend on the study
 NAMED = re.compile(
     r"(versions|operators|index_limits|shapes|options|libraries|limits|settings|metrics|violations"
-    r"|stage_seconds|excluded|files)$"
+    r"|stage_seconds|excluded|files|telemetry|throttled)$"
 )
 
 
@@ -72,7 +73,15 @@ def studies() -> list[StudyRecord]:
     model = replace(workload.model, index_limits={"ids": 100})
     machine = replace(study.spec.machine, limits={"power_watts": 300})
     spec = replace(study.spec, workload=replace(workload, model=model), machine=machine)
-    return [study, replace(study, spec=replace(spec, backend_options=Settings(device=0)))]
+    thorough = thorough_study(drift=0.05, constraints=["error<=0.01", "p99_bound_ms<=33"])
+    first = thorough.repeats[0]
+    broken = Evaluation(first.evaluation.candidate, failure=Failure("load", "refused", "no"))
+    again = (*thorough.repeats, replace(first, role="anchor", evaluation=broken))
+    return [
+        study,
+        replace(study, spec=replace(spec, backend_options=Settings(device=0))),
+        replace(thorough, repeats=again),
+    ]
 
 
 def test_the_page_describes_a_study_and_its_trials(
@@ -97,7 +106,9 @@ def test_the_page_describes_what_a_search_prints(
         *(_described(section[name]) for name in ("A study", "A trial", "The end of a search"))
     )
     undescribed = _fields([document]) - described
-    assert undescribed == set()
+    # what is null here and an object elsewhere
+    empty = {field for field in undescribed if any(other.startswith(f"{field}.") for other in described)}
+    assert undescribed == empty
     extra = _described(section["The end of a search"])
     assert extra <= document.keys()
 
@@ -140,6 +151,53 @@ def test_the_page_names_the_columns_of_the_csv(section: dict[str, str], studies:
         assert column in dimensions or name in metrics or f"`{column}`" in text
 
 
+def test_what_was_measured_again_is_told_in_numbers(studies: list[StudyRecord]) -> None:
+    document = json.loads(dump(study_document(studies[2])))
+    assert document["noise"]["runs"] == 6
+    assert 0 < document["noise"]["detectable"] < 0.1
+    assert document["drift"]["significant"]
+    assert document["drift"]["change"]["low"] < document["drift"]["change"]["value"]
+    finals = document["finals"]
+    assert (finals["winner"], finals["sessions"]) == (document["best"], 5)
+    values = [one["value"]["value"] for one in finals["finalists"]]
+    assert values == sorted(values)
+    winner = next(one for one in finals["finalists"] if (one["trial"], one["build"]) == (finals["winner"], 0))
+    assert winner["against_winner"] is None
+    assert winner["against_baseline"]["verdict"] == document["verdict"] == "faster"
+    assert document["speedup"] == {
+        name: winner["against_baseline"][name] for name in ("value", "low", "high")
+    }
+    assert [one["luck"] for one in finals["rebuilt"]] == [False]
+    roles = [one["role"] for one in document["repeats"]]
+    assert [roles.count(role) for role in ("self-test", "anchor", "final")] == [5, 5, 20]
+    assert document["repeats"][-1]["failure"] == "no"
+
+
+def test_what_was_not_measured_again_is_null(studies: list[StudyRecord]) -> None:
+    document = study_document(studies[0])
+    assert [document[name] for name in ("noise", "drift", "finals", "repeats")] == [None, None, None, []]
+    assert document["racing"] == {"stopped_early": [], "saved_seconds": None}
+    assert document["trials"][0]["certificate"] is None
+
+
+def test_trials_say_how_they_were_measured(studies: list[StudyRecord]) -> None:
+    document = json.loads(dump(study_document(studies[2])))
+    behind = [trial["number"] for trial in document["trials"] if (trial["measurement"] or {}).get("behind")]
+    assert behind == document["racing"]["stopped_early"] != []
+    assert document["racing"]["saved_seconds"] > 0
+    throttled, repeated = (document["trials"][number]["measurement"] for number in (1, 4))
+    assert (throttled["disturbed_blocks"], throttled["discarded_blocks"]) == (1, 0)
+    assert (throttled["samples"], throttled["counted_samples"]) == (2400, 2000)
+    assert throttled["throttled"]["hw_thermal_slowdown"] == pytest.approx(1 / 6)
+    assert throttled["telemetry"]["clock_mhz"]["low"] == 1200
+    assert (repeated["disturbed_blocks"], repeated["discarded_blocks"]) == (0, 1)
+    assert repeated["disturbances"] == [THROTTLED]
+    assert repeated["waited"] == pytest.approx(0.01)
+    certificate = document["trials"][document["best"]]["certificate"]
+    assert (certificate["deadline_ms"], certificate["misses"], certificate["holds"]) == (33, 0, True)
+    assert certificate["samples"] == 6 * 2400
+
+
 def test_numbers_that_are_not_finite_are_null_and_nothing_is_left_out(studies: list[StudyRecord]) -> None:
     trial = studies[0].trials[0]
     metrics = {**trial.metrics, "error": Estimate(math.inf)}
@@ -154,8 +212,10 @@ def test_rows_have_all_columns_of_the_study_in_one_order(studies: list[StudyReco
     rows = trial_rows(studies[0])
     names = columns(studies[0])
     assert names[:2] == ["number", "state"]
-    assert names[-5:] == ["violated", "failed_at", "failure", "seconds", "reused"]
+    assert names[-6:] == ["behind", "violated", "failed_at", "failure", "seconds", "reused"]
     assert all(list(row) == names for row in rows)
+    assert not any(row["behind"] for row in rows)
+    assert any(row["behind"] for row in trial_rows(studies[2]))
     failed = next(row for row in rows if row["state"] == "failed")
     assert failed["latency_ms"] is None
 

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,10 @@ import pandas as pd
 import pytest
 
 import tuner
+from studies.analysis import best
 from tests.command import Command
 from tests.records import awkward_study, study_record
+from tests.repeats import THROTTLED, thorough_study
 from tuner.showing import print_study, print_trial
 
 
@@ -28,7 +31,9 @@ def test_every_trial_has_a_row_with_state_metrics_settings_and_why(
     assert lines[0].split()[:4] == ["trial", "state", "latency_ms", "error"]
     assert lines[0].endswith("why")
     for line, trial in zip(lines[1:], document["trials"], strict=False):
-        assert line.split()[:2] == [str(trial["number"]), trial["state"]]
+        number, state = line.split()[:2]
+        assert (number, state.rstrip(",")) == (str(trial["number"]), trial["state"])
+        assert ("stopped early" in line) == bool((trial["measurement"] or {}).get("behind"))
         assert trial["settings"]["precision"] in line
         if trial["failure"]:
             assert trial["failure"]["message"] in line
@@ -102,6 +107,46 @@ def test_one_trial_is_shown_in_full(command: Command, searched: Path, document: 
     assert document["trials"][best]["engine"] in lines["engine"]
     stages = [name.removesuffix(" took") for name in lines if name.endswith(" took")]
     assert stages == ["prepare", "graph", "build", "load", "check", "warm-up", "measure"]
+
+
+def test_a_trial_is_shown_with_telemetry_finals_and_deadline(capsys: pytest.CaptureFixture[str]) -> None:
+    study = thorough_study(constraints=["error<=0.01", "p99_bound_ms<=33"])
+    winner = best(study)
+    assert winner is not None
+    print_trial(study, winner)
+    shown = dict(re.split(r"\s{2,}", line, maxsplit=1) for line in capsys.readouterr().out.splitlines())
+    assert shown["samples"] == "2,400"
+    assert shown["measured in"] == "6 blocks, converged"
+    assert shown["clock"] == "1,498 MHz (1,495 to 1,500)"
+    assert shown["temperature"] == "60 °C"
+    assert shown["clocks held by"] == "sw_power_cap in 100 % of the blocks"
+    assert shown["waited for a core"] == "1.0 % of the time"
+    assert shown["energy_mj"].endswith(" mJ")
+    assert "the winner; against the baseline faster: " in shown["measured again"]
+    assert "against the winner same: " in shown["rebuild 2"]
+    assert shown["deadline"].startswith(
+        "99 % of inferences meet 33 ms with 95 % confidence: 0 misses in 14,400"
+    )
+
+
+def test_a_trial_that_was_stopped_early_or_disturbed_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    study = thorough_study()
+    print_trial(study, study.trials[9])
+    assert "feasible, stopped early" in capsys.readouterr().out
+    print_trial(study, study.trials[1])
+    shown = capsys.readouterr().out
+    assert "feasible, throttled" in shown
+    assert f"6 blocks, converged; 1 disturbed ({THROTTLED})" in shown
+    print_trial(study, study.trials[4])
+    assert f"6 blocks, converged; 1 discarded ({THROTTLED})" in capsys.readouterr().out
+
+
+def test_a_study_is_shown_with_its_finals(capsys: pytest.CaptureFixture[str]) -> None:
+    print_study(thorough_study())
+    shown = capsys.readouterr().out
+    assert "feasible, stopped early" in shown
+    assert "against the baseline" in shown
+    assert "This machine tells engines apart" in shown
 
 
 def test_a_failed_trial_is_shown_with_stage_kind_and_message(

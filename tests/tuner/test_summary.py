@@ -1,13 +1,16 @@
 """The end of a search in words: verdict, reasons, what to type next."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from dashboards import evidence, wording
 from engines.values import Failure
 from studies.records import StudyRecord, TrialRecord
 from tests.records import study_record
+from tests.repeats import close_study
 from tuner.searching import Outcome
 from tuner.summary import MOST_REASONS, comparison_table, lines_after, next_steps, print_outcome, reasons_of
 from tuner.tables import add_row, new_table, print_table
@@ -114,6 +117,27 @@ def test_the_settings_in_which_the_best_differs_stand_below_the_metrics(
     names = [line.split()[0] for line in lines if "  " in line and not line.startswith(" ")]
     assert names.index("build_seconds") < names.index("precision")
     assert "streams" not in names
+
+
+def test_the_finals_are_a_table_and_what_stands_behind_the_verdict_follows_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    found = close_study()
+    print_outcome(_outcome(found))
+    lines = capsys.readouterr().out.splitlines()
+    heading = next(line for line in lines if line.startswith("finalist"))
+    assert re.split(r"\s{2,}", heading) == ["finalist", "value", "against the winner", "against the baseline"]
+    after = lines.index(heading)
+    assert {line.split("  ")[0] for line in lines[after + 1 : after + 5]} == {
+        "baseline",
+        "trial 1",
+        "trial 2",
+        "trial 3",
+    }
+    verdict = lines.index(wording.verdict(found))
+    assert verdict > after
+    told = evidence.sentences(found)
+    assert lines[verdict + 1 : verdict + 1 + len(told)] == list(told)
 
 
 def test_an_interrupted_search_without_a_trial_has_no_table(

@@ -1,0 +1,82 @@
+"""Finals as a search holds them, between engines that are known."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass
+
+from benchmarks.subjects import Subject, study, trial
+from engines.isolation import Worker
+from engines.values import Candidate, Evaluation
+from studies.contest import Contest, Entry, Holder, OpenHolder
+from studies.finals import Finals, finals
+from studies.records import RepeatRecord
+from studies.rigour import Rigour
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A process that outlives its session; what it holds is loaded anew all the same."""
+
+    worker: Worker
+
+    def open(self) -> None:
+        """It is."""
+
+    def hold(self, candidate: Candidate, seconds: float) -> Evaluation | None:
+        return self.worker.hold(candidate, seconds)
+
+    def sample(self, candidate: Candidate, seconds: float) -> Evaluation | None:
+        return self.worker.sample(candidate, seconds)
+
+    def release(self, candidate: Candidate, seconds: float) -> Evaluation:
+        return self.worker.release(candidate, seconds)
+
+    def kill(self) -> None:
+        self.worker.kill()
+
+
+@contextmanager
+def holders(rivals: Sequence[Subject], *, keep: bool) -> Iterator[OpenHolder]:
+    """Opens what holds a rival, which has the number of its trial: a process a session, or one for all."""
+    with ExitStack() as stack:
+        if not keep:
+            yield _fresh(rivals)
+            return
+        workers = [stack.enter_context(one.worker(f"-rival-{number}")) for number, one in enumerate(rivals)]
+        for worker in workers:
+            worker.open()
+        yield lambda entry: nullcontext(Kept(workers[entry.trial.number]))
+
+
+def _fresh(rivals: Sequence[Subject]) -> Callable[[Entry], AbstractContextManager[Holder]]:
+    @contextmanager
+    def open_holder(entry: Entry) -> Iterator[Worker]:
+        number = entry.trial.number
+        with rivals[number].worker(f"-rival-{number}") as worker:
+            # in the main thread, with which it would end
+            worker.start()
+            yield worker
+
+    return open_holder
+
+
+def contest(
+    rivals: Sequence[Subject],
+    evaluations: Sequence[Evaluation],
+    open_holder: OpenHolder,
+    rigour: Rigour,
+    seed: int,
+) -> Finals:
+    """Finals over trials of which nothing but these evaluations is known; the first is the baseline."""
+    spec = rivals[0].spec
+    trials = [trial(spec, number, one) for number, one in enumerate(evaluations)]
+    entries = tuple(Entry(one) for one in trials)
+    held = Contest(entries, len(trials), rigour, open_holder, lambda _: None, seed)
+    repeats: list[RepeatRecord] = []
+    for number in range(rigour.sessions):
+        repeats += held.session(number)
+    found = finals(study(spec, trials, repeats))
+    if found is None:
+        failures = {one.evaluation.failure.message for one in repeats if one.evaluation.failure}
+        raise SystemExit(f"the finals came to no end: {'; '.join(failures)}")
+    return found
