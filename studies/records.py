@@ -52,8 +52,8 @@ class Constraint:
 class StudySpec:
     """Everything that makes a study this study; two searches with the same spec go on with each other's work.
 
-    `policy` is how its engines are timed. `space` holds every dimension of the backend, its choices narrowed to those searched: one choice is a
-    fixed value. The baseline need not lie inside it.
+    `policy` is how its engines are timed. `space` holds every dimension of the backend, its choices narrowed
+    to those searched: one choice is a fixed value. The baseline need not lie inside it.
     """
 
     workload: Workload

@@ -4,7 +4,6 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from engines import statistics
 from engines.statistics import Estimate
 from studies.records import Objective, TrialRecord
 
@@ -42,13 +41,15 @@ class Standing:
         return time.monotonic() - self._begun
 
     @property
-    def speedup(self) -> Estimate | None:
-        """The best by the baseline, more than 1 when better; None until both are known."""
+    def speedup(self) -> float | None:
+        """The best by the baseline, more than 1 when better; None until both are known.
+
+        Without an interval: the best so far is the luckiest so far, and the verdict comes at the end.
+        """
         if self.baseline is None or self.best is None or not self.best.value or not self.baseline.value:
             return None
-        if self.objective.direction == "maximize":
-            return statistics.ratio(self.best, self.baseline)
-        return statistics.ratio(self.baseline, self.best)
+        ratio = self.best.value / self.baseline.value
+        return ratio if self.objective.direction == "maximize" else 1 / ratio
 
     def seconds_left(self) -> float | None:
         """From the mean of the trials made so far, and never beyond the time limit; None before the first."""

@@ -225,6 +225,8 @@ def trial_line(record: "TrialRecord", standing: Standing) -> str:
         line = wording.value_of(record, standing.objective)
         if record.violations:
             line += f", infeasible: misses {wording.missed(record)}"
+        if record.measurement is not None and record.measurement.behind:
+            line += ", stopped early: clearly worse than the best"
     return f"{line} (known from an earlier study)" if record.reused else line
 
 
@@ -240,8 +242,7 @@ def standing_line(standing: Standing) -> str:
     if speedup is None:
         return line
     better = wording.comparative(standing.objective)
-    interval = f" ({formats.interval(speedup)})" if formats.interval(speedup) else ""
-    return f"{line}, {formats.times(speedup.value)} {better} than the baseline{interval}"
+    return f"{line}, {formats.times(speedup)} {better} than the baseline so far"
 
 
 def counts_line(standing: Standing) -> str:

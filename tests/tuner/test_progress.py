@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from engines.statistics import Estimate
 from studies.owner import Limits
 from studies.records import StudyRecord, TrialRecord
 from studies.running import Standing
@@ -58,7 +57,7 @@ def test_there_is_a_line_a_trial(study: StudyRecord, capsys: pytest.CaptureFixtu
     assert [line.partition(":")[0] for line in lines[1:]] == [f"trial {number}" for number in range(12)]
     assert f"failed at {_failed(study).failure.stage} (" in printed.err  # type: ignore[union-attr]
     assert "; best " in lines[-1]
-    assert "faster than the baseline (95 % interval" in lines[-1]
+    assert "faster than the baseline so far" in lines[-1]
 
 
 def test_what_takes_long_is_said_again_ever_less_often(
@@ -221,10 +220,13 @@ def test_without_a_baseline_there_is_nothing_to_compare_with(study: StudyRecord)
     assert standing_line(standing).endswith(f"(trial {standing.best_number})")
 
 
-def test_a_speedup_without_an_interval_is_shown_without_one(study: StudyRecord) -> None:
-    standing = _standing(study)
-    standing.baseline = Estimate(10.0)
-    assert standing_line(standing).endswith("faster than the baseline")
+def test_what_was_stopped_early_says_so(study: StudyRecord) -> None:
+    trial = next(one for one in study.trials if one.state == "feasible")
+    assert trial.measurement is not None
+    short = replace(trial.evaluation, measurement=replace(trial.measurement, behind=True))
+    line = trial_line(replace(trial, evaluation=short), _standing(study))
+    assert line.endswith(", stopped early: clearly worse than the best")
+    assert "stopped early" not in trial_line(trial, _standing(study))
 
 
 def test_the_time_left_is_said_only_while_there_is_any(study: StudyRecord) -> None:
