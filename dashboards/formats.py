@@ -4,6 +4,7 @@ Everything here is plain text; whoever puts it in a page escapes it.
 """
 
 import math
+from collections.abc import Sequence
 from datetime import datetime
 
 from engines.statistics import Estimate
@@ -69,11 +70,29 @@ def times(ratio: float) -> str:
     return f"{number(ratio, 3)}{TIMES}"
 
 
+def factor(found: Estimate) -> str:
+    """A ratio as a factor, with the digits that its interval warrants."""
+    return _factor(found.value, found)
+
+
 def interval(found: Estimate) -> str:
     """The 95 % interval of a ratio; empty where there is none."""
+    return f"95 % interval {bounds(found)}" if bounds(found) else ""
+
+
+def bounds(found: Estimate) -> str:
+    """The ends of a ratio's interval as factors; empty where there is none."""
     if found.low is None or found.high is None:
         return ""
-    return f"95 % interval {times(found.low)} to {times(found.high)}"
+    return f"{_factor(found.low, found)} to {_factor(found.high, found)}"
+
+
+def change(found: Estimate) -> str:
+    """A ratio as a change in per cent with its interval: -0.1 % (-0.4 to 0.2)."""
+    parts = [None if end is None else 100 * (end - 1) for end in (found.value, found.low, found.high)]
+    decimals = max(1, -_exponent(100 * (_half_width(found) or 0.1)))
+    value, low, high = (None if part is None else f"{part:.{decimals}f}" for part in parts)
+    return f"{value} % ({low} to {high})" if low and high else f"{value} %"
 
 
 def percent(share: float) -> str:
@@ -85,12 +104,17 @@ def percent(share: float) -> str:
     return f"{value:.0f} %"
 
 
-def duration(seconds: float | None) -> str:
+def share(part: float) -> str:
+    """A small share to two significant digits, in per cent."""
+    return f"{number(100 * part if part > 1e-9 else 0, 2)} %"
+
+
+def duration(seconds: float | None, digits: int = 3) -> str:
     """Seconds below two minutes, else minutes or hours."""
     if seconds is None or not math.isfinite(seconds):
         return MISSING
     if seconds < 120:
-        return f"{number(seconds, 3)} s"
+        return f"{number(seconds, digits)} s"
     minutes, rest = divmod(round(seconds), 60)
     if minutes < 120:
         return f"{minutes} min {rest} s"
@@ -125,19 +149,37 @@ def moment(when: datetime) -> str:
     return f"{when:%Y-%m-%d %H:%M} {when.tzname() or ''}".rstrip()
 
 
-def plural(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+def plural(count: int, noun: str, several: str = "") -> str:
+    return f"{count:,} {noun if count == 1 else several or f'{noun}s'}"
 
 
 def shortened(text: str, length: int = 32) -> str:
     return text if len(text) <= length else f"{text[: length - 1]}…"
 
 
+def trials(numbers: Sequence[int], most: int = 8) -> str:
+    """Trials by their numbers: trial 7, trials 7 and 9, trials 1, 2, 3, ..."""
+    shown = [str(number) for number in numbers[:most]]
+    if len(numbers) > most:
+        return f"trials {', '.join(shown)}, ..."
+    *before, last = shown
+    return f"trials {', '.join(before)} and {last}" if before else f"trial {last}"
+
+
+def _factor(ratio: float, found: Estimate) -> str:
+    half_width = _half_width(found)
+    if not half_width or not math.isfinite(ratio):
+        return times(ratio)
+    decimals = max(2 - _exponent(found.value), min(-_exponent(half_width), 4), 0)
+    return f"{ratio:,.{decimals}f}{TIMES}"
+
+
 def _half_width(found: Estimate | None) -> float | None:
     if found is None or found.low is None or found.high is None or not math.isfinite(found.value):
         return None
     half_width = (found.high - found.low) / 2
-    return half_width if math.isfinite(half_width) else None
+    # what a float64 makes of equal values is no spread
+    return half_width if 1e-12 * abs(found.value) < half_width < math.inf else None
 
 
 def _exponent(value: float) -> int:

@@ -20,6 +20,11 @@ def join(children: Iterable[str]) -> Html:
     return Html("".join(child if isinstance(child, Html) else escape(child) for child in children))
 
 
+def sentence(text: str) -> str:
+    """The text with each per cent sign in the line of its number."""
+    return text.replace(" %", "\N{NO-BREAK SPACE}%")
+
+
 def _attributes(attributes: dict[str, str | bool | None]) -> str:
     parts = []
     for name, value in attributes.items():

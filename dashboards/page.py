@@ -19,7 +19,7 @@ from plotly.offline import get_plotlyjs
 
 from dashboards import formats
 from dashboards.charts import CHARTS, Drawing
-from dashboards.markup import Html, element, join
+from dashboards.markup import Html, element, join, sentence
 from dashboards.palette import css_variables, dark_by_light
 from dashboards.summary import summary
 from dashboards.trials_table import table
@@ -68,7 +68,11 @@ def _card(name: str, drawing: Drawing) -> Html:
     height = max(figure.layout.height for figure in drawing.views.values())
     return element(
         "figure",
-        element("figcaption", element("h2", drawing.title), element("p", drawing.note, class_="hint")),
+        element(
+            "figcaption",
+            element("h2", sentence(drawing.title)),
+            element("p", sentence(drawing.note), class_="hint"),
+        ),
         _tabs(list(drawing.views)),
         element(
             "div",

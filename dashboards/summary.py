@@ -2,18 +2,20 @@
 
 from collections.abc import Sequence
 
-from dashboards import formats, wording
+from dashboards import evidence, finalists, formats, wording
 from dashboards.facts import facts
-from dashboards.markup import Html, element, join
+from dashboards.markup import Html, element, join, sentence
 from engines.values import Dimension, Failure, Value
 from studies.analysis import baseline, best, comparison, finite, pareto_front
 from studies.effects import chosen
+from studies.finals import Finalist, finals
+from studies.rebuilds import rebuilt
 from studies.records import StudyRecord, TrialRecord
 
 
 def summary(study: StudyRecord) -> Html:
     """The whole top: the verdict, the best candidate's settings, the Pareto front, facts and failures."""
-    found = element("div", _settings(study), _front(study), _failures(study), class_="found")
+    found = element("div", _settings(study), _front(study), _finals(study), _failures(study), class_="found")
     parts = (_verdict(study), found, facts(study))
     return join(part for part in parts if part)
 
@@ -22,19 +24,20 @@ def _verdict(study: StudyRecord) -> Html:
     found = comparison(study)
     pairs = [("trials", f"{len(study.trials):,}")]
     pairs += [(state, f"{wording.count(study, state):,}") for state in ("feasible", "infeasible", "failed")]
-    if found.verdict in ("faster", "slower", "unproven"):
-        luck = "The best of many trials is partly luck: the interval does not allow for the choosing."
-    else:
-        luck = ""
     return element(
         "section",
         element("p", wording.headline(study), class_="headline"),
-        element("p", wording.verdict(study), class_="sentence"),
-        element("p", luck, class_="hint") if luck else "",
+        element("p", sentence(wording.verdict(study)), class_="sentence"),
+        _evidence(study),
         element("dl", *(_figure(name, value) for name, value in pairs), class_="counts"),
         class_=f"verdict {found.verdict.replace(' ', '-')}",
         aria_label="Verdict",
     )
+
+
+def _evidence(study: StudyRecord) -> Html:
+    lines = [element("li", sentence(text)) for text in evidence.sentences(study)]
+    return element("ul", *lines, class_="evidence") if lines else Html("")
 
 
 def _figure(name: str, value: str) -> Html:
@@ -118,6 +121,46 @@ def _front(study: StudyRecord) -> Html:
     table = element("table", element("thead", head), element("tbody", *rows), class_="settings")
     hint = element("p", "No other feasible trial is better in every objective.", class_="hint")
     return _section(f"Pareto front: {formats.plural(len(rows), 'trial')}", hint, _wide(table))
+
+
+def _finals(study: StudyRecord) -> Html:
+    held = finals(study)
+    if held is None:
+        return Html("")
+    objective = study.spec.objectives[0]
+    told = finalists.rows(study, held)
+    shown = [index for index, _ in enumerate(finalists.COLUMNS) if any(row[index] for _, row in told)]
+    head = [element("th", finalists.COLUMNS[index], scope="col") for index in shown]
+    rows = [
+        element(
+            "tr",
+            element("th", _linked(one, row.name), scope="row"),
+            *(element("td", row[index]) for index in shown[1:]),
+            class_="changed" if finalists.is_winner(one, held) else None,
+        )
+        for one, row in told
+    ]
+    table = element(
+        "table", element("thead", element("tr", *head)), element("tbody", *rows), class_="settings finals"
+    )
+    hint = (
+        f"{objective.metric} in {formats.plural(held.sessions, 'session')}: each loads every finalist in a "
+        "process of its own and times all of them in turn. Ratios of more than 1 are better; intervals are "
+        "95 % for all comparisons at once."
+    )
+    # what is said of the winner stands with the verdict
+    built = [
+        element("p", sentence(evidence.rebuilt_sentence(one, objective)))
+        for one in rebuilt(study)
+        if one.trial != held.winner.trial
+    ]
+    return _section(
+        "Finalists, measured again in turn", element("p", hint, class_="hint"), _wide(table), *built
+    )
+
+
+def _linked(one: Finalist, name: str) -> Html:
+    return element("a", name.capitalize(), href=f"#trial-{one.trial}")
 
 
 def _failures(study: StudyRecord) -> Html:

@@ -10,6 +10,8 @@ from dashboards.charts.drawing import roles_of
 from dashboards.facts import searched_dimensions
 from dashboards.markup import Html, element
 from dashboards.summary import shown_metrics
+from dashboards.telemetry import how_measured, marks_of, states, throttled
+from engines.statistics import sample_count
 from engines.values import Dimension
 from studies.analysis import finite
 from studies.effects import chosen
@@ -60,6 +62,7 @@ def columns(study: StudyRecord) -> tuple[Column, ...]:
         Column("state", "feasible, infeasible or failed", _state, numeric=False),
         *(_metric_column(metric) for metric in shown_metrics(study)),
         *(_dimension_column(dimension) for dimension in searched_dimensions(study)),
+        *(column for column in _MEASURED if _is_filled(column, study)),
         Column("engine", "size of the engine on disk", _metric_cell("engine_bytes")),
         Column("build", "time that building the engine took", _metric_cell("build_seconds")),
         Column(
@@ -100,8 +103,61 @@ def _number(value: float, text: str) -> Cell:
     return Cell(text, value)
 
 
+def _is_filled(column: Column, study: StudyRecord) -> bool:
+    return any(column.cell(trial).text not in ("", formats.MISSING) for trial in study.trials)
+
+
 def _state(trial: TrialRecord) -> Cell:
-    return Cell(f"{trial.state}, reused" if trial.reused else trial.state)
+    return Cell(", ".join([trial.state, *marks_of(trial)]))
+
+
+def _samples(trial: TrialRecord) -> Cell:
+    if trial.measurement is None:
+        return Cell(formats.MISSING)
+    count = sample_count(trial.measurement)
+    return _number(count, f"{count:,}")
+
+
+def _measured(trial: TrialRecord) -> Cell:
+    return Cell(how_measured(trial.measurement) if trial.measurement else "")
+
+
+def _short_cell(metric: str) -> Callable[[TrialRecord], Cell]:
+    """The metric without its interval."""
+
+    def cell(trial: TrialRecord) -> Cell:
+        value = trial.metrics[metric].value if metric in trial.metrics else None
+        return Cell(formats.quantity(value, formats.unit_of(metric), 3), value)
+
+    return cell
+
+
+def _variation(trial: TrialRecord) -> Cell:
+    found = finite(trial, "variation")
+    return _number(found.value, formats.share(found.value)) if found else Cell(formats.MISSING)
+
+
+def _temperature(trial: TrialRecord) -> Cell:
+    told = states(trial.measurement.blocks) if trial.measurement else {}
+    found = told.get("temperature_c")
+    return _number(found.mean, f"{found.mean:.0f} °C") if found else Cell(formats.MISSING)
+
+
+def _throttled(trial: TrialRecord) -> Cell:
+    return Cell(", ".join(throttled(trial.measurement.blocks)) if trial.measurement else "")
+
+
+# what no trial has is left out
+_MEASURED = (
+    Column("samples", "timed inferences that count", _samples),
+    Column("variation", formats.about("variation"), _variation),
+    Column("clock", formats.about("clock_mhz"), _short_cell("clock_mhz")),
+    Column("power", formats.about("power_w"), _short_cell("power_w")),
+    Column("temperature", "temperature of the device while it runs", _temperature),
+    Column("energy", formats.about("energy_mj"), _short_cell("energy_mj")),
+    Column("clocks held by", "why clocks were held down in some blocks", _throttled, numeric=False),
+    Column("measured in", "timed blocks, and those discarded as disturbed", _measured, numeric=False),
+)
 
 
 def _stages(trial: TrialRecord) -> Cell:

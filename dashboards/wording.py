@@ -2,9 +2,11 @@
 
 from collections import Counter
 
-from dashboards.formats import estimate, interval, times, unit_of
+from dashboards.formats import estimate, factor, interval, plural, unit_of
 from engines.statistics import Estimate
 from studies.analysis import Comparison, comparison, objective_value
+from studies.certificates import BOUND
+from studies.finals import verdict_of
 from studies.metrics import METRICS
 from studies.records import Objective, StudyRecord, TrialRecord
 
@@ -62,7 +64,9 @@ def missed(trial: TrialRecord) -> str:
     parts = []
     for constraint in trial.violations:
         metric = constraint.replace(">=", "<=").split("<=")[0]
-        parts.append(f"{constraint} (is {estimate(trial.metrics.get(metric), unit_of(metric))})")
+        value = estimate(trial.metrics.get(metric), unit_of(metric))
+        unknown = metric == BOUND and metric not in trial.metrics
+        parts.append(f"{constraint} ({'too few samples to tell' if unknown else f'is {value}'})")
     return ", ".join(parts)
 
 
@@ -74,7 +78,8 @@ def _most_missed(study: StudyRecord) -> str:
 def _compared(found: Comparison, best: TrialRecord) -> str:
     speedup = found.speedup or Estimate(1.0)
     if found.verdict == "same":
-        return f"{_no_difference(found, best)} as {_quality(found.objective)}{_certainty(speedup)}."
+        ending = f"{_certainty(found, speedup)}{_too_small(found, speedup)}"
+        return f"{_no_difference(found, best)} as {quality(found.objective)}{ending}."
     if found.verdict == "unproven":
         return (
             f"Trial {best.number} looks {_by_how_much(found)} than the baseline, "
@@ -82,23 +87,31 @@ def _compared(found: Comparison, best: TrialRecord) -> str:
         )
     beginning = f"Trial {best.number}" if found.verdict == "faster" else "The best feasible trial"
     ending = ", which misses a constraint" if _baseline_misses(found) else ""
-    certain = _certainty(speedup if speedup.value >= 1 else _inverse(speedup))
+    certain = _certainty(found, speedup if speedup.value >= 1 else _inverse(speedup))
     return f"{beginning} is {_by_how_much(found)} than the baseline{ending}{certain}."
 
 
 def _no_difference(found: Comparison, best: TrialRecord) -> str:
-    factor = times(found.speedup.value if found.speedup else 1.0)
+    ratio = factor(found.speedup or Estimate(1.0))
     if _baseline_misses(found):
-        return f"Trial {best.number} keeps the constraints that the baseline misses, and is {factor}"
-    return f"No significant difference from the baseline: keep it. Trial {best.number}, the best, is {factor}"
+        return f"Trial {best.number} keeps the constraints that the baseline misses, and is {ratio}"
+    return f"No significant difference from the baseline: keep it. Trial {best.number}, the best, is {ratio}"
 
 
 def _baseline_misses(found: Comparison) -> bool:
     return found.baseline is not None and found.baseline.state == "infeasible"
 
 
-def _certainty(ratio: Estimate) -> str:
-    return f" ({interval(ratio)})" if interval(ratio) else ""
+def _certainty(found: Comparison, ratio: Estimate) -> str:
+    sessions = f", {plural(found.finals.sessions, 'session')}" if found.finals else ""
+    return f" ({interval(ratio)}{sessions})" if interval(ratio) else ""
+
+
+def _too_small(found: Comparison, speedup: Estimate) -> str:
+    """Why the verdict is no difference though the interval excludes 1."""
+    if found.finals is not None or verdict_of(speedup) == "same":
+        return ""
+    return ", less than this machine tells apart when each is measured once"
 
 
 def _inverse(ratio: Estimate) -> Estimate:
@@ -110,10 +123,11 @@ def _by_how_much(found: Comparison) -> str:
     if found.speedup is None:
         return comparative(found.objective, better=found.verdict == "faster")
     better = found.speedup.value >= 1
-    factor = found.speedup.value if better else 1 / found.speedup.value
-    return f"{times(factor)} {comparative(found.objective, better=better)}"
+    ratio = found.speedup if better else _inverse(found.speedup)
+    return f"{factor(ratio)} {comparative(found.objective, better=better)}"
 
 
-def _quality(objective: Objective) -> str:
+def quality(objective: Objective) -> str:
+    """What being good in the objective is called."""
     word = comparative(objective)
     return {"faster": "fast", "smaller": "small", "larger": "large"}[word]

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from engines.distributions import clopper_pearson_upper, most_events
-from engines.values import Samples
+from engines.statistics import design_effect
+from engines.values import Measurement, Samples
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,15 @@ def upper_bound(
         return None
     rank = len(latencies) - 1 - allowed
     return float(np.partition(latencies, rank)[rank])
+
+
+def p99_bound(measurement: Measurement) -> float | None:
+    """What the 99th percentile does not exceed with 95 % confidence, in ms; None with too few samples.
+
+    Every timed inference counts, those of disturbed blocks too.
+    """
+    latencies = [block.latency_ms for block in (*measurement.blocks, *measurement.discarded)]
+    return upper_bound(np.concatenate(latencies), design_effect=design_effect(latencies, 99.0))
 
 
 def _allowed(samples: int, percentile: float, confidence: float, design_effect: float) -> int:

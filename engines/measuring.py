@@ -10,6 +10,7 @@ import numpy as np
 
 from engines import statistics
 from engines.backends.base import Runner
+from engines.deadlines import p99_bound
 from engines.racing import is_behind
 from engines.telemetry import Probe, Reading, between, disturbance
 from engines.values import Bar, Block, Measurement, Policy
@@ -21,6 +22,8 @@ INFERENCES_PER_BLOCK = 5
 # a machine that holds its clocks down all the time will do so the next time too
 MOST_REPEATS = 3
 LONGEST_WARMUP = 5.0
+# correlated inferences are worth fewer; those worth less than a tenth certify nothing in a time worth waiting
+MOST_TIMES = 10
 # as a share: two readings of a clock that still climbs, or of times that still fall, differ by more
 WARM_WITHIN = 0.02
 # how well the statistic is to be known: GPUs are steady, the CPU is shared with everything else
@@ -143,7 +146,14 @@ def _is_enough(measurement: Measurement, policy: Policy) -> bool:
     blocks = measurement.blocks
     if len(blocks) < MINIMUM_BLOCKS:
         return False
-    if sum(len(block.latency_ms) for block in blocks) < policy.minimum_inferences:
+    inferences = sum(len(block.latency_ms) for block in blocks)
+    if inferences < policy.minimum_inferences:
+        return False
+    if (
+        policy.certify
+        and inferences < MOST_TIMES * policy.minimum_inferences
+        and p99_bound(measurement) is None
+    ):
         return False
     seconds = _seconds(list(blocks))
     return (seconds >= policy.minimum_seconds and measurement.converged) or seconds >= policy.maximum_seconds

@@ -220,7 +220,8 @@ class Policy:
 
     `statistic` names what is to be known well (see `engines.statistics.TIMINGS`), and `target_half_width`
     how well: 0.02 stops sampling once its 95 % interval is within 2 % of the value; None leaves it to the
-    machine. Sampling goes on for at least `minimum_inferences`. `transfers` times the copies to and from
+    machine. Sampling goes on for at least `minimum_inferences`, and with `certify` until they are enough to
+    bound the 99th percentile. `transfers` times the copies to and from
     the device too, `cold` also times inferences with caches flushed, `spin_wait` waits for the device
     without sleeping, `parts` keeps what each latency is made of, `telemetry` reads the machine between
     blocks.
@@ -233,6 +234,7 @@ class Policy:
     target_half_width: float | None = None
     statistic: str = "latency_ms"
     minimum_inferences: int = 0
+    certify: bool = False
     transfers: bool = False
     cold: bool = False
     spin_wait: bool = True

@@ -13,11 +13,11 @@ import numpy as np
 from engines import statistics
 from engines.statistics import Estimate
 from engines.values import Samples
-from studies.finals import Finals, finals
+from studies.finals import Finals, disproved, finals
 from studies.metrics import EXACT_METRICS
 from studies.noise import Noise, widened
 from studies.records import Objective, StudyRecord, TrialRecord
-from studies.repeats import noise
+from studies.repeats import drift, freed, noise
 
 Verdict = Literal[
     "faster",
@@ -75,17 +75,21 @@ def baseline(study: StudyRecord) -> TrialRecord | None:
 def best(study: StudyRecord) -> TrialRecord | None:
     """The winner of the finals, else the feasible trial with the best value of the first objective.
 
-    None when none is feasible.
+    Values are freed of drift. None when none is feasible, or all were wrong in finals.
     """
     held = finals(study)
     if held is not None:
         return study.trials[held.winner.trial]
-    objective = study.spec.objectives[0]
-    found = None
-    for trial in study.trials:
-        if _improves(trial, found, objective):
-            found = trial
-    return found
+    objective, wrong, change = study.spec.objectives[0], disproved(study), drift(study)
+    values = [
+        (freed(value, trial, change).value, trial)
+        for trial in study.trials
+        if trial.number not in wrong
+        and _may_win(trial)
+        and (value := objective_value(trial, objective)) is not None
+    ]
+    sign = 1 if objective.direction == "minimize" else -1
+    return min(values, key=lambda pair: sign * pair[0], default=(0.0, None))[1]
 
 
 def objective_value(trial: TrialRecord, objective: Objective) -> Estimate | None:
@@ -127,8 +131,9 @@ def comparison(study: StudyRecord) -> Comparison:
     if held is not None and held.winner.against_baseline is not None:
         final = held.winner
         return Comparison(objective, reference, found, final.against_baseline, final.verdict, held)
-    machine = noise(study)
-    before, after = widened(before, machine), widened(after, machine)
+    machine, change = noise(study), drift(study)
+    before = freed(widened(before, machine), reference, change)
+    after = freed(widened(after, machine), found, change)
     speedup = _speedup(before, after, objective)
     verdict = _verdict(before, after, speedup, objective)
     if machine is not None and _is_undetectable(speedup, machine):
@@ -163,15 +168,15 @@ def spread(trial: TrialRecord) -> Spread | None:
 
 def _improves(trial: TrialRecord, found: TrialRecord | None, objective: Objective) -> bool:
     cost = _cost(trial, objective)
-    if trial.state != "feasible" or cost is None or _was_cut_short(trial):
+    if not _may_win(trial) or cost is None:
         return False
     standing = _cost(found, objective) if found else None
     return standing is None or cost < standing
 
 
-def _was_cut_short(trial: TrialRecord) -> bool:
-    """It was clearly worse than another by then, whatever its few samples say."""
-    return trial.measurement is not None and trial.measurement.behind
+def _may_win(trial: TrialRecord) -> bool:
+    """It is feasible, and was not cut short: then it was clearly worse than another by then."""
+    return trial.state == "feasible" and not (trial.measurement is not None and trial.measurement.behind)
 
 
 def _cost(trial: TrialRecord, objective: Objective) -> float | None:

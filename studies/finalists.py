@@ -1,13 +1,13 @@
 """Who is measured again before anything is called the winner."""
 
 import math
-from datetime import timedelta
 
 from engines import statistics
 from engines.statistics import Estimate
-from studies.noise import Noise, widened
+from studies.finals import disproved
+from studies.noise import widened
 from studies.records import StudyRecord, TrialRecord
-from studies.repeats import Drift, drift, noise
+from studies.repeats import drift, freed, noise
 
 
 def finalists(study: StudyRecord, most: int) -> tuple[TrialRecord, ...]:
@@ -31,22 +31,15 @@ def finalists(study: StudyRecord, most: int) -> tuple[TrialRecord, ...]:
 def _values(study: StudyRecord) -> list[tuple[TrialRecord, Estimate]]:
     """The objective of each feasible trial that was measured to the end, freed of drift."""
     metric = study.spec.objectives[0].metric
-    machine_noise, machine_drift = noise(study), drift(study)
+    machine, change, wrong = noise(study), drift(study), disproved(study)
     return [
-        (trial, _comparable(trial.metrics[metric], trial, machine_noise, machine_drift))
+        (trial, freed(widened(trial.metrics[metric], machine), trial, change))
         for trial in study.trials
-        if trial.state == "feasible" and metric in trial.metrics and not _is_behind(trial)
+        if trial.state == "feasible"
+        and metric in trial.metrics
+        and trial.number not in wrong
+        and not _is_behind(trial)
     ]
-
-
-def _comparable(
-    estimate: Estimate, trial: TrialRecord, machine_noise: Noise | None, machine_drift: Drift | None
-) -> Estimate:
-    measured_at = trial.started_at + timedelta(seconds=trial.seconds)
-    level = machine_drift.level(measured_at) if machine_drift and not trial.reused else 1.0
-    wide = widened(estimate, machine_noise)
-    low, high = (None if bound is None else bound / level for bound in (wide.low, wide.high))
-    return Estimate(wide.value / level, low, high)
 
 
 def _is_behind(trial: TrialRecord) -> bool:

@@ -9,6 +9,7 @@ varies at the highest level decides the interval.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -16,11 +17,14 @@ import numpy as np
 from engines.distributions import student_t
 from engines.statistics import Estimate, with_log_half_width
 from studies.metrics import EXACT_METRICS, METRICS
-from studies.objectives import judge
+from studies.objectives import violations_of
 from studies.records import Direction, RepeatRecord, StudyRecord
 
 Verdict = Literal["faster", "slower", "same"]
+# trial and build
+Key = tuple[int, int]
 
+BASELINE: Key = (0, 0)
 FEWEST_SESSIONS = 3
 ERROR_RATE = 0.05
 
@@ -63,55 +67,76 @@ def verdict_of(ratio: Estimate | None) -> Verdict:
     return "faster" if ratio.low > 1 else "slower" if ratio.high < 1 else "same"
 
 
+@lru_cache(maxsize=2)  # a page asks for it again and again, and a study never changes
 def finals(study: StudyRecord) -> Finals | None:
-    """The finals over all trials that the study has; None where they were not held, or not to an end."""
-    repeats = [one for one in study.repeats if one.role == "final" and one.after == len(study.trials)]
-    runs = _runs(repeats, study)
-    sessions = max((len(of) for of in runs.values()), default=0)
+    """The finals over all trials that the study has; None where they were not held, or not to an end.
+
+    None too where nobody is left in the race.
+    """
+    runs = sessions_of(study, len(study.trials))
     qualified = {key: of for key, of in runs.items() if len(of) >= FEWEST_SESSIONS}
-    if not any(key[1] == 0 and key[0] != 0 for key in qualified):
-        return None
+    rivals = sum(build == 0 and trial != 0 for trial, build in qualified)
     direction = study.spec.objectives[0].direction
-    wrong = {key: _wrong(key, repeats, study) for key in qualified}
+    wrong = {key: _wrong(key, study) for key in qualified}
     racing = [key for key in qualified if not wrong[key] and key[1] == 0]
-    if not racing:
+    if not rivals or not racing:
         return None
     # everyone ran in the same sessions, so means compare
     best = max(racing, key=lambda key: _score(qualified[key], direction))
-    rivals = max(1, sum(key[1] == 0 and key[0] != 0 for key in qualified))
+
+    def against(key: Key, other: Key) -> Estimate | None:
+        if key == other or other not in qualified:
+            return None
+        logs = log_ratios(qualified[key], qualified[other], direction)
+        return interval_of(logs, rivals) if len(logs) >= FEWEST_SESSIONS else None
+
     rows = [
-        Finalist(
-            trial=key[0],
-            build=key[1],
-            value=_mean(list(of.values())),
-            against_winner=None if key == best else _ratio(of, qualified[best], direction, rivals),
-            against_baseline=None
-            if key == (0, 0) or (0, 0) not in qualified
-            else _ratio(of, qualified[0, 0], direction, rivals),
-            wrong=wrong[key],
-        )
+        Finalist(*key, _mean(list(of.values())), against(key, best), against(key, BASELINE), wrong[key])
         for key, of in qualified.items()
     ]
     rows.sort(key=lambda row: -row.value.value if direction == "maximize" else row.value.value)
     winner = next(row for row in rows if (row.trial, row.build) == best)
-    return Finals(tuple(rows), winner, sessions, len(study.trials))
+    return Finals(tuple(rows), winner, max(map(len, runs.values())), len(study.trials))
 
 
-Key = tuple[int, int]
+def disproved(study: StudyRecord) -> frozenset[int]:
+    """The trials whose own engines were wrong in any finals: right in the trial and wrong later."""
+    return frozenset(
+        one.trial
+        for one in study.repeats
+        if one.role == "final" and one.build == 0 and _was_wrong(one, study)
+    )
 
 
-def _runs(repeats: Sequence[RepeatRecord], study: StudyRecord) -> dict[Key, dict[int, float]]:
-    """The objective of each finalist in each session."""
+def sessions_of(study: StudyRecord, after: int) -> dict[Key, dict[int, float]]:
+    """The objective of each finalist in each session of the finals that followed so many trials."""
     metric = METRICS[study.spec.objectives[0].metric]
     runs: dict[Key, dict[int, float]] = {}
-    for repeat in repeats:
-        value = metric.of(repeat.evaluation)
-        if value is not None and value.value > 0:
-            runs.setdefault((repeat.trial, repeat.build), {})[repeat.session] = value.value
+    for repeat in study.repeats:
+        found = metric.of(repeat.evaluation) if (repeat.role, repeat.after) == ("final", after) else None
+        if found is not None and found.value > 0:
+            runs.setdefault((repeat.trial, repeat.build), {})[repeat.session] = found.value
     return runs
 
 
-def _wrong(key: Key, repeats: Sequence[RepeatRecord], study: StudyRecord) -> str:
+def log_ratios(one: dict[int, float], other: dict[int, float], direction: Direction) -> list[float]:
+    """The logarithm of the oriented ratio in each session that has both."""
+    sign = 1 if direction == "maximize" else -1
+    shared = sorted(one.keys() & other.keys())
+    return [sign * math.log(one[session] / other[session]) for session in shared]
+
+
+def interval_of(logs: Sequence[float], comparisons: int) -> Estimate:
+    """The ratio with an interval that holds for so many comparisons at once (Bonferroni)."""
+    count, mean = len(logs), float(np.mean(logs))
+    if count < 2:
+        return Estimate(math.exp(mean))
+    quantile = student_t(1 - ERROR_RATE / 2 / comparisons, count - 1)
+    half_width = quantile * float(np.std(logs, ddof=1)) / math.sqrt(count)
+    return with_log_half_width(math.exp(mean), half_width)
+
+
+def _wrong(key: Key, study: StudyRecord) -> str:
     """Why the finalist is out: infeasible as a trial, or wrong in a session; else empty.
 
     One that only had no room beside the others has a session less.
@@ -119,17 +144,25 @@ def _wrong(key: Key, repeats: Sequence[RepeatRecord], study: StudyRecord) -> str
     trial = study.trials[key[0]]
     if trial.state != "feasible":
         return "misses " + ", ".join(trial.violations) if trial.violations else "failed"
+    reasons = (
+        _was_wrong(one, study)
+        for one in study.repeats
+        if (one.role, one.after, one.trial, one.build) == ("final", len(study.trials), *key)
+    )
+    return next((reason for reason in reasons if reason), "")
+
+
+def _was_wrong(repeat: RepeatRecord, study: StudyRecord) -> str:
+    """What the engine got wrong in that session; empty for nothing."""
+    failure = repeat.evaluation.failure
+    if failure is not None:
+        is_wrong = failure.kind in ("not_finite", "wrong_output")
+        return f"failed in session {repeat.session + 1}: {failure.message}" if is_wrong else ""
     exact = [one for one in study.spec.constraints if one.metric in EXACT_METRICS]
-    for repeat in repeats:
-        if (repeat.trial, repeat.build) != key:
-            continue
-        failure = repeat.evaluation.failure
-        if failure is not None and failure.kind in ("not_finite", "wrong_output"):
-            return f"failed in session {repeat.session + 1}: {failure.message}"
-        _, _, violations = judge(repeat.evaluation, exact)
-        if violations:
-            return f"misses {', '.join(violations)} in session {repeat.session + 1}"
-    return ""
+    found = {one.metric: METRICS[one.metric].of(repeat.evaluation) for one in exact}
+    known = {name: estimate for name, estimate in found.items() if estimate is not None}
+    violations = violations_of(known, exact)
+    return f"misses {', '.join(violations)} in session {repeat.session + 1}" if violations else ""
 
 
 def _score(of: dict[int, float], direction: Direction) -> float:
@@ -138,25 +171,4 @@ def _score(of: dict[int, float], direction: Direction) -> float:
 
 
 def _mean(values: Sequence[float]) -> Estimate:
-    return _interval(list(np.log(values)), 1)
-
-
-def _ratio(
-    one: dict[int, float], other: dict[int, float], direction: Direction, comparisons: int
-) -> Estimate | None:
-    """Oriented ratio with an interval that holds for all comparisons at once (Bonferroni)."""
-    sign = 1 if direction == "maximize" else -1
-    shared = sorted(one.keys() & other.keys())
-    if len(shared) < FEWEST_SESSIONS:
-        return None
-    return _interval([sign * math.log(one[session] / other[session]) for session in shared], comparisons)
-
-
-def _interval(logs: Sequence[float], comparisons: int) -> Estimate:
-    count = len(logs)
-    mean = float(np.mean(logs))
-    if count < 2:
-        return Estimate(math.exp(mean))
-    quantile = student_t(1 - ERROR_RATE / 2 / comparisons, count - 1)
-    half_width = quantile * float(np.std(logs, ddof=1)) / math.sqrt(count)
-    return with_log_half_width(math.exp(mean), half_width)
+    return interval_of(list(np.log(values)), 1)

@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from engines import statistics
+from engines.deadlines import p99_bound
 from engines.statistics import Estimate
 from engines.values import Accuracy, Evaluation, Measurement
-from studies import certificates
 from studies.records import Direction
 
 
@@ -36,7 +36,7 @@ def _measured(derive: Callable[[Measurement], Estimate | None]) -> Callable[[Eva
 
 
 def _p99_bound(evaluation: Evaluation) -> Estimate | None:
-    bound = certificates.p99_bound(evaluation.measurement) if evaluation.measurement else None
+    bound = p99_bound(evaluation.measurement) if evaluation.measurement else None
     return None if bound is None else Estimate(bound)
 
 

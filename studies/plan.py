@@ -125,7 +125,7 @@ def _policy(request: Request, objectives: Sequence[Objective], constraints: Sequ
     )
     if BOUND in named:
         fewest = max(policy.minimum_inferences, FEWEST_INFERENCES)
-        return replace(policy, minimum_inferences=fewest)
+        return replace(policy, minimum_inferences=fewest, certify=True)
     return policy
 
 

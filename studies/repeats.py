@@ -51,6 +51,15 @@ class Drift:
         return float(self.change.value ** min(1.0, max(0.0, passed / self.hours)))
 
 
+def freed(estimate: Estimate, trial: TrialRecord, change: Drift | None) -> Estimate:
+    """The trial's estimate as it would have been at the study's beginning."""
+    if change is None or trial.reused:
+        return estimate
+    level = change.level(trial.started_at + timedelta(seconds=trial.seconds))
+    low, high = (None if bound is None else bound / level for bound in (estimate.low, estimate.high))
+    return Estimate(estimate.value / level, low, high)
+
+
 def baseline_runs(
     trials: Sequence[TrialRecord], repeats: Sequence[RepeatRecord], metric: str
 ) -> tuple[BaselineRun, ...]:

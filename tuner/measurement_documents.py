@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dashboards import finalists, telemetry
+from dashboards import telemetry
 from dashboards.stopped_early import stopped_early
 from engines.statistics import Estimate, coefficient_of_variation, sample_count
 from engines.values import Block, Measurement
@@ -12,6 +12,7 @@ from engines.wire import to_plain
 from studies.certificates import certificate
 from studies.finals import Finalist, Finals, finals, verdict_of
 from studies.metrics import METRICS
+from studies.rebuilds import rebuilt
 from studies.records import RepeatRecord, StudyRecord, TrialRecord
 from studies.repeats import drift, noise
 
@@ -110,7 +111,7 @@ def _finals(study: StudyRecord, held: Finals) -> dict[str, Any]:
                 "luck": one.is_luck,
                 "all_win": one.all_win,
             }
-            for one in finalists.rebuilt(study)
+            for one in rebuilt(study)
         ],
     }
 

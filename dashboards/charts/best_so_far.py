@@ -48,7 +48,7 @@ def draw(study: StudyRecord) -> Drawing | None:
     if not study.trials:
         return None
     data = progress(study)
-    unit, divisor = _time_unit(max(mark.elapsed_seconds for mark in data.marks))
+    unit, divisor = drawing.time_unit(max(mark.elapsed_seconds for mark in data.marks))
     numbers = [float(mark.number) for mark in data.marks]
     seconds = [mark.elapsed_seconds / divisor for mark in data.marks]
     return Drawing(
@@ -98,9 +98,11 @@ def _title(study: StudyRecord) -> str:
 def _note(data: Progress) -> str:
     without = [mark.number for mark in data.marks if mark.estimate is None]
     rail = f" At the foot, trials without a value: {drawing.numbers(without)}." if without else ""
+    behind = any(mark.role == "behind" for mark in data.marks)
+    pale = " Those behind were stopped early, clearly worse than the best by then." if behind else ""
     return (
         "The line is the best feasible trial so far; bars are 95 % intervals. "
-        f"Infeasible trials miss a constraint and never count as the best.{rail}"
+        f"Infeasible trials miss a constraint and never count as the best.{pale}{rail}"
     )
 
 
@@ -175,9 +177,3 @@ def _rail_trace(data: Progress, xs: Sequence[float], failed: Sequence[int]) -> g
         text=[data.marks[index].text for index in failed],
         hovertemplate="%{text}<extra></extra>",
     )
-
-
-def _time_unit(longest_seconds: float) -> tuple[str, float]:
-    if longest_seconds < 180:
-        return "seconds", 1.0
-    return ("minutes", 60.0) if longest_seconds < 3 * 3600 else ("hours", 3600.0)

@@ -13,6 +13,8 @@ from studies.records import StudyRecord, TrialRecord
 
 MOST_TRIALS = 30
 _ORDERED_BY = "latency_ms"
+# the other roles have a soft colour of their own
+FILLS = {"feasible": "line", "behind": "surface"}
 
 
 class Row(NamedTuple):
@@ -84,9 +86,12 @@ def _title(data: Distributions) -> str:
 
 def _note(data: Distributions) -> str:
     rest = f" {formats.plural(data.left_out, 'slower trial')} left out." if data.left_out else ""
+    behind = (
+        " Pale: stopped early as clearly behind." if any(row.role == "behind" for row in data.rows) else ""
+    )
     return (
         "Latency of single inferences, the smallest median first. Box: the middle half, with the median; "
-        f"whiskers: 1st to 99th percentile.{rest}"
+        f"whiskers: 1st to 99th percentile.{behind}{rest}"
     )
 
 
@@ -127,7 +132,7 @@ def _trace(data: Distributions, role: str) -> go.Box:
         orientation="h",
         name=role,
         line={"color": light(role), "width": 1.5},
-        fillcolor=light(f"{role}-soft") if role in ("best", "baseline", "infeasible") else light("line"),
+        fillcolor=light(FILLS.get(role, f"{role}-soft")),
         whiskerwidth=0.4,
         hoverinfo="skip",
         offsetgroup="all",

@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 
 from dashboards import formats
 from dashboards.palette import light
+from dashboards.telemetry import is_behind, marks_of
 from engines.statistics import Estimate
 from studies.analysis import baseline, best, objective_value
 from studies.effects import chosen
@@ -16,13 +17,14 @@ from studies.records import StudyRecord, TrialRecord
 
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Liberation Sans', sans-serif"
 SYMBOLS = {
+    "behind": "circle-open",
     "feasible": "circle",
     "infeasible": "triangle-up-open",
     "failed": "x-thin",
     "baseline": "diamond",
     "best": "star",
 }
-SIZES = {"feasible": 7, "infeasible": 9, "failed": 8, "baseline": 12, "best": 15}
+SIZES = {"behind": 7, "feasible": 7, "infeasible": 9, "failed": 8, "baseline": 12, "best": 15}
 ROLES = tuple(SYMBOLS)
 
 
@@ -36,12 +38,19 @@ class Drawing:
 
 
 def roles_of(study: StudyRecord) -> dict[int, str]:
-    """How every trial is marked, by its number; the baseline when it is the best too is marked best."""
-    roles: dict[int, str] = {trial.number: trial.state for trial in study.trials}
+    """How every trial is marked, by its number; the baseline when it is the best too is marked best.
+
+    A feasible trial that was stopped early is marked behind.
+    """
+    roles: dict[int, str] = {trial.number: _role(trial) for trial in study.trials}
     for role, trial in (("baseline", baseline(study)), ("best", best(study))):
         if trial is not None and trial.state != "failed":
             roles[trial.number] = role
     return roles
+
+
+def _role(trial: TrialRecord) -> str:
+    return "behind" if trial.state == "feasible" and is_behind(trial) else trial.state
 
 
 def figure(traces: Sequence[Any], height: int, **layout: Any) -> go.Figure:
@@ -68,7 +77,8 @@ def hover(study: StudyRecord, trial: TrialRecord) -> str:
     failure = trial.failure
     if failure is not None:
         values = [formats.shortened(f"{failure.stage}, {failure.kind}: {failure.message}", 90)]
-    lines = [f"trial {trial.number}, {trial.state}", *values, *_differences(study, trial)]
+    marks = ", ".join([trial.state, *marks_of(trial)])
+    lines = [f"trial {trial.number}, {marks}", *values, *_differences(study, trial)]
     return "<br>".join(plain(line) for line in lines)
 
 
@@ -85,7 +95,7 @@ def numbers(trials: Sequence[int], most: int = 20) -> str:
 
 def marker(role: str) -> dict[str, Any]:
     """How trials of a role are drawn."""
-    thin = role in ("failed", "infeasible")
+    thin = role in ("failed", "infeasible", "behind")
     line = {"width": 2 if thin else 1, "color": light(role if thin else "surface")}
     return {"symbol": SYMBOLS[role], "size": SIZES[role], "color": light(role), "line": line}
 
@@ -122,6 +132,13 @@ def rule(
             "font": {"color": light(role), "size": 12},
         }
     return made
+
+
+def time_unit(longest_seconds: float) -> tuple[str, float]:
+    """The unit in which so long a time is drawn, and its seconds."""
+    if longest_seconds < 180:
+        return "seconds", 1.0
+    return ("minutes", 60.0) if longest_seconds < 3 * 3600 else ("hours", 3600.0)
 
 
 def _differences(study: StudyRecord, trial: TrialRecord, most: int = 8) -> list[str]:

@@ -9,6 +9,7 @@ from dashboards.formats import TIMES
 from engines.values import Evaluation, Failure
 from studies.records import StudyRecord
 from tests.records import FAILURES, candidate, failed, measured, study_of, study_record
+from tests.repeats import with_racing
 
 BASE = candidate("fp32", "all", 2, True)
 OTHER = candidate("int8", "all", 4, True)
@@ -96,6 +97,16 @@ def test_values_far_apart_get_a_logarithmic_axis() -> None:
     drawing = best_so_far.draw(study_of(made(3.0), made(60.0)))
     assert drawing is not None
     assert drawing.views["By trial"].layout.yaxis.type == "log"
+
+
+def test_trials_stopped_early_are_marked_and_never_the_best() -> None:
+    study = with_racing(study_record(30, failing=0))
+    drawing = best_so_far.draw(study)
+    assert drawing is not None
+    assert "Those behind were stopped early" in drawing.note
+    behind = [mark.number for mark in progress(study).marks if mark.role == "behind"]
+    trace = next(trace for trace in drawing.views["By trial"].data if trace.name == "behind")
+    assert list(trace.x) == behind
 
 
 def test_a_study_without_trials_has_no_chart() -> None:

@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from dashboards.page import write
 from studies.records import StudyRecord
 from tests.records import awkward_study, study_record
+from tests.repeats import close_study, thorough_study
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 ARGUMENTS = (
@@ -95,6 +96,14 @@ def dark(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     made.page.close()
 
 
+@pytest.fixture(scope="module")
+def thorough(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
+    study = thorough_study(drift=0.05, constraints=["error<=0.01", "p99_bound_ms<=33"])
+    made = opened(browser, tmp_path_factory.mktemp("page"), study)
+    yield made
+    made.page.close()
+
+
 def assert_complete(reader: Reader) -> None:
     """Every chart is drawn, nothing is amiss, and nothing was fetched."""
     page = reader.page
@@ -116,14 +125,35 @@ def test_the_page_opens_from_a_file_draws_every_chart_and_asks_for_nothing(reade
     assert reader.page.locator(".plot").count() == 5
 
 
+def test_what_was_measured_again_is_drawn_and_told(thorough: Reader) -> None:
+    assert_complete(thorough)
+    assert thorough.page.locator(".plot").count() == 8
+    assert thorough.page.locator(".finals tbody tr").count() == 4
+    assert "99\N{NO-BREAK SPACE}% of inferences meet 33 ms" in thorough.page.inner_text(".evidence")
+
+
+def test_every_view_of_the_machine_is_drawn(thorough: Reader) -> None:
+    for view, unit in (("Power", "W"), ("Temperature", "°C"), ("Clock", "MHz")):
+        thorough.page.click(f"#machine button:text-is('{view}')")
+        assert str(thorough.page.text_content("#machine .ytitle")) == f"{view.lower()} ({unit})"
+    assert thorough.complaints == []
+
+
+def test_the_filter_finds_trials_that_were_stopped_early(thorough: Reader) -> None:
+    states = thorough.column("state")
+    thorough.page.fill("#filter", "stopped early")
+    assert thorough.shown() == sum("stopped early" in state for state in states) > 0
+    thorough.page.fill("#filter", "")
+
+
 def test_names_with_markup_break_nothing(awkward: Reader) -> None:
     assert_complete(awkward)
 
 
 @pytest.mark.parametrize(
     "study",
-    [study_record(30, objectives=["latency_ms", "engine_bytes"]), study_record(1)],
-    ids=["two objectives", "only the baseline"],
+    [study_record(30, objectives=["latency_ms", "engine_bytes"]), study_record(1), close_study()],
+    ids=["two objectives", "only the baseline", "no telemetry"],
 )
 def test_unusual_studies_are_complete_too(browser: Browser, tmp_path: Path, study: StudyRecord) -> None:
     reader = opened(browser, tmp_path, study)
@@ -228,9 +258,11 @@ def test_views_of_a_chart_are_changed_by_their_buttons(reader: Reader) -> None:
     assert reader.page.locator("#best-so-far [aria-pressed=true]").all_text_contents() == ["By time"]
 
 
-def test_a_phone_sees_the_page_without_scrolling_sideways(awkward: Reader) -> None:
-    awkward.page.set_viewport_size({"width": 390, "height": 800})
-    awkward.page.evaluate(
+@pytest.mark.parametrize("name", ["awkward", "thorough"])
+def test_a_phone_sees_the_page_without_scrolling_sideways(name: str, request: pytest.FixtureRequest) -> None:
+    reader: Reader = request.getfixturevalue(name)
+    reader.page.set_viewport_size({"width": 390, "height": 800})
+    reader.page.evaluate(
         """new Promise((done) => {
             const all = [...document.querySelectorAll(".main-svg")];
             const fits = () => all.every((one) => one.clientWidth < 390);
@@ -238,7 +270,7 @@ def test_a_phone_sees_the_page_without_scrolling_sideways(awkward: Reader) -> No
             look();
         })"""
     )
-    assert awkward.page.evaluate("document.documentElement.scrollWidth") == 390
+    assert reader.page.evaluate("document.documentElement.scrollWidth") == 390
 
 
 def test_summary_and_table_are_there_without_script(browser: Browser, tmp_path: Path) -> None:

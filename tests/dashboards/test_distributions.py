@@ -2,9 +2,11 @@ import numpy as np
 
 from dashboards.charts import distributions
 from dashboards.charts.distributions import distributions as rows_of
+from dashboards.palette import light
 from engines.values import Evaluation
 from studies.analysis import best, spread
 from tests.records import FAILURES, candidate, failed, measured, study_of, study_record
+from tests.repeats import with_racing
 
 
 def made(latency_ms: float, precision: str = "int8", error: float = 0.0) -> Evaluation:
@@ -35,6 +37,15 @@ def test_of_many_trials_the_slower_are_left_out_and_counted() -> None:
 def test_the_baseline_and_the_best_stay_however_slow() -> None:
     study = study_of(made(9.0, "fp32"), *(made(1.0 + step / 10, error=0.5) for step in range(8)), made(5.0))
     assert [row.number for row in rows_of(study, most=3).rows] == [1, 9, 0]
+
+
+def test_trials_stopped_early_are_pale_and_said_to_be() -> None:
+    drawing = distributions.draw(with_racing(study_record(20, failing=0)))
+    assert drawing is not None
+    boxes = {trace.name: trace for trace in drawing.views[""].data if trace.type == "box"}
+    assert boxes["behind"].line.color == light("behind")
+    assert boxes["behind"].fillcolor == light("surface")
+    assert "Pale: stopped early" in drawing.note
 
 
 def test_the_figure_holds_quantiles_not_samples() -> None:

@@ -3,7 +3,18 @@ from dataclasses import replace
 import numpy as np
 
 from dashboards.charts import drawing
-from tests.records import AWKWARD, FAILURES, awkward_study, candidate, failed, measured, study_of
+from dashboards.telemetry import is_behind
+from tests.records import (
+    AWKWARD,
+    FAILURES,
+    awkward_study,
+    candidate,
+    failed,
+    measured,
+    study_of,
+    study_record,
+)
+from tests.repeats import with_racing
 
 BASE = candidate("fp32", "all", 2, True)
 
@@ -40,6 +51,16 @@ def test_the_baseline_that_is_best_is_marked_best_and_a_failed_one_failed() -> N
     good = study_of(measured(BASE, np.random.default_rng(0)))
     bad = study_of(failed(BASE, *FAILURES[0]))
     assert (drawing.roles_of(good), drawing.roles_of(bad)) == ({0: "best"}, {0: "failed"})
+
+
+def test_a_feasible_trial_that_was_stopped_early_is_behind_and_an_infeasible_one_stays_so() -> None:
+    study = with_racing(study_record(30, failing=0))
+    roles, trials = drawing.roles_of(study), [trial for trial in study.trials if is_behind(trial)]
+    assert {(trial.state, roles[trial.number]) for trial in trials} == {
+        ("feasible", "behind"),
+        ("infeasible", "infeasible"),
+    }
+    assert "stopped early" in drawing.hover(study, trials[0]).split("<br>")[0]
 
 
 def test_many_settings_are_cut_short() -> None:

@@ -36,6 +36,7 @@ def test_numbers_have_four_significant_digits(value: float | None, text: str) ->
         (Estimate(1234.5, 1200.0, 1269.0), "samples/s", "1,234 ± 34 samples/s"),
         (Estimate(2.5), "ms", "2.500 ms"),
         (Estimate(2.5, 2.5, 2.5), "ms", "2.500 ms"),
+        (Estimate(2.5, 2.5 - 4e-16, 2.5 + 4e-16), "ms", "2.500 ms"),
         (Estimate(1e-12, 0.9e-12, 1.1e-12), "", "1e-12 ± 1e-13"),
         (Estimate(2.5, -math.inf, math.inf), "ms", "2.500 ms"),
         (Estimate(math.nan, 1, 2), "ms", MISSING),
@@ -82,6 +83,45 @@ def test_ratios_are_factors_with_their_interval() -> None:
     assert formats.interval(Estimate(1.4)) == ""
 
 
+def test_factors_have_the_digits_that_tell_the_ends_of_their_interval_apart() -> None:
+    close = Estimate(1.00412, 1.00214, 1.00613)
+    assert formats.factor(close) == f"1.004{TIMES}"
+    assert formats.bounds(close) == f"1.002{TIMES} to 1.006{TIMES}"
+    assert formats.factor(Estimate(12.34, 11.0, 13.0)) == f"12.3{TIMES}"
+    assert formats.factor(Estimate(0.2799, 0.2779, 0.2819)) == f"0.280{TIMES}"
+    assert formats.factor(Estimate(1.4234)) == f"1.42{TIMES}"
+    assert formats.bounds(Estimate(1.4)) == ""
+
+
+@pytest.mark.parametrize(
+    ("ratio", "text"),
+    [
+        (Estimate(0.999, 0.996, 1.002), "-0.1 % (-0.4 to 0.2)"),
+        (Estimate(1.0301, 1.0196, 1.0409), "3.0 % (2.0 to 4.1)"),
+        (Estimate(1.0301, 1.0299, 1.0303), "3.01 % (2.99 to 3.03)"),
+        (Estimate(1.5), "50.0 %"),
+    ],
+)
+def test_changes_are_in_per_cent_with_the_digits_of_their_interval(ratio: Estimate, text: str) -> None:
+    assert formats.change(ratio) == text
+
+
+def test_small_shares_keep_two_digits() -> None:
+    assert [formats.share(part) for part in (0.0013, 0.0123, 0.2, 1e-15)] == [
+        "0.13 %",
+        "1.2 %",
+        "20 %",
+        "0 %",
+    ]
+
+
+def test_trials_are_listed_as_in_a_sentence() -> None:
+    assert formats.trials([7]) == "trial 7"
+    assert formats.trials([7, 9]) == "trials 7 and 9"
+    assert formats.trials([1, 2, 3]) == "trials 1, 2 and 3"
+    assert formats.trials(range(9)) == "trials 0, 1, 2, 3, 4, 5, 6, 7, ..."
+
+
 @pytest.mark.parametrize(
     ("share", "text"),
     [(0.0, "0 %"), (0.004, "under 1 %"), (0.414, "41 %"), (0.996, "over 99 %"), (1.0, "100 %")],
@@ -114,6 +154,7 @@ def test_counts_agree_with_their_noun() -> None:
         "2 trials",
         "1,500 trials",
     ]
+    assert [formats.plural(count, "miss", "misses") for count in (1, 0)] == ["1 miss", "0 misses"]
 
 
 def test_long_text_is_cut_with_an_ellipsis() -> None:

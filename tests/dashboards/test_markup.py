@@ -1,4 +1,4 @@
-from dashboards.markup import Html, element, join
+from dashboards.markup import Html, element, join, sentence
 
 
 def test_text_is_escaped_and_elements_are_not() -> None:
@@ -17,3 +17,7 @@ def test_joining_keeps_what_is_html_and_escapes_what_is_not() -> None:
 
 def test_text_added_to_an_element_is_text_again() -> None:
     assert element("p", element("b", "x") + "<i>") == "<p>&lt;b&gt;x&lt;/b&gt;&lt;i&gt;</p>"
+
+
+def test_a_per_cent_sign_stays_with_its_number() -> None:
+    assert sentence("95 % of 3 %") == "95\N{NO-BREAK SPACE}% of 3\N{NO-BREAK SPACE}%"

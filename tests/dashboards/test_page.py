@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +20,9 @@ from engines.statistics import Estimate
 from engines.values import Accuracy, Evaluation, OutputError
 from studies.records import StudyRecord
 from tests.records import FAILURES, awkward_study, candidate, failed, measured, study_of, study_record
+from tests.repeats import close_study, thorough_study
 
+MEASURED_AGAIN = ("finals", "baseline-again", "machine")
 BASE = candidate("fp32", "all", 2, True)
 
 
@@ -42,7 +45,7 @@ def spoiled() -> StudyRecord:
     return replace(study, trials=(study.trials[0], bad))
 
 
-STUDIES = {
+STUDIES: dict[str, Callable[[], StudyRecord]] = {
     "usual": lambda: study_record(30),
     "not begun": lambda: study_record(0),
     "only the baseline": lambda: study_record(1),
@@ -53,6 +56,10 @@ STUDIES = {
     "error as objective": lambda: study_record(30, objectives=["error", "throughput"]),
     "awkward": awkward_study,
     "spoiled": spoiled,
+    "measured again": lambda: thorough_study(drift=0.05, luck=1.1),
+    "with a deadline": lambda: thorough_study(constraints=["p99_bound_ms<=3"]),
+    "close": close_study,
+    "baseline won": lambda: close_study(factors=(3.0, 3.0, 3.0)),
 }
 
 
@@ -93,8 +100,15 @@ def test_figures_are_embedded_for_every_chart_that_has_something_to_show() -> No
     assert found is not None
     assert "<" not in found[1]
     charts = json.loads(found[1])["charts"]
-    assert list(charts) == [name for name in CHARTS if name != "front"]
+    usual = [name for name in CHARTS if name not in ("front", *MEASURED_AGAIN)]
+    assert list(charts) == usual
     assert list(charts["best-so-far"]) == ["By trial", "By time"]
+
+
+def test_what_was_measured_again_has_charts_of_its_own() -> None:
+    found = re.search(r'id="figures">(.*?)</script>', render(thorough_study()))
+    assert found is not None
+    assert list(json.loads(found[1])["charts"]) == [name for name in CHARTS if name != "front"]
 
 
 def test_the_same_study_gives_the_same_page() -> None:

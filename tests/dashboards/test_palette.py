@@ -15,10 +15,18 @@ def contrast(one: str, other: str) -> float:
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("role", ["ink", "muted", "best", "baseline", "feasible", "infeasible", "failed"])
+@pytest.mark.parametrize(
+    "role", ["ink", "muted", "best", "baseline", "feasible", "infeasible", "failed", "again"]
+)
 @pytest.mark.parametrize("ground", ["ground", "surface"])
 def test_text_and_marks_stand_out_from_their_ground(theme: str, role: str, ground: str) -> None:
     assert contrast(getattr(PALETTE[role], theme), getattr(PALETTE[ground], theme)) >= 4.5
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("ground", ["ground", "surface"])
+def test_what_is_pale_can_still_be_seen(theme: str, ground: str) -> None:
+    assert 3 <= contrast(getattr(PALETTE["behind"], theme), getattr(PALETTE[ground], theme)) < 4.5
 
 
 def test_light_colours_differ_so_that_each_has_one_dark_partner() -> None:

@@ -3,9 +3,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from dashboards import evidence
 from dashboards.summary import summary
 from engines.values import Evaluation
 from tests.records import FAILURES, candidate, failed, measured, study_of, study_record
+from tests.repeats import close_study
 
 BASE = candidate("fp32", "all", 2, True)
 OTHER = candidate("int8", "all", 2, False)
@@ -64,6 +66,27 @@ def test_long_lists_of_failures_are_folded() -> None:
     many = summary(study_of(made(3.0), *[failed(OTHER, *FAILURES[0])] * 30))
     assert '<details class="listed failed" open>' in few
     assert '<details class="listed failed">' in many
+
+
+def test_the_finalists_are_a_table_with_links_to_their_trials() -> None:
+    html = summary(close_study(rebuilds=1))
+    section = html[html.index("<h2>Finalists, measured again in turn</h2>") :].split("</section>")[0]
+    assert section.count('<tr class="changed">') == 1
+    assert section.count("<tr") == 1 + 1 + 2 * 3
+    for number in (1, 2, 3):
+        assert f'<a href="#trial-{number}">Trial {number}, rebuild 1</a>' in section
+    assert "out of the race" not in section
+    assert section.count("<p>Built anew 1") == 2
+    assert "Finalists" not in summary(study_record(10))
+
+
+def test_what_stands_behind_the_verdict_is_listed_below_it() -> None:
+    html = summary(close_study())
+    listed = re.findall("<li>(.*?)</li>", html.split("</section>")[0])
+    assert [line.replace("\N{NO-BREAK SPACE}", " ") for line in listed] == list(
+        evidence.sentences(close_study())
+    )
+    assert listed
 
 
 def test_several_objectives_list_their_front() -> None:

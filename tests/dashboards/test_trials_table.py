@@ -6,6 +6,7 @@ import numpy as np
 from dashboards.trials_table import columns, table
 from studies.records import StudyRecord
 from tests.records import FAILURES, candidate, failed, measured, study_of, study_record
+from tests.repeats import THROTTLED, thorough_study
 
 
 def cells(study: StudyRecord, number: int) -> dict[str, tuple[str, str | None]]:
@@ -43,6 +44,9 @@ def test_a_column_for_every_searched_dimension_objective_and_constraint() -> Non
         "optimization",
         "intra_op_threads",
         "spinning",
+        "samples",
+        "variation",
+        "measured in",
         "engine",
         "build",
         "total",
@@ -85,6 +89,30 @@ def test_trials_answered_from_storage_say_so() -> None:
     assert cells(study, 1)["state"][0] == "infeasible, reused"
 
 
+def test_what_the_machine_said_has_columns_where_it_said_anything() -> None:
+    found = cells(thorough_study(), 4)
+    assert found["samples"] == ("2,400", "2400")
+    assert found["clock"][0] == "1,498 MHz"
+    assert found["power"][0] == "302 W"
+    assert found["temperature"] == ("60 °C", "60")
+    assert found["energy"][0].endswith(" mJ")
+    assert found["clocks held by"][0] == "sw_power_cap"
+    assert found["measured in"][0] == f"6 blocks, converged; 1 discarded ({THROTTLED})"
+    text, value = found["variation"]
+    assert value is not None
+    assert text == f"{100 * float(value):.1f} %"
+
+
+def test_trials_that_were_stopped_early_or_disturbed_say_so() -> None:
+    study = thorough_study()
+    assert cells(study, 1)["state"][0] == "feasible, throttled"
+    assert cells(study, 9)["state"][0] == "feasible, stopped early"
+    assert cells(study, 9)["measured in"][0] == "3 blocks, stopped early as clearly behind"
+    failed_trial = next(trial for trial in study.trials if trial.failure)
+    assert cells(study, failed_trial.number)["clock"] == ("\N{EN DASH}", None)
+
+
 def test_rows_stay_small() -> None:
     study = study_record(100)
     assert len(table(study)) < 1500 * 100
+    assert len(table(thorough_study(100))) < 1700 * 100

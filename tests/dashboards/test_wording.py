@@ -7,6 +7,7 @@ from dashboards.formats import TIMES
 from engines.values import Evaluation
 from studies.records import StudyRecord
 from tests.records import FAILURES, candidate, failed, measured, study_of, study_record
+from tests.repeats import with_baseline_again
 
 BASE = candidate("fp32", "all", 2, True)
 OTHER = candidate("int8", "all", 4, True)
@@ -38,6 +39,17 @@ def test_no_difference_says_to_keep_the_baseline() -> None:
     assert sentence.startswith(
         "No significant difference from the baseline: keep it. Trial 1, the best, is 1.0"
     )
+
+
+def test_a_difference_too_small_for_the_machine_is_said_to_be_that() -> None:
+    study = study_of(reference(2.0, blocks=20), made(1.95, blocks=20))
+    study = with_baseline_again(study, np.random.default_rng(0))
+    sentence = wording.verdict(study)
+    assert sentence.startswith(
+        "No significant difference from the baseline: keep it. Trial 1, the best, is 1.0"
+    )
+    assert sentence.endswith("), less than this machine tells apart when each is measured once.")
+    assert "(95 % interval 1.0" in sentence
 
 
 def test_nothing_better_says_to_keep_the_baseline() -> None:
@@ -89,6 +101,12 @@ def test_sizes_are_smaller_not_faster_and_zero_has_no_factor() -> None:
     assert wording.comparative(sizes.spec.objectives[0]) == "smaller"
     exact = study_of(reference(3.0, error=0.001), made(3.0), objectives=["error"])
     assert said(exact) == ("smaller", "Trial 1 is smaller than the baseline.")
+
+
+def test_a_bound_that_too_few_samples_show_is_said_so() -> None:
+    few = study_of(reference(3.0, blocks=1), constraints=["p99_bound_ms<=1e-9"]).trials[0]
+    without = replace(few, metrics={"latency_ms": few.metrics["latency_ms"]})
+    assert wording.missed(without) == "p99_bound_ms<=1e-09 (too few samples to tell)"
 
 
 def test_constraints_missed_are_named_with_the_value() -> None:

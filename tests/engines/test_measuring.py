@@ -144,6 +144,22 @@ def test_sampling_goes_on_for_as_many_inferences_as_are_asked_for() -> None:
     assert 600 <= sum(len(block.latency_ms) for block in measurement.blocks) < 620
 
 
+def test_for_a_certificate_correlated_inferences_are_sampled_longer() -> None:
+    def inferences(late: int) -> int:
+        class Bursts(Clockwork):
+            def block(self, seconds: float, *, cold: bool = False) -> Block:
+                self.asked.append(seconds)
+                several = late if len(self.asked) % 3 == 0 else 0
+                return Block(np.array([9.0] * several + [2.0] * (100 - several)), 0.2, 0.0)
+
+        policy = replace(POLICY, minimum_inferences=600, certify=True, maximum_seconds=1.0)
+        measurement = measure(meter_of(Bursts(lambda _: 2.0), policy), [Bursts(lambda _: 2.0).block(0.1)])
+        return sum(len(block.latency_ms) for block in measurement.blocks)
+
+    assert inferences(late=0) == 600
+    assert 600 < inferences(late=2) <= 6000
+
+
 def test_what_is_clearly_behind_the_bar_is_measured_no_further_and_marked() -> None:
     random = np.random.default_rng(0)
     runner = Clockwork(lambda _: float(random.normal(2.0, 0.01)))

@@ -67,7 +67,9 @@ def _baseline(study: StudyRecord) -> float:
 
 
 def with_finals(
-    study: StudyRecord, sessions: Mapping[int | tuple[int, int], Sequence[float]], **changes: float
+    study: StudyRecord,
+    sessions: Mapping[int, Sequence[float]] | Mapping[int | tuple[int, int], Sequence[float]],
+    **changes: float,
 ) -> StudyRecord:
     """Finals over all trials: the latency of each finalist (a trial, or trial and build) in each session."""
     runs = []

@@ -3,8 +3,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from engines.deadlines import p99_bound
 from engines.values import Block, Evaluation
-from studies.certificates import certificate, deadline_of, p99_bound
+from studies.certificates import certificate, deadline_of
 from studies.records import StudyRecord
 from tests.records import study_of
 from tests.studies.repeated import CANDIDATES, evaluation, repeat

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from datetime import timedelta
 
 import numpy as np
 import pytest
@@ -7,8 +8,17 @@ from engines.statistics import Estimate
 from engines.values import Failure
 from studies.analysis import best, comparison
 from studies.choice import recommended
-from studies.finals import finals, verdict_of
-from tests.studies.repeated import CANDIDATES, evaluation, repeat, study_at, with_finals, with_self_test
+from studies.finalists import finalists
+from studies.finals import disproved, finals, verdict_of
+from tests.studies.repeated import (
+    CANDIDATES,
+    evaluation,
+    repeat,
+    study_at,
+    with_anchors,
+    with_finals,
+    with_self_test,
+)
 
 DRIFTING = [1.0, 1.3, 0.9, 1.6, 1.1]
 
@@ -73,6 +83,17 @@ def test_an_engine_that_is_wrong_in_a_session_is_out_of_the_race() -> None:
     assert out.wrong == "misses error<=0.01 in session 5"
 
 
+def test_an_engine_that_was_wrong_in_finals_is_never_the_best_again() -> None:
+    study = with_finals(study_at(1.0, 0.5, 0.9), {0: [1.0] * 4, 1: [0.5] * 4, 2: [0.9] * 4})
+    wrong = repeat("final", evaluation(CANDIDATES[1], 0.5, error=0.5), 1, after=3, session=4)
+    later = study_at(1.0, 0.5, 0.9, 0.95)
+    grown = replace(later, repeats=(*study.repeats, wrong))
+    assert disproved(grown) == {1}
+    assert finals(grown) is None
+    assert best(grown) is grown.trials[2]
+    assert 1 not in [trial.number for trial in finalists(grown, 4)]
+
+
 def test_an_engine_that_had_no_room_in_one_session_stays_in_the_race() -> None:
     study = with_finals(study_at(1.0, 0.9), {0: [1.0] * 5, 1: [0.9] * 4})
     failed = replace(
@@ -97,11 +118,13 @@ def test_more_is_better_where_throughput_is_the_objective() -> None:
 
 
 def test_rebuilds_take_part_but_do_not_win() -> None:
-    study = with_finals(
-        study_at(1.0, 0.9),
-        {0: [1.0, 1.01, 0.99, 1.0], 1: [0.9] * 4, (1, 1): [0.8] * 4, (1, 2): [0.95, 0.96, 0.95, 0.95]},
-    )
-    found = finals(study)
+    runs: dict[int | tuple[int, int], list[float]] = {
+        0: [1.0, 1.01, 0.99, 1.0],
+        1: [0.9] * 4,
+        (1, 1): [0.8] * 4,
+        (1, 2): [0.95, 0.96, 0.95, 0.95],
+    }
+    found = finals(with_finals(study_at(1.0, 0.9), runs))
     assert found is not None
     assert (found.winner.trial, found.winner.build) == (1, 0)
     assert {(row.trial, row.build) for row in found.finalists} == {(0, 0), (1, 0), (1, 1), (1, 2)}
@@ -123,6 +146,19 @@ def test_a_verdict_needs_an_interval_on_one_side_of_one() -> None:
     assert verdict_of(Estimate(0.9, 0.8, 0.99)) == "slower"
     assert verdict_of(Estimate(1.1, 0.9, 1.3)) == "same"
     assert verdict_of(Estimate(1.1)) == verdict_of(None) == "same"
+
+
+def test_without_finals_trials_are_compared_free_of_drift() -> None:
+    # the machine becomes 20 % slower, and the trial measured at the end would have been faster before
+    study = with_self_test(study_at(1.0, 1.1), [1.0002, 0.9998, 1.0001, 0.9999])
+    late = replace(study.trials[1], started_at=study.trials[0].started_at + timedelta(seconds=600))
+    study = replace(study, trials=(study.trials[0], late))
+    assert comparison(study).best is study.trials[0]
+    drifting = with_anchors(study, {100.0 * step: 1.0 + 0.2 * step / 6 for step in range(1, 7)})
+    found = comparison(drifting)
+    assert found.verdict == "faster"
+    assert found.speedup is not None
+    assert found.speedup.value == pytest.approx(1.2 / 1.1, rel=0.02)
 
 
 def test_without_finals_a_difference_that_the_machine_cannot_tell_is_none() -> None:

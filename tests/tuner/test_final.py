@@ -1,6 +1,7 @@
 """The finals of a search, with a process for each finalist, on the fake backend."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -20,8 +21,9 @@ def held(study: StudyRecord) -> list[tuple[int, int, int]]:
     return [(one.trial, one.build, one.session) for one in study.repeats if one.role == "final"]
 
 
-def search(model: Path, folder: Path, **options: object) -> StudyRecord:
-    found = tuner.search(model, backend=BACKEND, workspace=folder / "w", **options)
+def search(model: Path, folder: Path, **options: int) -> StudyRecord:
+    given: dict[str, Any] = {"backend": BACKEND, "workspace": folder / "w", **options}
+    found = tuner.search(model, **given)
     return found.study
 
 
