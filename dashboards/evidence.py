@@ -86,7 +86,7 @@ def detectable(study: StudyRecord) -> str:
     if found is None:
         return ""
     difference = formats.share(found.detectable)
-    return f"This machine tells engines apart that differ by {difference} (self-test, {found.runs} runs)."
+    return f"This machine tells engines apart that differ by {difference} (the baseline measured {found.runs} times)."
 
 
 def drifted(study: StudyRecord) -> str:

@@ -74,7 +74,7 @@ def _machine(study: StudyRecord) -> list[Fact]:
         ("memory", formats.size(machine.memory_bytes)),
         ("system", machine.system),
         *([("driver", machine.driver)] if machine.driver else []),
-        *((name, formats.setting(value)) for name, value in machine.limits.items()),
+        *((name.replace("_", " "), formats.setting(value)) for name, value in machine.limits.items()),
     ]
 
 

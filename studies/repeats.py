@@ -50,14 +50,18 @@ class Drift:
         passed = (at - self.runs[0].at).total_seconds() / 3600
         return float(self.change.value ** min(1.0, max(0.0, passed / self.hours)))
 
+    def freed(self, estimate: Estimate, at: datetime) -> Estimate:
+        """What was measured then as it would have been at the study's beginning."""
+        level = self.level(at)
+        low, high = (None if bound is None else bound / level for bound in (estimate.low, estimate.high))
+        return Estimate(estimate.value / level, low, high)
+
 
 def freed(estimate: Estimate, trial: TrialRecord, change: Drift | None) -> Estimate:
     """The trial's estimate as it would have been at the study's beginning."""
     if change is None or trial.reused:
         return estimate
-    level = change.level(trial.started_at + timedelta(seconds=trial.seconds))
-    low, high = (None if bound is None else bound / level for bound in (estimate.low, estimate.high))
-    return Estimate(estimate.value / level, low, high)
+    return change.freed(estimate, trial.started_at + timedelta(seconds=trial.seconds))
 
 
 def baseline_runs(
@@ -77,19 +81,27 @@ def baseline_runs(
 
 
 def noise(study: StudyRecord) -> Noise | None:
-    """The noise that the self-test found in the first objective; None without one."""
+    """What repeating the baseline showed of the first objective; None without a self-test."""
     return noise_in(study.trials, study.repeats, study.spec.objectives[0].metric)
 
 
 def noise_in(trials: Sequence[TrialRecord], repeats: Sequence[RepeatRecord], metric: str) -> Noise | None:
-    """The noise in a metric; None where fewer than three runs were made at the beginning."""
+    """The noise in a metric; None for fewer than three runs.
+
+    Anchors count as the self-test does, freed of a significant drift: a machine may keep to one level for as
+    long as a self-test takes, and be at another when the next trial is measured.
+    """
     runs = baseline_runs(trials, repeats, metric)
-    return noise_of([run.value for run in runs if run.role in (None, "self-test")])
+    change = _drift(runs)
+    return noise_of([run.value if change is None else change.freed(run.value, run.at) for run in runs])
 
 
 def drift(study: StudyRecord) -> Drift | None:
     """How the first objective of the baseline drifted; None without a run after the beginning."""
-    runs = baseline_runs(study.trials, study.repeats, study.spec.objectives[0].metric)
+    return _drift(baseline_runs(study.trials, study.repeats, study.spec.objectives[0].metric))
+
+
+def _drift(runs: Sequence[BaselineRun]) -> Drift | None:
     runs = tuple(run for run in runs if run.value.value > 0)
     if len(runs) < 3 or not any(run.role == "anchor" for run in runs):
         return None

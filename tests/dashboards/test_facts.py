@@ -42,7 +42,7 @@ def test_machine_backend_and_versions_are_named() -> None:
     machine = replace(study.spec.machine, driver="580.1", limits={"power_watts": 300})
     spec = replace(study.spec, machine=machine, backend_options=Settings(landscape="smooth"))
     found = pairs(replace(study, spec=spec))
-    assert (found["processor"], found["driver"], found["power_watts"]) == ("AMD EPYC 7B13", "580.1", "300")
+    assert (found["processor"], found["driver"], found["power watts"]) == ("AMD EPYC 7B13", "580.1", "300")
     assert (found["backend"], found["landscape"]) == ("onnxruntime", "smooth")
     assert (found["onnxruntime"], found["python"]) == ("1.31.1", "3.11.9")
 

@@ -66,7 +66,7 @@ def test_what_the_self_test_found_is_told_once(
     storage: Storage, workload: Workload, workspace: Workspace
 ) -> None:
     found = owner(storage, workload, Here(workload, workspace, options=Settings(run_noise=0.01)))
-    run(found, 5)
+    run(found, 3)
     assert isinstance(found.observer, Notes)
     measured = noise(storage.read_study("study"))
     assert measured is not None

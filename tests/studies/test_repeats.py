@@ -25,9 +25,22 @@ def test_a_baseline_known_from_an_earlier_study_is_no_run_of_this_one() -> None:
     assert len(baseline_runs(reused.trials, reused.repeats, "latency_ms")) == 4
 
 
-def test_anchors_are_no_part_of_the_noise() -> None:
+def test_a_machine_that_changes_its_level_behind_the_self_test_is_a_noisy_one() -> None:
     study = with_self_test(study_at(1.0), QUIET)
-    assert noise(with_anchors(study, {600.0: 2.0})) == noise(study)
+    quiet = noise(study)
+    noisy = noise(with_anchors(study, {600.0: 1.01, 1200.0: 1.0, 1800.0: 1.01, 2400.0: 1.0}))
+    assert quiet is not None
+    assert noisy is not None
+    assert noisy.runs == quiet.runs + 4
+    assert noisy.detectable > 3 * quiet.detectable
+
+
+def test_a_steady_drift_is_no_noise() -> None:
+    study = with_self_test(study_at(1.0), QUIET)
+    quiet, drifting = noise(study), noise(with_anchors(study, {600.0 * n: 1 + 0.02 * n for n in range(1, 6)}))
+    assert quiet is not None
+    assert drifting is not None
+    assert drifting.spread < 0.005
 
 
 def test_without_an_anchor_there_is_no_drift_to_know() -> None:
