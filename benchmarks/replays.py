@@ -10,6 +10,7 @@ the winner where it is proven to be faster than the baseline, else the baseline.
 """
 
 import argparse
+import math
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from engines.values import Bar, Evaluation
 from studies.analysis import best
 from studies.choice import recommended
 from studies.finalists import finalists
+from studies.finals import interval_of
 from studies.objectives import judge
 from studies.racing import bar_of
 from studies.records import RepeatRecord, StudyRecord, TrialRecord
@@ -162,6 +164,25 @@ def print_races(rounds: Rounds, replays: int, random: np.random.Generator) -> bo
     return dropped == 0
 
 
+def ratio_coverage(rounds: Rounds, draws: int, random: np.random.Generator) -> float:
+    """The share of intervals of a ratio to the baseline, over as many rounds as finals have, that hold.
+
+    The truth is the other rounds' ratio, whose own noise enlarges the interval: as for the prediction of a
+    mean by a mean.
+    """
+    logs = np.log([[np.median(run.values) for run in runs] for runs in rounds.runs])
+    sessions, held = RIGOUR.sessions, 0
+    for _ in range(draws):
+        order = random.permutation(rounds.count)
+        found = logs[random.integers(1, len(logs))] - logs[0]
+        some, others = found[order[:sessions]], found[order[sessions:]]
+        interval = interval_of(some.tolist(), 1)
+        assert interval.high is not None
+        allowed = math.log(interval.high / interval.value) * math.sqrt(1 + sessions / len(others))
+        held += abs(float(some.mean() - others.mean())) <= allowed
+    return held / draws
+
+
 def print_rounds(rounds: Rounds) -> None:
     true = costs(rounds)
     logs = np.log([[np.median(run.values) for run in runs] for runs in rounds.runs])
@@ -193,6 +214,8 @@ def _replay(path: Path, replays: int, seed: int) -> bool:
     print_rounds(rounds)
     near = print_finals(rounds, replays, np.random.default_rng(seed))
     never = print_races(rounds, replays, np.random.default_rng(seed))
+    covered = ratio_coverage(rounds, 20 * replays, np.random.default_rng(seed))
+    print(f"ratios    over {RIGOUR.sessions} rounds have a 95 % interval that holds in {covered:.1%}")
     limit = f"{WINNER} end within {NEAR:.1%} of the true best in {WANTED:.0%} of the replays"
     print(f"\n{verdict(near, limit)}")
     print(verdict(never, "racing never drops the true best"))

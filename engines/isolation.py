@@ -10,15 +10,14 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
 import msgspec
 
-from engines.errors import TunerError, UserError
+from engines.errors import UserError
 from engines.processes import bury, close, kill_group, signal_name
 from engines.protocol import (
     EngineMeasured,
@@ -39,13 +38,14 @@ from engines.protocol import (
     decode_reply,
     encode,
 )
-from engines.values import Bar, Candidate, Evaluation, Failure, FailureKind, Stage
+from engines.values import Bar, Candidate, Evaluation, Stage
+from engines.watch import Lost, Watch
 from engines.workspace import Workspace
 
 OPENING_SECONDS = 300.0
-# how often a waiting owner looks up, so that progress can show the time that passes
 # colours, which ONNX Runtime prints whether or not anybody can see them
 ESCAPES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+# how often a waiting owner looks up, so that progress can show the time that passes
 TICK_SECONDS = 0.2
 
 # told the stage, and how far it is where the backend tells
@@ -88,7 +88,7 @@ class Worker:
         self.start()
         try:
             reply = self._ask(self._opening, OPENING_SECONDS, _ignore)
-        except _Lost as lost:
+        except Lost as lost:
             raise self._unusable(f"the backend {self._opening.backend!r}", "", lost, log_start) from lost
         assert isinstance(reply, Opened)
         return reply
@@ -99,7 +99,7 @@ class Worker:
         self._revive()
         try:
             self._ask(Prepare(batch), seconds, on_progress)
-        except _Lost as lost:
+        except Lost as lost:
             hint = "Try another backend, or smaller --shapes. "
             raise self._unusable("running the model for reference", hint, lost, log_start) from lost
 
@@ -138,7 +138,7 @@ class Worker:
     ) -> Evaluation | None:
         try:
             reply = self._ask(request, seconds, on_progress)
-        except _Lost as lost:
+        except Lost as lost:
             return Evaluation(candidate, failure=lost.failure, stage_seconds=lost.stage_seconds)
         assert isinstance(reply, Evaluated | Held)
         return reply.evaluation if isinstance(reply, Evaluated) else None
@@ -151,7 +151,7 @@ class Worker:
         self.start()
         try:
             reply = self._ask(request, seconds, on_progress)
-        except _Lost as lost:
+        except Lost as lost:
             raise UserError(
                 f"measuring {request.engine} took its process down: {lost.failure.message}"
                 f"{self._last_words(log_start)}",
@@ -222,8 +222,8 @@ class Worker:
         threading.Thread(target=_read, args=arguments, daemon=True).start()
 
     def _ask(self, request: Message, seconds: float, on_progress: OnProgress) -> Reply:
-        """The reply to one request; raises _Lost when the worker dies or the time is up."""
-        watch = _Watch(seconds)
+        """The reply to one request; raises Lost when the worker dies or the time is up."""
+        watch = Watch(seconds)
         self._send(request)
         while True:
             message = self._listen(watch, on_progress)
@@ -234,7 +234,7 @@ class Worker:
             watch.enter(message.stage, message.detail)
             on_progress(message.stage, message.detail)
 
-    def _listen(self, watch: "_Watch", on_progress: OnProgress) -> Reply:
+    def _listen(self, watch: Watch, on_progress: OnProgress) -> Reply:
         """The worker's next message."""
         assert self._process is not None
         was_alive = True
@@ -266,7 +266,7 @@ class Worker:
             self._process.stdin.write(encode(request))
             self._process.stdin.flush()
 
-    def _post_mortem(self, watch: "_Watch") -> "_Lost":
+    def _post_mortem(self, watch: Watch) -> Lost:
         """What the dead process died of."""
         process, self._process = self._process, None
         assert process is not None
@@ -279,7 +279,7 @@ class Worker:
             return watch.failure("out_of_memory", message)
         return watch.failure("crashed", f"the worker died of {name}")
 
-    def _unusable(self, what: str, hint: str, lost: "_Lost", log_start: int) -> UserError:
+    def _unusable(self, what: str, hint: str, lost: Lost, log_start: int) -> UserError:
         """No trial can be made with a worker that does not live to the first, and its last words say why."""
         words = self._last_words(log_start)
         return UserError(
@@ -290,44 +290,6 @@ class Worker:
     def _last_words(self, log_start: int) -> str:
         last = self.log_since(log_start).rstrip().rpartition("\n")[2].strip()
         return f" ({last})" if last else ""
-
-
-class _Watch:
-    """How far a worker has come with one request, and how long it may take."""
-
-    def __init__(self, seconds: float) -> None:
-        self.limit = seconds
-        self.stage: Stage = "prepare"
-        self.detail = ""
-        self.stage_seconds: dict[str, float] = {}
-        self._has_begun = False
-        self._since = time.monotonic()
-        self._deadline = self._since + seconds
-
-    def seconds_left(self) -> float:
-        return max(0.0, self._deadline - time.monotonic())
-
-    def enter(self, stage: Stage, detail: str) -> None:
-        self._account()
-        self.stage, self.detail, self._has_begun = stage, detail, True
-
-    def failure(self, kind: FailureKind, message: str) -> "_Lost":
-        self._account()
-        return _Lost(Failure(self.stage, kind, message), dict(self.stage_seconds))
-
-    def _account(self) -> None:
-        now = time.monotonic()
-        if self._has_begun:
-            self.stage_seconds[self.stage] = self.stage_seconds.get(self.stage, 0.0) + now - self._since
-        self._since = now
-
-
-class _Lost(TunerError):
-    """The worker is gone, and with it the request."""
-
-    def __init__(self, failure: Failure, stage_seconds: Mapping[str, float]) -> None:
-        super().__init__(failure.message)
-        self.failure, self.stage_seconds = failure, stage_seconds
 
 
 def _read(source: IO[bytes], replies: "queue.SimpleQueue[Heard]") -> None:

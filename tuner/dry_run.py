@@ -75,8 +75,21 @@ def _cost(plan: Plan, options: SearchOptions) -> list[str]:
         "what differs in run dimensions alone shares an engine.",
         f"{formats.plural(trials, 'trial')}: at most {formats.plural(builds, 'build')}, and "
         f"{formats.duration(low)} to {formats.duration(high)} of measuring.",
+        *_again(options, trials),
         "Nothing was run. The time of a build is known after the baseline, and shown from then on.",
     ]
+
+
+def _again(options: SearchOptions, trials: int) -> list[str]:
+    """What is measured besides the trials."""
+    rigour = options.rigour
+    runs = rigour.self_test_runs + (trials // rigour.anchor_every if rigour.anchor_every else 0)
+    parts = [f"the baseline about {formats.plural(runs, 'time')} more"] if runs else []
+    if rigour.finalists:
+        finalists = formats.plural(rigour.finalists, "finalist")
+        builds = f", each with {formats.plural(rigour.rebuilds, 'rebuild')}" if rigour.rebuilds else ""
+        parts.append(f"at the end {finalists} beside it, in {rigour.sessions} sessions{builds}")
+    return [f"Measured besides: {' and '.join(parts)}."] if parts else []
 
 
 def _trials(plan: Plan, options: SearchOptions) -> int:

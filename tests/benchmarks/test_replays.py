@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from benchmarks import replays
-from benchmarks.replays import Rounds, costs, dropped_at, race, replay, rounds_of
+from benchmarks.replays import Rounds, costs, dropped_at, race, ratio_coverage, replay, rounds_of
 from benchmarks.subjects import trial
 from engines.values import Bar
 from studies.analysis import best
@@ -89,6 +89,18 @@ def test_the_figures_name_how_often_the_choice_is_near_the_best(capsys: pytest.C
     rounds = rounds_of(recording(row(0, 2.0), row(1, 1.0), row(2, 1.5)))
     assert replays.print_finals(rounds, 10, np.random.default_rng(0))
     assert "10 of 10" in capsys.readouterr().out
+
+
+def test_intervals_of_ratios_hold_where_rounds_are_independent_whatever_drifts_in_both() -> None:
+    random, held = np.random.default_rng(5), []
+    for _ in range(40):
+        drift = np.exp(random.normal(0, 0.2, ROUNDS))
+        rows = [
+            row(one, 1.0, level=dict(enumerate(drift * np.exp(random.normal(0, 0.01, ROUNDS)))), noise=0.0)
+            for one in range(2)
+        ]
+        held.append(ratio_coverage(rounds_of(recording(*rows)), 10, random))
+    assert 0.9 <= float(np.mean(held)) <= 0.99
 
 
 def test_nothing_is_dropped_without_a_bar() -> None:

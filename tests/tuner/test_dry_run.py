@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+import pytest
+
 from tests.command import Command
 
 FAKE = ("--backend", "fake")
@@ -21,6 +23,27 @@ def test_the_plan_shows_space_size_baseline_constraints_and_cost(command: Comman
     assert "432 candidates of 216 engines: " in ended.out
     assert "20 trials: at most 20 builds, and 14.0 s to 80.0 s of measuring." in lines
     assert lines[-1].startswith("Nothing was run.")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (
+            (),
+            "the baseline about 7 times more and at the end 4 finalists beside it, in 5 sessions",
+        ),
+        (("--finalists", 0), "the baseline about 7 times more"),
+        (
+            ("--self-test", 0, "--finalists", 1, "--rebuild-finalists", 2),
+            "at the end 1 finalist beside it, in 5 sessions, each with 2 rebuilds",
+        ),
+    ],
+)
+def test_the_plan_shows_what_is_measured_besides_the_trials(
+    command: Command, model: Path, options: tuple[object, ...], said: str
+) -> None:
+    ended = command("search", model, "--backend", "fake", "--trials", 20, "--dry-run", *options)
+    assert f"Measured besides: {said}." in ended.out
 
 
 def test_nothing_is_run_and_nothing_kept(command: Command, model: Path, tmp_path: Path) -> None:

@@ -1,0 +1,45 @@
+"""How far a worker has come with one request, and what its loss makes of that."""
+
+import time
+from collections.abc import Mapping
+
+from engines.errors import TunerError
+from engines.values import Failure, FailureKind, Stage
+
+
+class Watch:
+    """How far a worker has come with one request, and how long it may take."""
+
+    def __init__(self, seconds: float) -> None:
+        self.limit = seconds
+        self.stage: Stage = "prepare"
+        self.detail = ""
+        self.stage_seconds: dict[str, float] = {}
+        self._has_begun = False
+        self._since = time.monotonic()
+        self._deadline = self._since + seconds
+
+    def seconds_left(self) -> float:
+        return max(0.0, self._deadline - time.monotonic())
+
+    def enter(self, stage: Stage, detail: str) -> None:
+        self._account()
+        self.stage, self.detail, self._has_begun = stage, detail, True
+
+    def failure(self, kind: FailureKind, message: str) -> "Lost":
+        self._account()
+        return Lost(Failure(self.stage, kind, message), dict(self.stage_seconds))
+
+    def _account(self) -> None:
+        now = time.monotonic()
+        if self._has_begun:
+            self.stage_seconds[self.stage] = self.stage_seconds.get(self.stage, 0.0) + now - self._since
+        self._since = now
+
+
+class Lost(TunerError):
+    """The worker is gone, and with it the request."""
+
+    def __init__(self, failure: Failure, stage_seconds: Mapping[str, float]) -> None:
+        super().__init__(failure.message)
+        self.failure, self.stage_seconds = failure, stage_seconds
