@@ -86,7 +86,8 @@ def detectable(study: StudyRecord) -> str:
     if found is None:
         return ""
     difference = formats.share(found.detectable)
-    return f"This machine tells engines apart that differ by {difference} (the baseline measured {found.runs} times)."
+    runs = f"the baseline measured {found.runs} times"
+    return f"This machine tells engines apart that differ by {difference} ({runs})."
 
 
 def drifted(study: StudyRecord) -> str:
