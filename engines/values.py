@@ -3,6 +3,7 @@
 Data, and how it is spelled; a candidate's settings are names and plain values, never a vendor's objects.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -53,6 +54,8 @@ class Settings(Mapping[str, Value]):
 
 
 NOTHING = Settings()
+# beyond float64's own rounding
+LEAST_ERROR = 1e-15
 
 
 @dataclass(frozen=True)
@@ -94,19 +97,45 @@ class ShapeRange:
 
 @dataclass(frozen=True)
 class InputSource:
-    """Where sample data comes from: an npz file (with its sha256), or a seed for random data."""
+    """Where sample data comes from: a file or folder of arrays, a function of the user's, or a seed.
+
+    `function` is MODULE:FUNCTION, found from the folder `path`; `digest` is the sha256 of the data, or of
+    the file that the function is written in. With a seed alone the data is random.
+    """
 
     seed: int = 0
     path: str | None = None
     digest: str | None = None
+    function: str | None = None
+
+    @property
+    def is_random(self) -> bool:
+        return self.path is None and self.function is None
+
+
+@dataclass(frozen=True)
+class TaskMetric:
+    """The user's own measure of outputs: MODULE:FUNCTION, found from a folder, and which way is better.
+
+    `digest` is the sha256 of the file that the function is written in.
+    """
+
+    name: str
+    function: str
+    better: Literal["minimize", "maximize"]
+    folder: str
+    digest: str
 
 
 @dataclass(frozen=True)
 class Workload:
-    """What is measured: a model at shapes on inputs.
+    """What is measured: a model at shapes on inputs, and what its outputs are held to.
 
     `batch` is the number of samples in one inference at the optimum shapes; `batched_inputs` names the
     inputs whose first dimension may be changed to another batch (none when the model fixes it).
+    `calibration` is what ranges are taken from (None for the inputs themselves), `expected` the right
+    outputs (None to compute them with the model). `keep_fp32` are patterns of nodes that are never lowered,
+    by name or operator; `override_shapes` are inputs made static in every graph.
     """
 
     model: ModelFacts
@@ -114,6 +143,11 @@ class Workload:
     batch: int
     batched_inputs: tuple[str, ...]
     inputs: InputSource
+    calibration: InputSource | None = None
+    expected: InputSource | None = None
+    metrics: tuple[TaskMetric, ...] = ()
+    keep_fp32: tuple[str, ...] = ()
+    override_shapes: Mapping[str, Shape] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -135,7 +169,8 @@ class Dimension:
     """One axis of the search space: its choices, and what a user gets without choosing.
 
     `excluded` says of each choice that this machine or model cannot use, why not. `fixable` are values that
-    are not searched but may be fixed, and with `any_integer` so may any integer.
+    are not searched but may be fixed, and with `any_integer` so may any integer. `applies_to` names the
+    values of another dimension with which this one means anything; with others it has its default.
     """
 
     name: str
@@ -146,6 +181,7 @@ class Dimension:
     excluded: Mapping[str, str] = field(default_factory=dict)
     fixable: tuple[Value, ...] = ()
     any_integer: bool = False
+    applies_to: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -254,19 +290,35 @@ class Bar:
 
 @dataclass(frozen=True)
 class OutputError:
-    """How far one output is from the reference: relative L2 norm, and the largest absolute difference."""
+    """How far one output is from the reference: relative L2 norm, largest and mean absolute difference,
+    cosine of the angle between them, and the share of rows whose largest value is in the same place.
+
+    None is what was not measured; `top1` is None for an output that ranks nothing.
+    """
 
     name: str
     relative_l2: float
     max_abs: float
+    mean_abs: float | None = None
+    cosine: float | None = None
+    top1: float | None = None
+
+    @property
+    def snr_db(self) -> float:
+        """Signal to noise ratio; that of equal outputs is cut off."""
+        return -20 * math.log10(max(self.relative_l2, LEAST_ERROR))
 
 
 @dataclass(frozen=True)
 class Accuracy:
-    """The worst of every output over all samples checked, before and after the timed blocks."""
+    """The worst of every output over all samples checked, before and after the timed blocks.
+
+    `scores` are the values of the user's own metrics, the worse of before and after.
+    """
 
     outputs: tuple[OutputError, ...]
     samples: int
+    scores: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def error(self) -> float:

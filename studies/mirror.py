@@ -103,7 +103,7 @@ def as_trial(record: TrialRecord, spec: StudySpec, sampler: DistinctSampler) -> 
     return create_trial(
         state=TrialState.PRUNED if failed else TrialState.COMPLETE,
         values=None if failed else values,
-        params={name: settings[name] for name in inside},
+        params=sampler.point_of(settings) if inside else {},
         distributions=inside,
         user_attrs={name: value for name, value in settings.items() if name not in inside},
         constraints=violations,

@@ -33,9 +33,9 @@ class DistinctSampler:
     """
 
     def __init__(self, space: Sequence[Dimension], directions: Sequence[Direction], seed: int) -> None:
-        self._fixed = tuple(dimension for dimension in space if len(dimension.choices) == 1)
+        self._whole = tuple(space)
         self._space = spaces.searched(space)
-        self._size = spaces.size(self._space)
+        self._size = spaces.size(space)
         self._seen: set[tuple[Value, ...]] = set()
         self._random = np.random.default_rng(seed)
         self.distributions: dict[str, BaseDistribution] = {
@@ -61,10 +61,7 @@ class DistinctSampler:
 
     def contains(self, settings: Mapping[str, Value]) -> bool:
         """Whether the settings are a point of the space, its fixed dimensions included."""
-        return all(
-            dimension.name in settings and settings[dimension.name] in dimension.choices
-            for dimension in (*self._fixed, *self._space)
-        )
+        return spaces.contains(self._whole, settings)
 
     def add(self, trial: FrozenTrial) -> None:
         """Learns from a finished trial; one without a point of the space would only be in the way."""
@@ -83,15 +80,21 @@ class DistinctSampler:
     def _unseen_near(self, point: dict[str, Any]) -> dict[str, Any]:
         """The point, or where a random walk from it first meets one that was not seen."""
         for _ in range(STEPS):
+            point = self.point_of(point)
             if self._key(point) not in self._seen:
                 return point
             dimension = self._choose(self._space)
             point = {**point, dimension.name: self._choose(dimension.choices)}
-        left = [point for point in spaces.points(self._space) if self._key(point) not in self._seen]
-        return dict(self._choose(left))
+        every = map(self.point_of, spaces.points(self._whole))
+        return dict(self._choose([point for point in every if self._key(point) not in self._seen]))
+
+    def point_of(self, point: Mapping[str, Value]) -> dict[str, Any]:
+        """The searched part of the point, with the same value wherever a dimension means nothing."""
+        whole = spaces.settled(self._whole, point)
+        return {dimension.name: whole[dimension.name] for dimension in self._space}
 
     def _key(self, settings: Mapping[str, Value]) -> tuple[Value, ...]:
-        return tuple(settings[dimension.name] for dimension in self._space)
+        return tuple(self.point_of(settings).values())
 
     def _choose(self, among: Sequence[Any]) -> Any:
         return among[int(self._random.integers(len(among)))]

@@ -44,16 +44,23 @@ def narrow(dimensions: Sequence[Dimension], fixed: Mapping[str, Sequence[str]]) 
     )
 
 
+def settled(space: Sequence[Dimension], point: Point) -> dict[str, Value]:
+    """The point with a value for every dimension: its only choice for one that is not named, and always the
+    same for one that does not apply there, so that two points with the same value everywhere are the same.
+    """
+    found: dict[str, Value] = {}
+    for dimension in space:
+        value = point.get(dimension.name, dimension.choices[0])
+        found[dimension.name] = value if _applies(dimension, found) else _idle(dimension)
+    return found
+
+
 def candidate_at(space: Sequence[Dimension], point: Point) -> Candidate:
-    """The candidate at a point; a dimension that the point does not name takes its only choice."""
+    """The candidate at a point of the space (see `settled`)."""
+    values = settled(space, point)
 
     def settings(kind: str) -> Settings:
-        chosen = {
-            dimension.name: point.get(dimension.name, dimension.choices[0])
-            for dimension in space
-            if dimension.kind == kind
-        }
-        return Settings(chosen)
+        return Settings({one.name: values[one.name] for one in space if one.kind == kind})
 
     return Candidate(graph=settings("graph"), build=settings("build"), run=settings("run"))
 
@@ -64,13 +71,25 @@ def baseline_of(dimensions: Sequence[Dimension]) -> Candidate:
 
 
 def searched(space: Sequence[Dimension]) -> Space:
-    """The dimensions that have something to choose."""
-    return tuple(dimension for dimension in space if len(dimension.choices) > 1)
+    """The dimensions that have something to choose, somewhere in the space."""
+    choices = {dimension.name: dimension.choices for dimension in space}
+    return tuple(
+        dimension
+        for dimension in space
+        if len(dimension.choices) > 1
+        and all(set(values) & set(choices.get(name, ())) for name, values in dimension.applies_to.items())
+    )
 
 
 def size(space: Sequence[Dimension]) -> int:
-    """The number of candidates."""
-    return math.prod(len(dimension.choices) for dimension in space)
+    """The number of different candidates."""
+    deciding = {name for dimension in space for name in dimension.applies_to}
+    deciders = [dimension for dimension in space if dimension.name in deciding]
+    others = [dimension for dimension in space if dimension.name not in deciding]
+    return sum(
+        math.prod(len(dimension.choices) for dimension in others if _applies(dimension, point))
+        for point in points(deciders)
+    )
 
 
 def engines_in(space: Sequence[Dimension]) -> int:
@@ -79,10 +98,30 @@ def engines_in(space: Sequence[Dimension]) -> int:
 
 
 def points(space: Sequence[Dimension]) -> Iterable[Point]:
-    """Every point, the last dimension changing fastest."""
+    """Every different point, the last dimension changing fastest."""
     names = [dimension.name for dimension in space]
     for values in itertools.product(*(dimension.choices for dimension in space)):
-        yield dict(zip(names, values, strict=True))
+        point = dict(zip(names, values, strict=True))
+        if settled(space, point) == point:
+            yield point
+
+
+def contains(space: Sequence[Dimension], settings: Mapping[str, Value]) -> bool:
+    """Whether the settings, of every dimension, are a point of the space."""
+    return all(
+        dimension.name in settings
+        and (settings[dimension.name] in dimension.choices or not _applies(dimension, settings))
+        for dimension in space
+    )
+
+
+def _applies(dimension: Dimension, point: Point) -> bool:
+    return all(point.get(name) in values for name, values in dimension.applies_to.items())
+
+
+def _idle(dimension: Dimension) -> Value:
+    """What a dimension is where it means nothing."""
+    return dimension.default if dimension.default in dimension.choices else dimension.choices[0]
 
 
 def _chosen(dimension: Dimension, wanted: Sequence[str]) -> tuple[Value, ...]:

@@ -165,3 +165,19 @@ def test_optuna_keeps_silent_and_its_own_verbosity(caplog: pytest.LogCaptureFixt
         optuna.logging.set_verbosity(before)
         optuna.logging.disable_propagation()
     assert caplog.records == []
+
+
+def test_points_that_differ_only_where_a_dimension_means_nothing_are_one() -> None:
+    space = (
+        Dimension("precision", "graph", ("fp32", "int8"), "fp32", ""),
+        Dimension("kept", "graph", (0, 1, 2, 4), 0, "", applies_to={"precision": ("int8",)}),
+    )
+    sampler = DistinctSampler(space, ["minimize"], seed=0)
+    suggested = []
+    while not sampler.is_exhausted:
+        suggested.append(sampler.suggest())
+        sampler.mark_seen(suggested[-1])
+    assert sorted(map(str, suggested)) == sorted(
+        str({"precision": precision, "kept": kept})
+        for precision, kept in [("fp32", 0), ("int8", 0), ("int8", 1), ("int8", 2), ("int8", 4)]
+    )

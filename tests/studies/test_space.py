@@ -75,3 +75,33 @@ def test_a_fixed_value_that_cannot_be_read_is_the_users_mistake(text: str) -> No
 def test_a_dimension_fixed_twice_is_the_users_mistake() -> None:
     with pytest.raises(UserError, match="names 'a' twice"):
         spaces.parse_fixed(["a=1", "a=2"])
+
+
+CONDITIONAL = (
+    Dimension("precision", "graph", ("fp32", "int8", "fp16"), "fp32", ""),
+    Dimension(
+        "calibration", "graph", ("minmax", "entropy"), "minmax", "", applies_to={"precision": ("int8",)}
+    ),
+    Dimension("level", "build", (0, 1), 0, ""),
+)
+
+
+def test_a_dimension_has_one_value_where_it_does_not_apply() -> None:
+    points = list(spaces.points(CONDITIONAL))
+    assert len(points) == spaces.size(CONDITIONAL) == 2 * (1 + 2 + 1)
+    assert {point["calibration"] for point in points if point["precision"] == "fp16"} == {"minmax"}
+    asked = {"precision": "fp16", "calibration": "entropy", "level": 1}
+    assert spaces.candidate_at(CONDITIONAL, asked).graph == {"precision": "fp16", "calibration": "minmax"}
+
+
+def test_a_dimension_that_applies_nowhere_is_not_searched() -> None:
+    fixed = spaces.narrow(CONDITIONAL, {"precision": ("fp32", "fp16")})
+    assert [one.name for one in spaces.searched(fixed)] == ["precision", "level"]
+    assert spaces.size(fixed) == 4
+
+
+def test_a_dimension_that_is_fixed_to_another_value_than_its_default_keeps_it_where_it_is_idle() -> None:
+    fixed = spaces.narrow(CONDITIONAL, {"calibration": ("entropy",)})
+    assert spaces.candidate_at(fixed, {"precision": "fp32"}).graph["calibration"] == "entropy"
+    assert spaces.contains(fixed, {"precision": "fp32", "calibration": "minmax", "level": 0})
+    assert not spaces.contains(fixed, {"precision": "int8", "calibration": "minmax", "level": 0})
