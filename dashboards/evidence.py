@@ -11,14 +11,14 @@ from dashboards.wording import comparative, quality
 from studies.analysis import comparison
 from studies.choice import recommended
 from studies.finalists import finalists
-from studies.finals import Finalist, finals, verdict_of
-from studies.metrics import METRICS
+from studies.finals import FEWEST_SESSIONS, Finalist, finals, verdict_of
 from studies.rebuilds import Rebuilt, rebuilt
 from studies.records import Objective, StudyRecord
 from studies.repeats import drift, noise
 from studies.rigour import Rigour
 
 NO_WINNER = "The finals have no winner: no finalist was right in all sessions, or they were not enough."
+UNFINISHED = "The finals were not held to their end: the same search goes on with them."
 
 
 def sentences(study: StudyRecord) -> tuple[str, ...]:
@@ -31,7 +31,7 @@ def rivals(study: StudyRecord) -> str:
     """The finalists that do not differ from the winner, or that all do."""
     held = finals(study)
     if held is None:
-        return NO_WINNER if _were_held(study) else ""
+        return "" if not _were_held(study) else UNFINISHED if _ended_early(study) else NO_WINNER
     others = [one for one in held.finalists if _is_rival(one) and one is not held.winner]
     if not others:
         return ""
@@ -164,9 +164,15 @@ def _were_held(study: StudyRecord) -> bool:
     return any(one.role == "final" and one.after == len(study.trials) for one in study.repeats)
 
 
+def _ended_early(study: StudyRecord) -> bool:
+    """Whether they were stopped before there could be a verdict."""
+    sessions = {one.session for one in study.repeats if (one.role, one.after) == ("final", len(study.trials))}
+    return len(sessions) < FEWEST_SESSIONS
+
+
 def _is_rival(one: Finalist) -> bool:
     return one.trial != 0 and not one.build and not one.wrong
 
 
 def _is_of_time(objective: Objective) -> bool:
-    return METRICS[objective.metric].unit in ("ms", "s", "samples/s")
+    return formats.unit_of(objective.metric) in ("ms", "s", "samples/s")

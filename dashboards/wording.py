@@ -7,7 +7,6 @@ from engines.statistics import Estimate
 from studies.analysis import Comparison, comparison, objective_value
 from studies.certificates import BOUND
 from studies.finals import verdict_of
-from studies.metrics import METRICS
 from studies.records import Objective, StudyRecord, TrialRecord
 
 
@@ -53,8 +52,7 @@ def value_of(trial: TrialRecord, objective: Objective) -> str:
 
 def comparative(objective: Objective, better: bool = True) -> str:
     """What being better or worse in the objective is called."""
-    unit = METRICS[objective.metric].unit if objective.metric in METRICS else ""
-    if unit in ("ms", "s", "samples/s"):
+    if unit_of(objective.metric) in ("ms", "s", "samples/s"):
         return "faster" if better else "slower"
     return "smaller" if better == (objective.direction == "minimize") else "larger"
 
@@ -121,10 +119,20 @@ def _inverse(ratio: Estimate) -> Estimate:
 
 def _by_how_much(found: Comparison) -> str:
     if found.speedup is None:
-        return comparative(found.objective, better=found.verdict == "faster")
+        return comparative(found.objective, better=_looks_better(found))
     better = found.speedup.value >= 1
     ratio = found.speedup if better else _inverse(found.speedup)
     return f"{factor(ratio)} {comparative(found.objective, better=better)}"
+
+
+def _looks_better(found: Comparison) -> bool:
+    before, after = (
+        objective_value(trial, found.objective) if trial is not None else None
+        for trial in (found.baseline, found.best)
+    )
+    if before is None or after is None:
+        return False
+    return (after.value < before.value) == (found.objective.direction == "minimize")
 
 
 def quality(objective: Objective) -> str:

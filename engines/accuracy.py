@@ -1,6 +1,8 @@
 """How far an engine's outputs are from the reference."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,19 +21,40 @@ def compare(reference: Tensors, outputs: Tensors) -> tuple[OutputError, ...]:
     return tuple(_compare_output(name, reference[name], outputs[name]) for name in reference)
 
 
+# which of several values of a measure is the worst
+_WORST: Mapping[str, Callable[[list[float]], float]] = {
+    "relative_l2": max,
+    "max_abs": max,
+    "mean_abs": max,
+    "cosine": min,
+    "top1": min,
+}
+
+
 def worst(errors: Sequence[tuple[OutputError, ...]], samples: int) -> Accuracy:
-    """The largest error of each output over several comparisons."""
-    return Accuracy(
-        outputs=tuple(
-            OutputError(
-                name=same[0].name,
-                relative_l2=max(error.relative_l2 for error in same),
-                max_abs=max(error.max_abs for error in same),
-            )
-            for same in zip(*errors, strict=True)
-        ),
-        samples=samples,
-    )
+    """The worst of each measure of every output over several comparisons; None where none has it."""
+    return Accuracy(tuple(_worst_of(same) for same in zip(*errors, strict=True)), samples)
+
+
+def over_batches(errors: Sequence[tuple[OutputError, ...]]) -> tuple[OutputError, ...]:
+    """One comparison out of those of equally large batches: the worst, and the share of all rows that agree.
+
+    With the worst batch's share, one sample of a hundred that disagrees would be all or nothing at batch 1.
+    """
+    return tuple(replace(_worst_of(same), top1=_mean_top1(same)) for same in zip(*errors, strict=True))
+
+
+def _worst_of(same: Sequence[OutputError]) -> OutputError:
+    measures: dict[str, Any] = {}
+    for name, pick in _WORST.items():
+        known = [value for error in same if (value := getattr(error, name)) is not None]
+        measures[name] = pick(known) if known else None
+    return OutputError(same[0].name, **measures)
+
+
+def _mean_top1(same: Sequence[OutputError]) -> float | None:
+    known = [error.top1 for error in same if error.top1 is not None]
+    return float(np.mean(known)) if known else None
 
 
 def _compare_output(name: str, expected: NDArray[np.generic], actual: NDArray[np.generic]) -> OutputError:
@@ -45,8 +68,9 @@ def _compare_output(name: str, expected: NDArray[np.generic], actual: NDArray[np
         )
     if expected.dtype.kind not in "fiubV":
         unequal = float(np.mean(actual != expected)) if actual.size else 0.0
-        return OutputError(name, relative_l2=unequal, max_abs=float(unequal > 0))
-    return _numeric_error(name, expected.astype(np.float64), actual.astype(np.float64))
+        return OutputError(name, relative_l2=unequal, max_abs=float(unequal > 0), mean_abs=unequal)
+    error = _numeric_error(name, expected.astype(np.float64), actual.astype(np.float64))
+    return replace(error, top1=_agreement(expected, actual)) if _ranks(expected) else error
 
 
 def _numeric_error(name: str, expected: NDArray[np.float64], actual: NDArray[np.float64]) -> OutputError:
@@ -65,4 +89,35 @@ def _numeric_error(name: str, expected: NDArray[np.float64], actual: NDArray[np.
     relative = distance / norm if norm > 0 else distance
     if not np.isfinite(relative):
         raise EngineError(f"output {name!r} is too large to be compared", kind="not_finite")
-    return OutputError(name, relative, max_abs=float(np.abs(difference).max(initial=0.0)))
+    distances = np.abs(difference)
+    return OutputError(
+        name,
+        relative,
+        max_abs=float(distances.max(initial=0.0)),
+        mean_abs=float(distances.mean()) if distances.size else 0.0,
+        cosine=_cosine(expected[finite], actual[finite]),
+    )
+
+
+def _cosine(expected: NDArray[np.float64], actual: NDArray[np.float64]) -> float:
+    """Of the angle between the two; 1 where both are zero, 0 where only one is."""
+    expected, actual = (values / (np.abs(values).max(initial=0.0) or 1.0) for values in (expected, actual))
+    lengths = float(np.linalg.norm(expected) * np.linalg.norm(actual))
+    if lengths == 0:
+        return float(not expected.any() and not actual.any())
+    return float(np.clip(np.vdot(expected, actual) / lengths, -1.0, 1.0))
+
+
+def _ranks(values: NDArray[np.generic]) -> bool:
+    """Whether each row holds scores of which one is the highest."""
+    return values.dtype.kind in "fV" and values.ndim == 2 and values.shape[0] > 0 and values.shape[1] >= 2
+
+
+def _agreement(expected: NDArray[np.generic], actual: NDArray[np.generic]) -> float:
+    """The share of rows whose highest score is one of the highest in the reference."""
+    scores, found = (
+        np.nan_to_num(values.astype(np.float64), nan=-np.inf, posinf=np.inf, neginf=-np.inf)
+        for values in (expected, actual)
+    )
+    chosen = np.take_along_axis(scores, found.argmax(axis=1, keepdims=True), axis=1)[:, 0]
+    return float(np.mean(chosen == scores.max(axis=1)))

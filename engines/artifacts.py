@@ -24,7 +24,11 @@ def _ignore(_: str) -> None:
 
 
 def make_graph(
-    backend: Backend, workload: Workload, settings: Settings, workspace: Workspace
+    backend: Backend,
+    workload: Workload,
+    settings: Settings,
+    workspace: Workspace,
+    report: Detail = _ignore,
 ) -> tuple[Artifact, Path]:
     """The graph derived from the model, and its file; the model itself where nothing is to be derived."""
     key = backend.graph_key(workload, settings)
@@ -34,7 +38,7 @@ def make_graph(
         return Artifact(workload.model.digest, size, seconds=0.0, reused=True), model
     name = digest(workload.model.digest, settings, key)
     folder = workspace.graphs / name
-    artifact = _make(name, folder, lambda new: backend.make_graph(workload, settings, new / GRAPH))
+    artifact = _make(name, folder, lambda new: backend.make_graph(workload, settings, new / GRAPH, report))
     return artifact, folder / GRAPH
 
 

@@ -7,19 +7,21 @@ import errno
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import cast
 
-from engines import accuracy, cpu, measuring, references
+from engines import accuracy, cpu, measuring, references, scoring
 from engines.artifacts import discard, make_engine, make_graph
 from engines.backends.base import Backend, Runner
+from engines.calibration_data import check_calibration
 from engines.errors import EngineError, UserError
 from engines.inputs import make_inputs
 from engines.measuring import Meter
 from engines.ranges import nvtx_range
+from engines.reference_file import read_reference
 from engines.values import (
     Accuracy,
     Artifact,
@@ -30,7 +32,6 @@ from engines.values import (
     Failure,
     FailureKind,
     Measurement,
-    OutputError,
     Policy,
     Stage,
     Tensors,
@@ -45,11 +46,16 @@ Timing = Callable[[Meter, list[Block]], Measurement]
 
 @dataclass(frozen=True)
 class Reference:
-    """Batches of inputs, and what is right for each."""
+    """Batches of inputs, and what is right for each.
+
+    `given` is what the user's metrics get as inputs, and `scores` what they say of the right outputs.
+    """
 
     batch: int
     inputs: list[Tensors]
     outputs: list[Tensors]
+    given: Tensors
+    scores: Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -64,12 +70,21 @@ class Bench:
 
     def reference(self, batch: int) -> Reference:
         if batch not in self.references:
-            inputs = make_inputs(self.workload, batch)
-            self.references[batch] = Reference(batch, inputs, self._outputs(batch, inputs))
+            self.references[batch] = self._reference(batch)
         return self.references[batch]
 
+    def _reference(self, batch: int) -> Reference:
+        check_calibration(self.workload)
+        inputs = make_inputs(self.workload, batch)
+        outputs = self._outputs(batch, inputs)
+        given = scoring.given_to_metrics(self.workload, inputs) if self.workload.metrics else {}
+        scores = scoring.reference_scores(self.workload, given, outputs)
+        return Reference(batch, inputs, outputs, given, scores)
+
     def _outputs(self, batch: int, inputs: list[Tensors]) -> list[Tensors]:
-        """The right outputs, as an earlier worker left them where it did."""
+        """The right outputs, as the user gave them or as an earlier worker left them where it did."""
+        if self.workload.expected is not None:
+            return read_reference(self.workload, batch, len(inputs))
         makers = {"backend": self.backend.name, **self.backend.machine().libraries}
         file = references.reference_file(self.workspace.caches, self.workload, batch, makers)
         found = references.load(file)
@@ -141,7 +156,9 @@ class _Progress:
 
 def _run_stages(bench: Bench, candidate: Candidate, progress: _Progress, timing: Timing) -> Measurement:
     with progress.during("graph"):
-        progress.graph, file = make_graph(bench.backend, bench.workload, candidate.graph, bench.workspace)
+        progress.graph, file = make_graph(
+            bench.backend, bench.workload, candidate.graph, bench.workspace, progress.detail
+        )
     graph = progress.graph, file
     with progress.during("prepare"):
         reference = _reference(bench, int(candidate.settings.get("batch", bench.workload.batch)))
@@ -155,7 +172,7 @@ def _run_stages(bench: Bench, candidate: Candidate, progress: _Progress, timing:
         runner = _build_and_load(bench, candidate, graph, reference, progress)
     try:
         meter = Meter(runner, bench.policy, reference.batch, bench.backend.probe())
-        measurement = _check_and_measure(meter, reference, progress, timing)
+        measurement = _check_and_measure(meter, reference, bench.workload, progress, timing)
         held = runner.device_memory_bytes
         return replace(measurement, memory_bytes=progress.memory_bytes, device_memory_bytes=held)
     finally:
@@ -190,13 +207,12 @@ def _build_and_load(
 
 
 def _check_and_measure(
-    meter: Meter, reference: Reference, progress: _Progress, timing: Timing
+    meter: Meter, reference: Reference, workload: Workload, progress: _Progress, timing: Timing
 ) -> Measurement:
     """Checks before and after, so that an engine that is right once and wrong under load is caught."""
     runner = meter.runner
     with progress.during("check"):
-        before = _check(runner, reference)
-        progress.accuracy = accuracy.worst(before, _samples(reference))
+        before = progress.accuracy = _check(runner, reference, workload)
     with progress.during("warm-up"):
         warmup = measuring.warm_up(meter)
     with progress.during("measure"):
@@ -205,17 +221,30 @@ def _check_and_measure(
         progress.memory_bytes = _growth(progress.resident)
         measurement = replace(measurement, cold=measuring.cold_blocks(meter, measurement))
     with progress.during("check"):
-        progress.accuracy = accuracy.worst([*before, *_check(runner, reference)], _samples(reference))
+        after = _check(runner, reference, workload)
+        worst = accuracy.worst([before.outputs, after.outputs], before.samples)
+        scores = scoring.worse(workload.metrics, before.scores, after.scores)
+        progress.accuracy = replace(worst, scores=scores)
     return measurement
 
 
-def _check(runner: Runner, reference: Reference) -> list[tuple[OutputError, ...]]:
-    """The errors of every batch; the first of them on every stream, since each may have its own buffers."""
-    pairs = list(zip(reference.inputs, reference.outputs, strict=True))
-    errors = [accuracy.compare(expected, runner.infer(inputs)) for inputs, expected in pairs]
-    inputs, expected = pairs[0]
-    streams = range(1, runner.streams)
-    return errors + [accuracy.compare(expected, runner.infer(inputs, stream)) for stream in streams]
+def _check(runner: Runner, reference: Reference, workload: Workload) -> Accuracy:
+    """What every batch shows; the first of them on every stream, since each may have its own buffers."""
+    errors, outputs = [], []
+    for inputs, expected in zip(reference.inputs, reference.outputs, strict=True):
+        found = runner.infer(inputs)
+        errors.append(accuracy.compare(expected, found))
+        # large outputs are kept for no longer than they are needed
+        outputs += [found] if workload.metrics else []
+    inputs, expected = reference.inputs[0], reference.outputs[0]
+    # one batch's share of agreement says less than that of all
+    streams = [
+        tuple(replace(error, top1=None) for error in accuracy.compare(expected, runner.infer(inputs, stream)))
+        for stream in range(1, runner.streams)
+    ]
+    scores = scoring.scores(workload, reference.given, outputs)
+    worst = accuracy.worst([accuracy.over_batches(errors), *streams], _samples(reference))
+    return replace(worst, scores=scores)
 
 
 def _samples(reference: Reference) -> int:

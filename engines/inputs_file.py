@@ -1,13 +1,14 @@
 """Sample data from a user's npz file: checked once when it is given, then read and cut into batches.
 
 An array for a batched input holds any number of samples along its first axis. One for another input holds its
-shape as it is, or several of that shape along its first axis or along one more.
+shape as it is, or several of that shape along its first axis or along one more. What is no input, such as
+labels, has a place only where something asks for it.
 """
 
 import hashlib
 import zipfile
 import zlib
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -27,47 +28,90 @@ Array = NDArray[np.generic]
 
 
 def check_inputs_file(
-    model: ModelFacts, shapes: Mapping[str, ShapeRange], batched_inputs: Collection[str], path: Path
+    model: ModelFacts,
+    shapes: Mapping[str, ShapeRange],
+    batched_inputs: Collection[str],
+    path: Path,
+    *,
+    extras: bool = False,
 ) -> InputSource:
-    """The file as a source of inputs; raises UserError for whatever the model could not take from it."""
-    with _opened(path) as file:
-        _refuse_names(model, file.files, path)
-        wanted = with_batch(shapes, batched_inputs, 1)
-        counts = {}
-        for facts in model.inputs:
-            array = _read(file, facts, path)
-            _refuse_shape(facts, array, wanted[facts.name], facts.name in batched_inputs)
-            _refuse_values(facts, array, model.index_limits.get(facts.name))
-            counts[facts.name] = len(_cut(array, wanted[facts.name]))
+    """The file as a source of inputs; raises UserError for whatever the model could not take from it.
+
+    With `extras` it may hold arrays that are no inputs, as many of each as there are samples.
+    """
+    with opened(path) as file:
+        others = _others(model, file.files, path, extras=extras)
+        samples = check_arrays(
+            model, shapes, batched_inputs, lambda facts: typed(read(file, facts.name, path), facts, path)
+        )
+        for name in others:
+            _refuse_other_count(name, read(file, name, path), samples, exact=bool(batched_inputs))
+    return InputSource(path=str(path), digest=file_digest(path))
+
+
+def check_arrays(
+    model: ModelFacts,
+    shapes: Mapping[str, ShapeRange],
+    batched_inputs: Collection[str],
+    array_of: Callable[[TensorFacts], Array],
+) -> int:
+    """How many samples there are of each input, or sets of inputs where none is batched.
+
+    Raises UserError for what the model cannot take.
+    """
+    wanted = with_batch(shapes, batched_inputs, 1)
+    counts = {}
+    for facts in model.inputs:
+        array = array_of(facts)
+        _refuse_shape(facts, array, wanted[facts.name], facts.name in batched_inputs)
+        _refuse_values(facts, array, model.index_limits.get(facts.name))
+        counts[facts.name] = len(cut(array, wanted[facts.name]))
     _refuse_uneven(counts, batched_inputs)
-    with path.open("rb") as file_again:
-        digest = hashlib.file_digest(file_again, "sha256").hexdigest()
-    return InputSource(path=str(path), digest=digest)
+    return max(count for name, count in counts.items() if name in batched_inputs or not batched_inputs)
 
 
 def read_batches(path: Path, model: ModelFacts, shapes: Mapping[str, Shape]) -> list[Tensors]:
-    """Consecutive batches of these shapes out of a file that was checked; each array is read once.
+    """Consecutive batches of these shapes out of a file that was checked; each array is read once."""
+    with opened(path) as file:
+        arrays = {facts.name: typed(read(file, facts.name, path), facts, path) for facts in model.inputs}
+    return batches_of(arrays, shapes)
+
+
+def read_all(path: Path, model: ModelFacts) -> Tensors:
+    """Every array of a file that was checked, those that are no inputs too, as they are in the file."""
+    inputs = {facts.name: facts for facts in model.inputs}
+    with opened(path) as file:
+        found = {name: read(file, name, path) for name in file.files}
+    return {
+        name: typed(array, inputs[name], path) if name in inputs else array for name, array in found.items()
+    }
+
+
+def batches_of(arrays: Tensors, shapes: Mapping[str, Shape]) -> list[Tensors]:
+    """The arrays in consecutive batches of these shapes, the last filled up from the first samples.
 
     Inputs that are not batched repeat when they have fewer sets than there are batches.
     """
-    with _opened(path) as file:
-        cut = {
-            facts.name: _cut(np.asarray(_read(file, facts, path), order="C"), shapes[facts.name])
-            for facts in model.inputs
-        }
-    count = max(map(len, cut.values()))
-    return [{name: parts[index % len(parts)] for name, parts in cut.items()} for index in range(count)]
+    parts = {name: cut(np.asarray(array, order="C"), shapes[name]) for name, array in arrays.items()}
+    count = max(map(len, parts.values()))
+    return [{name: of[index % len(of)] for name, of in parts.items()} for index in range(count)]
+
+
+def file_digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[NpzFile]:
+def opened(path: Path) -> Iterator[NpzFile]:
+    """The arrays of the file by name; raises UserError for what is none."""
     try:
         with path.open("rb") as raw:
             if not zipfile.is_zipfile(raw):
                 raise _not_npz(path)
         file = np.load(path, allow_pickle=False)
     except FileNotFoundError as error:
-        raise UserError(f"no such file: {str(path)!r}", "Check the path given to --inputs.") from error
+        raise UserError(f"no such file: {str(path)!r}", "Check the path.") from error
     except IsADirectoryError as error:
         raise UserError(f"{str(path)!r} is a folder", "Give one npz file.") from error
     except OSError as error:
@@ -85,42 +129,61 @@ def _not_npz(path: Path) -> UserError:
     return UserError(f"{str(path)!r} is not an npz file, or is damaged", _SAVE)
 
 
-def _refuse_names(model: ModelFacts, names: Collection[str], path: Path) -> None:
+def _others(model: ModelFacts, names: Collection[str], path: Path, *, extras: bool) -> list[str]:
+    """The names that are no inputs; raises UserError where they may not be, and where an input is missing."""
     if not names:
         raise UserError(f"{str(path)!r} holds no arrays", _SAVE)
     inputs = [facts.name for facts in model.inputs]
-    for name in names:
-        if name not in inputs:
-            raise unknown_input(model, name)
+    others = [name for name in names if name not in inputs]
+    if others and not extras:
+        raise unknown_input(model, others[0])
     for name in inputs:
         if name not in names:
             raise UserError(
                 f"{str(path)!r} has no array for the input {name!r}",
                 f"It has {', '.join(names)}; the model takes {', '.join(inputs)}.",
             )
+    return others
 
 
-def _read(file: NpzFile, facts: TensorFacts, path: Path) -> Array:
+def read(file: NpzFile, name: str, path: Path) -> Array:
+    """One array; raises UserError where it is pickled or damaged."""
     try:
-        array = file[facts.name]
+        array = file[name]
     except ValueError as error:
         if "allow_pickle" not in str(error):
             raise _not_npz(path) from error
         raise UserError(
-            f"the array {facts.name!r} in {str(path)!r} is pickled, and pickles are not loaded",
-            f"Save it as a plain array of {facts.dtype}.",
+            f"the array {name!r} in {str(path)!r} is pickled, and pickles are not loaded",
+            "Save it as a plain array of numbers.",
         ) from error
     except (zipfile.BadZipFile, zlib.error, EOFError, OSError) as error:
         raise _not_npz(path) from error
     if not isinstance(array, np.ndarray):
         raise _not_npz(path)
-    typed = as_dtype(array, facts.dtype)
-    if typed is None:
+    return array
+
+
+def typed(array: Array, facts: TensorFacts, source: object) -> Array:
+    """The array in the tensor's type; raises UserError when its values are of another."""
+    found = as_dtype(array, facts.dtype)
+    if found is None:
         raise UserError(
-            f"{facts.name!r} in {str(path)!r} is {array.dtype.name}, and the model takes {facts.dtype}",
+            f"{facts.name!r} in {str(source)!r} is {array.dtype.name}, and the model takes {facts.dtype}",
             f"Save {facts.name}.astype({_spelled(facts.dtype)}).",
         )
-    return typed
+    return found
+
+
+def _refuse_other_count(name: str, array: Array, samples: int, *, exact: bool) -> None:
+    """Where the model fixes the batch, a set of inputs may hold several samples."""
+    count = len(array) if array.ndim else 0
+    if count == samples or (count and not exact and count % samples == 0):
+        return
+    raise UserError(
+        f"the array {name!r} has {count} values along its first axis, and there are {samples} samples",
+        "Give it one for each sample.",
+    )
 
 
 def _spelled(dtype: str) -> str:
@@ -182,7 +245,7 @@ def _refuse_uneven(counts: Mapping[str, int], batched_inputs: Collection[str]) -
             raise UserError(f"the inputs have different numbers of samples: {said}", "Give each as many.")
 
 
-def _cut(array: Array, shape: Shape) -> list[Array]:
+def cut(array: Array, shape: Shape) -> list[Array]:
     """Consecutive parts of this shape; the last is filled up from the first samples."""
     if array.shape == shape:
         return [array]

@@ -20,6 +20,8 @@ import msgspec
 from engines.errors import UserError
 from engines.processes import bury, close, kill_group, signal_name
 from engines.protocol import (
+    Alone,
+    Answer,
     EngineMeasured,
     Evaluate,
     Evaluated,
@@ -147,17 +149,24 @@ class Worker:
         self, request: MeasureEngine, seconds: float, on_progress: OnProgress = _ignore
     ) -> EngineMeasured:
         """Times one engine by itself; raises UserError when that cannot be, or takes the worker down."""
+        reply = self.answer(request, f"measuring {request.engine}", seconds, on_progress)
+        assert isinstance(reply, EngineMeasured)
+        return reply
+
+    def answer(self, request: Alone, what: str, seconds: float, on_progress: OnProgress = _ignore) -> Answer:
+        """The answer to what needs no opening; raises UserError where there is none. `what` says what is
+        done.
+        """
         log_start = self.log_position()
         self.start()
         try:
             reply = self._ask(request, seconds, on_progress)
         except Lost as lost:
             raise UserError(
-                f"measuring {request.engine} took its process down: {lost.failure.message}"
-                f"{self._last_words(log_start)}",
+                f"{what} took its process down: {lost.failure.message}{self._last_words(log_start)}",
                 "Check that the engine was made for this machine.",
             ) from lost
-        assert isinstance(reply, EngineMeasured)
+        assert isinstance(reply, Answer)
         return reply
 
     def log_position(self) -> int:

@@ -82,11 +82,15 @@ def measure(meter: Meter, warmup: list[Block], bar: Bar | None = None) -> Measur
 
 
 def cold_blocks(meter: Meter, measurement: Measurement) -> tuple[Block, ...]:
-    """Blocks with caches flushed where the policy asks for them; none of what was cut short."""
-    if not meter.policy.cold or measurement.behind:
-        return ()
-    seconds = meter.policy.minimum_seconds / MINIMUM_BLOCKS
-    return tuple(meter.runner.block(seconds, cold=True) for _ in range(MINIMUM_BLOCKS))
+    """Blocks with caches flushed, where the policy asks for them; none of what was cut short."""
+    if not meter.policy.cold or measurement.behind or measurement.cold:
+        return measurement.cold
+    return tuple(cold_block(meter) for _ in range(MINIMUM_BLOCKS))
+
+
+def cold_block(meter: Meter) -> Block:
+    """One block with caches flushed before each inference."""
+    return meter.runner.block(meter.policy.minimum_seconds / MINIMUM_BLOCKS, cold=True)
 
 
 def block_seconds(policy: Policy, warm: Block) -> float:

@@ -1,21 +1,31 @@
-"""One engine timed by itself: what `tuner export` wrote, a plan of TensorRT, or a model for ONNX Runtime.
+"""One engine by itself: what `tuner export` wrote, a plan of TensorRT, or a model for ONNX Runtime.
 
-Its outputs are compared with nothing, and nothing is kept. A plan or a model says itself what it takes.
+It is timed, or run once. Its outputs are compared with nothing, and nothing is kept. A plan or a model says
+itself what it takes.
 """
 
-from collections.abc import Callable, Mapping
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from engines import measuring
+from engines import measuring, tensor_files
 from engines.backends import open_backend
 from engines.backends.base import Backend, Runner
 from engines.errors import EngineError, UserError
 from engines.inputs import check_inputs_file, make_inputs
 from engines.measuring import Meter
-from engines.protocol import EngineMeasured, MeasureEngine
-from engines.shape_text import UNNAMED, format_dims
+from engines.protocol import (
+    DescribeEngine,
+    EngineDescribed,
+    EngineMeasured,
+    EngineRan,
+    EngineRequest,
+    MeasureEngine,
+    RunEngine,
+)
+from engines.same_inputs import refuse_beyond
+from engines.shape_text import UNNAMED
 from engines.shapes import batch_of, resolve
 from engines.values import (
     Block,
@@ -55,23 +65,53 @@ def measure_engine(request: MeasureEngine, report: Report) -> EngineMeasured:
     # first, for once this process uses the device it is one of those that disturb
     warnings = backend.warnings()
     policy = measuring.target_half_width(request.policy, machine.kind)
-    try:
+    with _refusing(request):
         engine = _engine(request, backend)
         workload, notes = _workload(engine, request)
         inputs = make_inputs(workload, workload.batch)[0]
         with closing(engine.open(workload, inputs, policy)) as runner:
             measurement = _measure(Meter(runner, policy, workload.batch, backend.probe()), report)
             measurement = replace(measurement, device_memory_bytes=runner.device_memory_bytes)
+    shapes = {name: of.optimum for name, of in workload.shapes.items()}
+    return EngineMeasured(measurement, machine, shapes, (*notes, *warnings))
+
+
+def describe_engine(request: DescribeEngine) -> EngineDescribed:
+    """What the engine takes and gives; raises UserError for one that cannot be loaded."""
+    with _refusing(request):
+        engine = _engine(request, open_backend(request.backend, request.options, Path(request.caches)))
+    return EngineDescribed(engine.model, engine.preferred, engine.limits)
+
+
+def run_engine(request: RunEngine, report: Report) -> EngineRan:
+    """Runs the engine once on each batch and writes its outputs; raises UserError where it cannot."""
+    report("load", "")
+    batches = tensor_files.load(Path(request.inputs))
+    with _refusing(request):
+        engine = _engine(request, open_backend(request.backend, request.options, Path(request.caches)))
+        shapes, _ = resolve(engine.model, {name: values.shape for name, values in batches[0].items()})
+        batch, batched = batch_of(engine.model, shapes)
+        workload = Workload(engine.model, shapes, batch, batched, InputSource())
+        with closing(engine.open(workload, batches[0], Policy())) as runner:
+            report("check", "")
+            outputs = [runner.infer(inputs) for inputs in batches]
+    tensor_files.save(Path(request.outputs), outputs)
+    return EngineRan()
+
+
+@contextmanager
+def _refusing(request: EngineRequest) -> Iterator[None]:
+    """What the engine cannot do is for the user to mend."""
+    try:
+        yield
     except EngineError as error:
         raise UserError(
             f"{request.backend} cannot run {request.engine}: {error.message}",
             error.hint or "Check the file, and that it was made for this machine and by this version.",
         ) from error
-    shapes = {name: of.optimum for name, of in workload.shapes.items()}
-    return EngineMeasured(measurement, machine, shapes, (*notes, *warnings))
 
 
-def _engine(request: MeasureEngine, backend: Backend) -> Engine:
+def _engine(request: EngineRequest, backend: Backend) -> Engine:
     path = Path(request.engine)
 
     def opened(workload: Workload, inputs: Tensors, policy: Policy) -> Runner:
@@ -84,14 +124,14 @@ def _engine(request: MeasureEngine, backend: Backend) -> Engine:
     return _plan(request, backend, path)
 
 
-def _model_file(request: MeasureEngine, path: Path) -> Engine:
+def _model_file(request: EngineRequest, path: Path) -> Engine:
     from engines.backends.onnxruntime_file import ModelFile
 
     file = ModelFile(path, int(request.run["streams"]))
     return Engine(_facts(path, file.inputs(), file.outputs()), {}, {}, file.open)
 
 
-def _plan(request: MeasureEngine, backend: Backend, path: Path) -> Engine:
+def _plan(request: EngineRequest, backend: Backend, path: Path) -> Engine:
     from engines.backends.tensorrt import plan
     from engines.backends.tensorrt.backend import ENGINE, TensorRT
 
@@ -126,22 +166,12 @@ def _workload(engine: Engine, request: MeasureEngine) -> tuple[Workload, tuple[s
             },
         )
     for name, limit in engine.limits.items():
-        _refuse_beyond(name, shapes[name].optimum, limit)
+        refuse_beyond("the engine", name, shapes[name].optimum, limit)
     batch, batched = batch_of(engine.model, shapes)
     source = InputSource()
     if request.inputs is not None:
         source = check_inputs_file(engine.model, shapes, batched, Path(request.inputs))
     return Workload(engine.model, shapes, batch, batched, source), notes
-
-
-def _refuse_beyond(name: str, shape: Shape, limit: ShapeRange) -> None:
-    bounds = zip(limit.minimum, shape, limit.maximum, strict=True)
-    if not all(low <= size <= high for low, size, high in bounds):
-        raise UserError(
-            f"the engine takes {name!r} from {format_dims(limit.minimum)} to {format_dims(limit.maximum)}, "
-            f"not {format_dims(shape)}",
-            "Choose other --shapes, or build an engine for these.",
-        )
 
 
 def _measure(meter: Meter, report: Report) -> Measurement:

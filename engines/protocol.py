@@ -9,6 +9,7 @@ from functools import cache
 import msgspec
 
 from engines import wire
+from engines.comparing import NodeCompared
 from engines.values import (
     Bar,
     Candidate,
@@ -20,6 +21,7 @@ from engines.values import (
     Policy,
     Settings,
     Shape,
+    ShapeRange,
     Stage,
     Workload,
 )
@@ -83,11 +85,11 @@ class Release(Message, frozen=True):
     """Check the engine that was held once more; Evaluated with the blocks that were timed."""
 
 
-class MeasureEngine(Message, frozen=True):
-    """Time one engine by itself (see `engines.one_engine`); the backend is opened for it alone.
+class EngineRequest(Message, frozen=True, kw_only=True):
+    """About one engine by itself (see `engines.one_engine`); the backend is opened for it alone.
 
     `engine` is the folder of an export, whose `model` and `preferred` shapes are then known, or a file that
-    says itself what it takes. `shapes` are those that were asked for, `inputs` is an npz file.
+    says itself what it takes.
     """
 
     backend: str
@@ -95,9 +97,14 @@ class MeasureEngine(Message, frozen=True):
     caches: str
     engine: str
     run: Settings
-    policy: Policy
     model: ModelFacts | None = None
     preferred: Mapping[str, Shape] = {}
+
+
+class MeasureEngine(EngineRequest, frozen=True, kw_only=True):
+    """Time the engine. `shapes` are those that were asked for, `inputs` is an npz file."""
+
+    policy: Policy
     shapes: Mapping[str, Shape] = {}
     inputs: str | None = None
 
@@ -109,6 +116,56 @@ class EngineMeasured(Message, frozen=True):
     machine: Machine
     shapes: Mapping[str, Shape]
     notes: tuple[str, ...] = ()
+
+
+class DescribeEngine(EngineRequest, frozen=True, kw_only=True):
+    """Say what the engine takes and gives."""
+
+
+class EngineDescribed(Message, frozen=True):
+    """`preferred` are the shapes to run at unless others are asked for, `limits` those that it takes."""
+
+    model: ModelFacts
+    preferred: Mapping[str, Shape]
+    limits: Mapping[str, ShapeRange]
+
+
+class RunEngine(EngineRequest, frozen=True, kw_only=True):
+    """Run the engine on each batch in `inputs`, a file of `engines.tensor_files`, and write `outputs`."""
+
+    inputs: str
+    outputs: str
+
+
+class RunModel(Message, frozen=True):
+    """Run an ONNX file with nothing optimized; the files are those of `RunEngine`."""
+
+    model: str
+    inputs: str
+    outputs: str
+
+
+class EngineRan(Message, frozen=True):
+    """The outputs are written."""
+
+
+class CompareGraphs(Message, frozen=True):
+    """Compare two ONNX files tensor by tensor, to the first beyond the limit or to the end.
+
+    `inputs` are files of the same batches in the types that each of the models takes.
+    """
+
+    models: tuple[str, str]
+    inputs: tuple[str, str]
+    limit: float
+    to_the_end: bool
+
+
+class GraphsCompared(Message, frozen=True):
+    """What was compared, in the order in which the first graph runs, of `common` tensors that both have."""
+
+    tensors: tuple[NodeCompared, ...]
+    common: int
 
 
 class Progress(Message, frozen=True):
@@ -125,8 +182,11 @@ class Refused(Message, frozen=True):
     hint: str
 
 
-Request = Open | Prepare | Evaluate | Hold | Sample | Release | MeasureEngine
-Reply = Opened | Prepared | Evaluated | Held | EngineMeasured | Progress | Refused
+# what needs no backend to have been opened
+Alone = MeasureEngine | DescribeEngine | RunEngine | RunModel | CompareGraphs
+Request = Open | Prepare | Evaluate | Hold | Sample | Release | Alone
+Answer = EngineMeasured | EngineDescribed | EngineRan | GraphsCompared
+Reply = Opened | Prepared | Evaluated | Held | Answer | Progress | Refused
 
 
 def encode(message: Message) -> bytes:

@@ -2,7 +2,9 @@
 
 import io
 import zipfile
+import zlib
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +15,17 @@ from engines.workspace import write_file
 
 # beyond this the disk is no quicker than the model
 MOST_BYTES = 256 << 20
+# what reading a file raises that somebody cut short or wrote over: numpy's and zipfile's, and then our own
+_SPOILED = (
+    OSError,
+    EOFError,
+    ValueError,
+    TypeError,
+    LookupError,
+    RuntimeError,  # NotImplementedError too
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 def reference_file(folder: Path, workload: Workload, batch: int, makers: Mapping[str, str]) -> Path:
@@ -27,19 +40,26 @@ def load(file: Path) -> list[Tensors] | None:
     """The outputs of each batch of inputs; None where the file is not there or is spoiled."""
     try:
         with np.load(io.BytesIO(file.read_bytes()), allow_pickle=False) as stored:
-            found = dict(stored)
-    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
+            return _batches(dict(stored))
+    except _SPOILED:
         return None
-    count = int(found.pop("count", -1))
+
+
+def _batches(found: Tensors) -> list[Tensors] | None:
+    count = int(found.pop("count"))
+    if not 0 < count <= len(found):
+        return None
     batches: list[Tensors] = [{} for _ in range(count)]
     for name, values in found.items():
         number, _, output = name.partition(":")
         batches[int(number)][output] = values
-    return batches if count > 0 else None
+    return batches
 
 
 def save(file: Path, batches: list[Tensors]) -> None:
-    """Keeps the outputs, unless they are large or of a type that the format does not know."""
+    """Keeps the outputs, unless they are large, of a type that the format does not know, or there is no room
+    for them.
+    """
     tensors = [values for outputs in batches for values in outputs.values()]
     if sum(values.nbytes for values in tensors) > MOST_BYTES or any(
         values.dtype.kind not in "fiub" for values in tensors
@@ -52,4 +72,6 @@ def save(file: Path, batches: list[Tensors]) -> None:
     }
     content = io.BytesIO()
     np.savez(content, count=np.array(len(batches)), **named)  # type: ignore[arg-type]
-    write_file(file, content.getvalue())
+    # a trial that has no room either says so by itself
+    with suppress(OSError):
+        write_file(file, content.getvalue())

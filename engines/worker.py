@@ -13,17 +13,27 @@ import signal
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
 from engines.backends import open_backend
 from engines.errors import UserError
-from engines.evaluation import Bench, evaluate, evaluate_with
-from engines.measuring import Meter, block_seconds, measurement_of, target_half_width, timed_block
-from engines.one_engine import measure_engine
+from engines.evaluation import Bench, Report, evaluate, evaluate_with
+from engines.measuring import (
+    Meter,
+    block_seconds,
+    cold_block,
+    measurement_of,
+    target_half_width,
+    timed_block,
+)
+from engines.one_engine import describe_engine, measure_engine, run_engine
 from engines.protocol import (
+    Alone,
+    Answer,
+    DescribeEngine,
     Evaluate,
     Evaluated,
     Held,
@@ -37,6 +47,7 @@ from engines.protocol import (
     Progress,
     Refused,
     Request,
+    RunEngine,
     Sample,
     decode_request,
     encode,
@@ -88,8 +99,8 @@ def serve(lines: "queue.SimpleQueue[bytes]", replies: BinaryIO) -> None:
                 dimensions = bench.backend.dimensions(bench.workload, request.concurrent)
                 send(Opened(bench.backend.machine(), dimensions, warnings))
                 keep_what_is_loaded()
-            elif isinstance(request, MeasureEngine):
-                send(measure_engine(request, lambda stage, detail: send(Progress(stage, detail))))
+            elif isinstance(request, Alone):
+                send(_alone(request, lambda stage, detail: send(Progress(stage, detail))))
             else:
                 assert bench is not None, "the first request opens a backend"
                 send(_answer(bench, request, _Wire(lambda: decode_request(lines.get()), send)))
@@ -131,17 +142,34 @@ def _answer(bench: Bench, request: Request, wire: _Wire) -> Message:
     raise AssertionError(f"nothing is held that {type(request).__name__} could be about")
 
 
+def _alone(request: Alone, report: Report) -> Answer:
+    """The answer to what needs no backend to have been opened."""
+    match request:
+        case MeasureEngine():
+            return measure_engine(request, report)
+        case DescribeEngine():
+            return describe_engine(request)
+        case RunEngine():
+            return run_engine(request, report)
+    from engines.graphs import requests
+
+    return requests.answer(request, report)
+
+
 def _sample_on_request(wire: _Wire, meter: Meter, warmup: list[Block]) -> Measurement:
     """Times a block whenever the owner asks for one, until it has enough."""
     seconds = block_seconds(meter.policy, warmup[-1])
     blocks: list[Block] = []
+    cold: list[Block] = []
     wire.send(Held())
     while isinstance(wire.receive(), Sample):
         # others had the machine since the last block
         meter.runner.block(seconds / REWARMING)
         blocks.append(timed_block(meter, seconds, meter.read())[0])
+        if meter.policy.cold:
+            cold.append(cold_block(meter))
         wire.send(Held())
-    return measurement_of(meter, tuple(blocks), warmup)
+    return replace(measurement_of(meter, tuple(blocks), warmup), cold=tuple(cold))
 
 
 def _read(source: BinaryIO, lines: "queue.SimpleQueue[bytes]") -> None:

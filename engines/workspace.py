@@ -55,6 +55,7 @@ class Workspace:
                 folder = self.root / name
                 folder.mkdir(parents=True, exist_ok=True)
                 _clear_unfinished(folder)
+            _clear_empty_logs(self.logs)
             with tempfile.TemporaryFile(dir=self.root):
                 pass
         except OSError as error:
@@ -111,6 +112,14 @@ def _clear_unfinished(folder: Path) -> None:
         if owner.isdigit() and _is_running(int(owner)):
             continue
         shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def _clear_empty_logs(folder: Path) -> None:
+    """Those of workers that were killed with their owner; others say what happened."""
+    for path in folder.glob("worker-*.log"):
+        owner = path.stem.split("-")[1]
+        if owner.isdigit() and path.stat().st_size == 0 and not _is_running(int(owner)):
+            path.unlink(missing_ok=True)
 
 
 def _is_running(process: int) -> bool:

@@ -20,6 +20,8 @@ IR_VERSION = 8
 VOCABULARY = 8000
 POSITIONS = 512
 CATEGORIES = 50
+# times this, usual activations are larger than any FP16 number
+BEYOND_HALF = 32768.0
 
 Array = NDArray[np.generic]
 
@@ -148,11 +150,33 @@ def mlp() -> onnx.ModelProto:
     )
 
 
+def overflow() -> onnx.ModelProto:
+    """Dense layers, one of which has values that FP16 does not reach; its batch is dynamic.
+
+    Its weights are large and those of the next layer as small, so in FP32 and BF16 nothing comes of it.
+    """
+    graph = Graph("overflow", seed=5)
+    x = graph("Relu", _dense(graph, "features", 128, 1024))
+    for _ in range(4):
+        x = graph("Relu", _dense(graph, x, 1024, 1024))
+    rows = graph("Reshape", x, graph.integers(0, 16, 64))
+    large = graph("MatMul", rows, graph.normal(64, 64, scale=BEYOND_HALF * math.sqrt(2 / 64)))
+    small = graph.normal(16, 16, scale=math.sqrt(1 / 16) / BEYOND_HALF)
+    mixed = graph("MatMul", _heads(graph, large, 64, 4), small)
+    x = graph("Relu", graph("Flatten", mixed))
+    _dense(graph, x, 1024, 10, output="logits")
+    return graph.model(
+        [_tensor("features", TensorProto.FLOAT, "batch", 128)],
+        [_tensor("logits", TensorProto.FLOAT, "batch", 10)],
+    )
+
+
 NAMES: Mapping[str, Callable[[], onnx.ModelProto]] = {
     "residual_cnn": residual_cnn,
     "transformer": transformer,
     "mixed_types": mixed_types,
     "mlp": mlp,
+    "overflow": overflow,
 }
 
 

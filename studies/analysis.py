@@ -14,7 +14,7 @@ from engines import statistics
 from engines.statistics import Estimate
 from engines.values import Samples
 from studies.finals import Finals, disproved, finals
-from studies.metrics import EXACT_METRICS
+from studies.metrics import is_exact
 from studies.noise import Noise, widened
 from studies.records import Objective, StudyRecord, TrialRecord
 from studies.repeats import drift, freed, noise
@@ -212,8 +212,8 @@ def _is_undetectable(speedup: Estimate | None, machine: Noise) -> bool:
 def _verdict(before: Estimate, after: Estimate, speedup: Estimate | None, objective: Objective) -> Verdict:
     if speedup is not None and speedup.low is not None and speedup.high is not None:
         return "faster" if speedup.low > 1 else "slower" if speedup.high < 1 else "same"
-    if objective.metric not in EXACT_METRICS:
-        return "unproven"
     if before.value == after.value:
         return "same"
+    if not is_exact(objective.metric):
+        return "unproven"
     return "faster" if (after.value < before.value) == (objective.direction == "minimize") else "slower"

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from engines.values import Candidate, Evaluation
 from studies.noise import Noise
 from studies.records import RepeatRecord, RepeatRole, TrialRecord
-from studies.repeats import noise_in
+from studies.repeats import Drift, drift_in, noise_in
 from studies.rigour import Rigour
 
 
@@ -46,6 +46,10 @@ class Anchors:
     def noise(self, records: list[TrialRecord]) -> Noise | None:
         """What the self-test found so far."""
         return noise_in(records, self.repeats, self.metric)
+
+    def drift(self, records: list[TrialRecord]) -> Drift | None:
+        """How the baseline drifted so far."""
+        return drift_in(records, self.repeats, self.metric)
 
     def _self_tests(self) -> int:
         return sum(one.role == "self-test" for one in self.repeats)

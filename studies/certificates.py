@@ -1,12 +1,10 @@
 """Deadlines that a study certifies: every timed inference counts, those of disturbed blocks too."""
 
-from collections.abc import Iterable
-
 import numpy as np
 
 from engines.deadlines import Certificate, certify
 from engines.statistics import design_effect
-from engines.values import Block, Measurement
+from engines.values import Measurement, Samples
 from studies.records import StudyRecord, TrialRecord
 
 BOUND = "p99_bound_ms"
@@ -24,21 +22,24 @@ def deadline_of(study: StudyRecord) -> float | None:
 def certificate(study: StudyRecord, trial: TrialRecord) -> Certificate | None:
     """What all measurements of the trial's engine say of the deadline; None without deadline or samples.
 
-    Those of the finals count, which ran in other processes at other times; cold rebuilds are other engines.
-    How much correlated inferences are worth is taken from the trial, whose inferences follow each other.
+    Those of the finals count, which ran in other processes at other times, and of the baseline those of
+    self-test and anchors; cold rebuilds are other engines. How little correlated inferences are worth is the
+    worse of what the trial shows, whose inferences follow each other, and what differs from one measurement
+    to the next.
     """
     deadline_ms = deadline_of(study)
-    finals = [
+    again = [
         one.measurement
         for one in study.repeats
         if one.trial == trial.number and one.build == 0 and one.measurement is not None
     ]
     if deadline_ms is None or trial.measurement is None:
         return None
-    effect = design_effect([block.latency_ms for block in _blocks([trial.measurement])], PERCENT)
-    latencies = [block.latency_ms for block in _blocks([trial.measurement, *(one for one in finals if one)])]
-    return certify(np.concatenate(latencies), deadline_ms, PERCENT, design_effect=effect)
+    blocks = _latencies(trial.measurement)
+    sessions = [np.concatenate(_latencies(one)) for one in (trial.measurement, *again)]
+    effect = max(design_effect(blocks, PERCENT), design_effect(sessions, PERCENT))
+    return certify(np.concatenate(sessions), deadline_ms, PERCENT, design_effect=effect)
 
 
-def _blocks(measurements: Iterable[Measurement]) -> list[Block]:
-    return [block for one in measurements for block in (*one.blocks, *one.discarded)]
+def _latencies(measurement: Measurement) -> list[Samples]:
+    return [block.latency_ms for block in (*measurement.blocks, *measurement.discarded)]

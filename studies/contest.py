@@ -1,15 +1,16 @@
 """Holding the finals: finalists loaded in a process each, timed in turn, session after session."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import AbstractContextManager, ExitStack
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
 import numpy as np
 
-from engines.values import Candidate, Evaluation
+from engines.errors import UserError
+from engines.values import Candidate, Evaluation, Failure
 from studies.records import RepeatRecord, TrialRecord
 from studies.rigour import Rigour
 
@@ -68,8 +69,12 @@ class Contest:
     say: Callable[[str], None]
     seed: int = 0
 
-    def session(self, number: int) -> list[RepeatRecord]:
-        """One session: every entry loaded anew, timed in turn, and checked once more."""
+    def session(self, number: int, *, may_build: bool = False) -> list[RepeatRecord]:
+        """One session: every entry loaded anew, timed in turn, and checked once more.
+
+        Entries that `may_build` are loaded one after another: builders time what they choose from. One whose
+        process cannot be used has failed; raises UserError when none can.
+        """
         started_at = datetime.now(UTC)
         with ExitStack() as processes:
             self.say(self._what(number, f"loading {len(self.entries)} engines"))
@@ -77,7 +82,7 @@ class Contest:
                 _Place(entry, processes.enter_context(self.open_holder(entry))) for entry in self.entries
             ]
             try:
-                self._hold(places, number)
+                self._load(places, number, may_build)
                 self._sample(places, number)
                 self.say(self._what(number, "checking the outputs"))
                 for place in places:
@@ -89,17 +94,26 @@ class Contest:
                 raise
         return [place.record(self.after, number, started_at) for place in places]
 
-    def _hold(self, places: Sequence["_Place"], number: int) -> None:
-        """Loads all at once: nothing is timed yet."""
-        pool = ThreadPoolExecutor(len(places))
+    def _load(self, places: Sequence["_Place"], number: int, may_build: bool) -> None:
+        """All at once where nothing is timed yet."""
+        what = self._what(number, f"loading {len(places)} engines")
+        self._wait([place.open for place in places], len(places), what)
+        self._wait([place.hold for place in places], 1 if may_build else len(places), what)
+        unusable = [place.unusable for place in places if place.unusable is not None]
+        if len(unusable) == len(places):
+            raise unusable[0]
+
+    def _wait(self, tasks: Sequence[Callable[[], None]], at_once: int, what: str) -> None:
+        pool = ThreadPoolExecutor(at_once)
         try:
-            waiting = [pool.submit(place.hold) for place in places]
+            waiting = [pool.submit(task) for task in tasks]
             while wait(waiting, TICK_SECONDS).not_done:
-                self.say(self._what(number, f"loading {len(places)} engines"))
+                self.say(what)
             for one in waiting:
                 one.result()
         finally:
-            pool.shutdown(wait=False)
+            # what has not begun would start a process that nobody ends
+            pool.shutdown(wait=False, cancel_futures=True)
 
     def _sample(self, places: Sequence["_Place"], number: int) -> None:
         random = np.random.default_rng([self.seed, number])
@@ -114,19 +128,28 @@ class Contest:
 
 @dataclass
 class _Place:
-    """An entry in one session; `ended` is its evaluation as soon as there is one."""
+    """An entry in one session; `ended` is its evaluation as soon as there is one.
+
+    `unusable` says why its process cannot be used.
+    """
 
     entry: Entry
     holder: Holder
     ended: Evaluation | None = None
+    unusable: UserError | None = None
 
     @property
     def _candidate(self) -> Candidate:
         return self.entry.trial.candidate
 
+    def open(self) -> None:
+        with self._failing():
+            self.holder.open()
+
     def hold(self) -> None:
-        self.holder.open()
-        self.ended = self.holder.hold(self._candidate, HOLD_SECONDS)
+        if self.ended is None:
+            with self._failing():
+                self.ended = self.holder.hold(self._candidate, HOLD_SECONDS)
 
     def sample(self) -> None:
         if self.ended is None:
@@ -135,6 +158,14 @@ class _Place:
     def release(self) -> None:
         if self.ended is None:
             self.ended = self.holder.release(self._candidate, BLOCK_SECONDS)
+
+    @contextmanager
+    def _failing(self) -> Iterator[None]:
+        try:
+            yield
+        except UserError as error:
+            self.unusable = error
+            self.ended = Evaluation(self._candidate, failure=Failure("load", "crashed", error.message))
 
     def record(self, after: int, session: int, started_at: datetime) -> RepeatRecord:
         assert self.ended is not None

@@ -26,6 +26,8 @@ from studies import schema
 
 # the mantissas of timings are noise: higher levels cost twice the time and save nothing
 _COMPRESSION = 1
+# of an output, in the order of the fields of OutputError
+_MEASURES = ("relative_l2", "max_abs", "mean_abs", "cosine", "top1")
 # what the blocks of a measurement are, as its fields are named; what latencies are made of is not kept
 _ROLES = ("blocks", "cold", "discarded")
 
@@ -59,7 +61,7 @@ def read_evaluations(connection: Connection, chosen: ColumnElement[bool]) -> dic
     for row in connection.execute(
         select(schema.accuracy).join(schema.evaluation).where(chosen).order_by(schema.accuracy.c.position)
     ):
-        errors[row.evaluation_id].append(OutputError(row.output, row.relative_l2, row.max_abs))
+        errors[row.evaluation_id].append(OutputError(row.output, *(getattr(row, name) for name in _MEASURES)))
     rows = connection.execute(
         select(schema.evaluation, *_MEASUREMENT_COLUMNS)
         .select_from(schema.evaluation.outerjoin(schema.measurement))
@@ -113,6 +115,7 @@ def _evaluation_row(key: str, evaluation: Evaluation) -> dict[str, object]:
         "engine_digest": engine.digest if engine else None,
         "engine": engine,
         "accuracy_samples": evaluation.accuracy.samples if evaluation.accuracy else None,
+        "scores": evaluation.accuracy.scores or None if evaluation.accuracy else None,
         "failure_stage": failure.stage if failure else None,
         "failure_kind": failure.kind if failure else None,
         "failure_message": failure.message if failure else None,
@@ -127,8 +130,7 @@ def _accuracy_rows(evaluation_id: int, accuracy: Accuracy) -> Iterator[dict[str,
             "evaluation_id": evaluation_id,
             "position": position,
             "output": output.name,
-            "relative_l2": output.relative_l2,
-            "max_abs": output.max_abs,
+            **{name: getattr(output, name) for name in _MEASURES},
         }
 
 
@@ -166,11 +168,15 @@ def _evaluation(row: Row[Any], errors: tuple[OutputError, ...]) -> Evaluation:
         candidate=wire.from_json(row.candidate, Candidate),
         graph=msgspec.convert(row.graph, Artifact) if row.graph else None,
         engine=msgspec.convert(row.engine, Artifact) if row.engine else None,
-        accuracy=Accuracy(errors, row.accuracy_samples) if row.accuracy_samples is not None else None,
+        accuracy=_accuracy(row, errors) if row.accuracy_samples is not None else None,
         measurement=_measurement(row) if row.samples is not None else None,
         failure=_failure(row) if row.failure_stage is not None else None,
         stage_seconds=row.stage_seconds,
     )
+
+
+def _accuracy(row: Row[Any], errors: tuple[OutputError, ...]) -> Accuracy:
+    return Accuracy(errors, row.accuracy_samples, row.scores or {})
 
 
 def _failure(row: Row[Any]) -> Failure:

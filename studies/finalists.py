@@ -2,12 +2,12 @@
 
 import math
 
-from engines import statistics
 from engines.statistics import Estimate
 from studies.finals import disproved
 from studies.noise import widened
 from studies.records import StudyRecord, TrialRecord
 from studies.repeats import drift, freed, noise
+from studies.rigour import can_have_finals
 
 
 def finalists(study: StudyRecord, most: int) -> tuple[TrialRecord, ...]:
@@ -16,7 +16,7 @@ def finalists(study: StudyRecord, most: int) -> tuple[TrialRecord, ...]:
     None where there is nothing to compare: no feasible trial beside the baseline that could be the best, no
     baseline, several objectives, or one that needs no statistics.
     """
-    if len(study.spec.objectives) > 1 or study.spec.objectives[0].metric not in statistics.TIMINGS:
+    if not can_have_finals(study.spec.objectives):
         return ()
     values = _values(study)
     if not values or study.trials[0].measurement is None or not most:

@@ -7,7 +7,7 @@ varies at the highest level decides the interval.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -16,7 +16,7 @@ import numpy as np
 
 from engines.distributions import student_t
 from engines.statistics import Estimate, with_log_half_width
-from studies.metrics import EXACT_METRICS, METRICS
+from studies.metrics import is_exact, value_of
 from studies.objectives import violations_of
 from studies.records import Direction, RepeatRecord, StudyRecord
 
@@ -52,7 +52,11 @@ class Finalist:
 
 @dataclass(frozen=True)
 class Finals:
-    """The newest finals of a study; finalists in the order of their values, `winner` among them."""
+    """The newest finals of a study, `winner` among the finalists.
+
+    They are in the order of their values, each freed of how slow its sessions were. The winner has the best
+    of those that are faster than the baseline, and where none is, of all.
+    """
 
     finalists: tuple[Finalist, ...]
     winner: Finalist
@@ -81,8 +85,7 @@ def finals(study: StudyRecord) -> Finals | None:
     racing = [key for key in qualified if not wrong[key] and key[1] == 0]
     if not rivals or not racing:
         return None
-    # everyone ran in the same sessions, so means compare
-    best = max(racing, key=lambda key: _score(qualified[key], direction))
+    levels = _levels(qualified, direction)
 
     def against(key: Key, other: Key) -> Estimate | None:
         if key == other or other not in qualified:
@@ -90,11 +93,14 @@ def finals(study: StudyRecord) -> Finals | None:
         logs = log_ratios(qualified[key], qualified[other], direction)
         return interval_of(logs, rivals) if len(logs) >= FEWEST_SESSIONS else None
 
+    # a better mean with a wide interval is not to hide what is proven
+    proven = [key for key in racing if verdict_of(against(key, BASELINE)) == "faster"]
+    best = max((BASELINE in racing and proven) or racing, key=lambda key: levels[key])
     rows = [
         Finalist(*key, _mean(list(of.values())), against(key, best), against(key, BASELINE), wrong[key])
         for key, of in qualified.items()
     ]
-    rows.sort(key=lambda row: -row.value.value if direction == "maximize" else row.value.value)
+    rows.sort(key=lambda row: -levels[row.trial, row.build])
     winner = next(row for row in rows if (row.trial, row.build) == best)
     return Finals(tuple(rows), winner, max(map(len, runs.values())), len(study.trials))
 
@@ -109,14 +115,22 @@ def disproved(study: StudyRecord) -> frozenset[int]:
 
 
 def sessions_of(study: StudyRecord, after: int) -> dict[Key, dict[int, float]]:
-    """The objective of each finalist in each session of the finals that followed so many trials."""
-    metric = METRICS[study.spec.objectives[0].metric]
+    """The objective of each finalist in each session of the finals that followed so many trials.
+
+    Finals that began anew count from their beginning.
+    """
+    metric = study.spec.objectives[0].metric
     runs: dict[Key, dict[int, float]] = {}
     for repeat in study.repeats:
-        found = metric.of(repeat.evaluation) if (repeat.role, repeat.after) == ("final", after) else None
+        if (repeat.role, repeat.after) != ("final", after):
+            continue
+        of = runs.setdefault((repeat.trial, repeat.build), {})
+        if repeat.session == 0:
+            of.clear()
+        found = value_of(repeat.evaluation, metric)
         if found is not None and found.value > 0:
-            runs.setdefault((repeat.trial, repeat.build), {})[repeat.session] = found.value
-    return runs
+            of[repeat.session] = found.value
+    return {key: of for key, of in runs.items() if of}
 
 
 def log_ratios(one: dict[int, float], other: dict[int, float], direction: Direction) -> list[float]:
@@ -158,16 +172,27 @@ def _was_wrong(repeat: RepeatRecord, study: StudyRecord) -> str:
     if failure is not None:
         is_wrong = failure.kind in ("not_finite", "wrong_output")
         return f"failed in session {repeat.session + 1}: {failure.message}" if is_wrong else ""
-    exact = [one for one in study.spec.constraints if one.metric in EXACT_METRICS]
-    found = {one.metric: METRICS[one.metric].of(repeat.evaluation) for one in exact}
+    exact = [one for one in study.spec.constraints if is_exact(one.metric)]
+    found = {one.metric: value_of(repeat.evaluation, one.metric) for one in exact}
     known = {name: estimate for name, estimate in found.items() if estimate is not None}
     violations = violations_of(known, exact)
     return f"misses {', '.join(violations)} in session {repeat.session + 1}" if violations else ""
 
 
-def _score(of: dict[int, float], direction: Direction) -> float:
-    logs = float(np.mean(np.log(list(of.values()))))
-    return logs if direction == "maximize" else -logs
+def _levels(runs: Mapping[Key, Mapping[int, float]], direction: Direction) -> dict[Key, float]:
+    """How good each finalist is beside the others, as a logarithm, the sessions' own levels apart.
+
+    By least squares: where all have all sessions it is the mean, and who missed a slow one gains nothing.
+    """
+    sign = 1 if direction == "maximize" else -1
+    keys, sessions = list(runs), sorted({session for of in runs.values() for session in of})
+    cells = [(key, session) for key in keys for session in runs[key]]
+    design = np.zeros((len(cells), len(keys) + len(sessions)))
+    for row, (key, session) in zip(design, cells, strict=True):
+        row[[keys.index(key), len(keys) + sessions.index(session)]] = 1
+    logs = np.log([runs[key][session] for key, session in cells])
+    found = np.linalg.lstsq(design, logs, rcond=None)[0]
+    return {key: sign * float(level) for key, level in zip(keys, found, strict=False)}
 
 
 def _mean(values: Sequence[float]) -> Estimate:

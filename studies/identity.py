@@ -1,8 +1,12 @@
 """What makes workloads, machines and evaluations the same, wherever their files lie."""
 
+from engines.calibration_data import calibration_identity
 from engines.values import Candidate, Machine, Workload
 from engines.wire import digest
 from studies.records import StudySpec
+
+# to be raised when a check measures more than before: what an earlier one found does not tell all
+ACCURACY = 2
 
 
 def evaluation_key(spec: StudySpec, candidate: Candidate) -> str:
@@ -21,7 +25,21 @@ def workload_identity(workload: Workload) -> list[object]:
     """What makes a workload the same, wherever its files lie."""
     inputs = workload.inputs
     source = inputs.digest or inputs.seed
-    return [workload.model.digest, workload.shapes, workload.batch, source]
+    return [workload.model.digest, workload.shapes, workload.batch, source, ACCURACY, chosen(workload)]
+
+
+def chosen(workload: Workload) -> dict[str, object]:
+    """What else the user chose, by what it is called; what was left alone is not in it."""
+    found = {
+        "calibration data": calibration_identity(workload) if workload.calibration else None,
+        "reference": workload.expected.digest if workload.expected else None,
+        "set of metrics": [
+            (one.name, one.function.rpartition(":")[2], one.better, one.digest) for one in workload.metrics
+        ],
+        "set of nodes kept in FP32": sorted(workload.keep_fp32),
+        "shape override": dict(workload.override_shapes),
+    }
+    return {name: value for name, value in found.items() if value}
 
 
 def machine_identity(machine: Machine) -> list[object]:

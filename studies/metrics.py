@@ -1,12 +1,13 @@
-"""The metrics that objectives and constraints may name: one entry a metric."""
+"""The metrics that objectives and constraints may name: one entry a metric, and those of the user's."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from engines import statistics
 from engines.deadlines import p99_bound
+from engines.errors import UserError
 from engines.statistics import Estimate
-from engines.values import Accuracy, Evaluation, Measurement
+from engines.values import Accuracy, Evaluation, Measurement, TaskMetric
 from studies.records import Direction
 
 
@@ -21,9 +22,40 @@ class Metric:
 
 
 def metrics_of(evaluation: Evaluation) -> dict[str, Estimate]:
-    """Every metric that the evaluation has, by name."""
-    found = {name: metric.of(evaluation) for name, metric in METRICS.items()}
+    """Every metric that the evaluation has, by name, the user's own among them."""
+    scores = evaluation.accuracy.scores if evaluation.accuracy else {}
+    found = {name: value_of(evaluation, name) for name in (*METRICS, *scores)}
     return {name: estimate for name, estimate in found.items() if estimate is not None}
+
+
+def value_of(evaluation: Evaluation, name: str) -> Estimate | None:
+    """One metric of the evaluation; None where it does not have it."""
+    if name in METRICS:
+        return METRICS[name].of(evaluation)
+    score = evaluation.accuracy.scores.get(name) if evaluation.accuracy else None
+    return None if score is None else Estimate(score)
+
+
+def known_metrics(own: Sequence[TaskMetric] = ()) -> dict[str, Metric]:
+    """All metrics by name, the user's own last; raises UserError for a name that is taken."""
+    found = dict(METRICS)
+    for one in own:
+        if one.name in found:
+            raise UserError(
+                f"there is a metric named {one.name!r} already",
+                f"Give this one another name: {one.name}_of_mine={one.function}.",
+            )
+        found[one.name] = Metric("", one.better, f"{one.function}, your own", _scored(one.name))
+    return found
+
+
+def is_exact(name: str) -> bool:
+    """Whether the metric is a fact without an interval, as the user's own are."""
+    return name in EXACT_METRICS or name not in METRICS
+
+
+def _scored(name: str) -> Callable[[Evaluation], Estimate | None]:
+    return lambda evaluation: value_of(evaluation, name)
 
 
 def _timing(name: str, unit: str, about: str) -> Metric:
@@ -45,8 +77,25 @@ def _variation(evaluation: Evaluation) -> Estimate | None:
     return Estimate(statistics.coefficient_of_variation(measurement)) if measurement else None
 
 
-def _checked(derive: Callable[[Accuracy], float]) -> Callable[[Evaluation], Estimate | None]:
-    return lambda evaluation: Estimate(derive(evaluation.accuracy)) if evaluation.accuracy else None
+def _checked(derive: Callable[[Accuracy], float | None]) -> Callable[[Evaluation], Estimate | None]:
+    def of(evaluation: Evaluation) -> Estimate | None:
+        value = derive(evaluation.accuracy) if evaluation.accuracy else None
+        return None if value is None else Estimate(value)
+
+    return of
+
+
+def _worst_output(
+    measure: str, pick: Callable[[list[float]], float]
+) -> Callable[[Evaluation], Estimate | None]:
+    """The worst output's; None where no output has it."""
+
+    def derive(accuracy: Accuracy) -> float | None:
+        values = [getattr(output, measure) for output in accuracy.outputs]
+        known = [value for value in values if value is not None]
+        return pick(known) if known else None
+
+    return _checked(derive)
 
 
 def _engine_bytes(evaluation: Evaluation) -> Estimate | None:
@@ -94,6 +143,21 @@ METRICS: Mapping[str, Metric] = {
         "largest absolute difference in any output",
         _checked(lambda accuracy: accuracy.max_abs_error),
     ),
+    "mean_abs_error": Metric(
+        "", "minimize", "mean absolute difference in the worst output", _worst_output("mean_abs", max)
+    ),
+    "cosine": Metric(
+        "", "maximize", "cosine between the worst output and what is right", _worst_output("cosine", min)
+    ),
+    "snr_db": Metric(
+        "dB", "maximize", "signal to noise ratio of the worst output", _worst_output("snr_db", min)
+    ),
+    "top1_agreement": Metric(
+        "",
+        "maximize",
+        "share of samples with the highest score in the right place",
+        _worst_output("top1", min),
+    ),
     "engine_bytes": Metric("bytes", "minimize", "size of the engine on disk", _engine_bytes),
     "build_seconds": Metric("s", "minimize", "time that building the engine took", _build_seconds),
     "memory_bytes": Metric(
@@ -107,5 +171,9 @@ METRICS: Mapping[str, Metric] = {
     ),
 }
 
+# how far outputs are from what is right
+ACCURACY_METRICS = frozenset(
+    {"error", "max_abs_error", "mean_abs_error", "cosine", "snr_db", "top1_agreement"}
+)
 # a difference in these is a fact without an interval; every other metric varies from run to run
-EXACT_METRICS = frozenset({"engine_bytes", "error", "max_abs_error"})
+EXACT_METRICS = ACCURACY_METRICS | {"engine_bytes"}

@@ -199,4 +199,21 @@ CREATE INDEX tuner_repeat_study ON tuner_repeat (study_id)
 """
 
 
-MIGRATIONS: tuple[Migration, ...] = (m001_create_tables, m002_add_device_memory, m003_add_repeats)
+def m004_add_measures_of_accuracy(connection: Connection) -> None:
+    _run(connection, _M004)
+
+
+_M004 = """
+ALTER TABLE tuner_accuracy ADD COLUMN mean_abs {double};
+ALTER TABLE tuner_accuracy ADD COLUMN cosine {double};
+ALTER TABLE tuner_accuracy ADD COLUMN top1 {double};
+ALTER TABLE tuner_evaluation ADD COLUMN scores TEXT
+"""
+
+
+MIGRATIONS: tuple[Migration, ...] = (
+    m001_create_tables,
+    m002_add_device_memory,
+    m003_add_repeats,
+    m004_add_measures_of_accuracy,
+)

@@ -7,7 +7,7 @@ from engines.errors import UserError
 from engines.shape_text import format_shapes
 from engines.values import Workload
 from engines.wire import digest
-from studies.identity import machine_identity
+from studies.identity import chosen, machine_identity
 from studies.records import StudySpec
 from studies.storage import Storage
 
@@ -76,6 +76,7 @@ def differences(old: StudySpec, new: StudySpec) -> dict[str, str]:
         ("constraint", old.constraints, new.constraints, (_constraints(old), _constraints(new))),
         ("way of timing", _timing(old), _timing(new), (_timing(old), _timing(new))),
         ("search space", _choices(old), _choices(new), ("", "")),
+        *_options(before, after),
     )
     return {what: _said(*said) for what, left, right, said in checks if digest(left) != digest(right)}
 
@@ -110,6 +111,11 @@ def _shapes(workload: Workload) -> str:
 def _inputs(workload: Workload) -> str:
     source = workload.inputs
     return f"a file of sha256 {source.digest[:12]}" if source.digest else f"random of seed {source.seed}"
+
+
+def _options(before: Workload, after: Workload) -> list[tuple[str, object, object, tuple[str, str]]]:
+    old, new = chosen(before), chosen(after)
+    return [(what, old.get(what), new.get(what), ("", "")) for what in {**old, **new}]
 
 
 def _objectives(spec: StudySpec) -> str:

@@ -3,30 +3,39 @@
 import difflib
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from engines.errors import UserError
 from engines.statistics import Estimate
-from engines.values import Evaluation
-from studies.metrics import METRICS, metrics_of
+from engines.values import Evaluation, TaskMetric
+from studies.metrics import ACCURACY_METRICS, known_metrics, metrics_of
 from studies.records import Constraint, Objective, TrialState
 
 DEFAULT_OBJECTIVE = "latency_ms"
 DEFAULT_ERROR_LIMIT = Constraint("error", "<=", 0.01)
 
 
-def parse_objectives(names: Sequence[str]) -> tuple[Objective, ...]:
-    """The objectives named, latency_ms when none is; raises UserError for an unknown or repeated name."""
+def parse_objectives(names: Sequence[str], metrics: Sequence[TaskMetric] = ()) -> tuple[Objective, ...]:
+    """The objectives named, latency_ms when none is; `metrics` are the user's own.
+
+    Raises UserError for an unknown or repeated name.
+    """
     names = list(names) or [DEFAULT_OBJECTIVE]
     if len(set(names)) < len(names):
         raise UserError(f"an objective is named twice: {', '.join(names)}", "Name each objective once.")
-    return tuple(Objective(_known(name, "objective"), METRICS[name].better) for name in names)
+    known = known_metrics(metrics)
+    return tuple(Objective(_known(name, known, "objective"), known[name].better) for name in names)
 
 
-def parse_constraints(texts: Sequence[str]) -> tuple[Constraint, ...]:
-    """The constraints written, and error<=0.01 where none limits error or max_abs_error."""
-    constraints = tuple(_parse_constraint(text) for text in texts)
-    if any(constraint.metric in ("error", "max_abs_error") for constraint in constraints):
+def parse_constraints(texts: Sequence[str], metrics: Sequence[TaskMetric] = ()) -> tuple[Constraint, ...]:
+    """The constraints written, and error<=0.01 where none limits how far outputs may be off.
+
+    What limits that is any metric of accuracy, or one of the user's own, which `metrics` are.
+    """
+    known = known_metrics(metrics)
+    constraints = tuple(_parse_constraint(text, known) for text in texts)
+    limiting = ACCURACY_METRICS | {metric.name for metric in metrics}
+    if any(constraint.metric in limiting for constraint in constraints):
         return constraints
     return (*constraints, DEFAULT_ERROR_LIMIT)
 
@@ -59,7 +68,7 @@ def violations_of(
     return missed
 
 
-def _parse_constraint(text: str) -> Constraint:
+def _parse_constraint(text: str, known: Collection[str]) -> Constraint:
     match = re.fullmatch(r"\s*(\w+)\s*(<=|>=|<|>|==|=)\s*([^\s<>=]\S*)\s*", text)
     hint = "Write NAME<=NUMBER or NAME>=NUMBER, such as 'error<=0.01'."
     if match is None:
@@ -73,12 +82,12 @@ def _parse_constraint(text: str) -> Constraint:
         limit = math.nan
     if not math.isfinite(limit):
         raise UserError(f"{number!r} is not a number in the constraint {text!r}", hint)
-    return Constraint(_known(name, "constraint"), "<=" if operator == "<=" else ">=", limit)
+    return Constraint(_known(name, known, "constraint"), "<=" if operator == "<=" else ">=", limit)
 
 
-def _known(name: str, what: str) -> str:
-    if name in METRICS:
+def _known(name: str, known: Collection[str], what: str) -> str:
+    if name in known:
         return name
-    near = difflib.get_close_matches(name, METRICS, 1)
+    near = difflib.get_close_matches(name, known, 1)
     guess = f"Did you mean {near[0]}? " if near else ""
-    raise UserError(f"unknown metric {name!r} in the {what}", f"{guess}Known: {', '.join(METRICS)}.")
+    raise UserError(f"unknown metric {name!r} in the {what}", f"{guess}Known: {', '.join(known)}.")

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
+from itertools import chain
 from typing import Literal, Protocol
 
 from engines.errors import UserError
@@ -17,11 +18,14 @@ from engines.ranges import nvtx_range
 from engines.values import Bar, Candidate, Evaluation, Failure, Settings, Stage
 from studies import mirror
 from studies.anchors import Anchors
+from studies.certificates import BOUND
 from studies.identity import evaluation_key
+from studies.metrics import ACCURACY_METRICS
 from studies.noise import Noise
 from studies.objectives import judge
 from studies.racing import bar_of
 from studies.records import RepeatRecord, StudySpec, TrialRecord
+from studies.repeats import Drift
 from studies.rigour import TRIALS_ALONE, Rigour
 from studies.sampler import DistinctSampler
 from studies.space import candidate_at
@@ -101,6 +105,7 @@ class _State:
 
     records: list[TrialRecord] = field(default_factory=list)
     noise: Noise | None = None
+    drift: Drift | None = None
     refused: dict[tuple[Settings, ...], tuple[int, Failure]] = field(default_factory=dict)
 
     def add(self, record: TrialRecord) -> None:
@@ -148,6 +153,8 @@ class Owner:
         sampler = DistinctSampler(self.spec.space, directions, self.seed + len(state.records))
         for record in state.records:
             sampler.mark_seen(record.candidate.settings)
+        if state.records:
+            _refuse_what_is_not_told(state.records[0], self.spec)
         deadline = None if limits.seconds is None else time.monotonic() + limits.seconds
         with (
             mirror.open_mirror(self.storage, self.name, self.spec, sampler, state.records) as tell,
@@ -155,8 +162,8 @@ class Owner:
             nvtx_range("study"),
         ):
             while (ending := _ending(state, limits, stop, sampler, deadline)) is None:
-                self._measure_baseline(state, anchors, stop)
-                if stop.requested:
+                self._measure_baseline(state, anchors, lambda: stop.requested or _is_over(state, deadline))
+                if stop.requested or _is_over(state, deadline):
                     continue
                 record = self._try(self._next(state, sampler), state, limits)
                 state.add(record)
@@ -196,6 +203,8 @@ class Owner:
             number, candidate, verdict, metrics, violations, evaluation, started_at, seconds, reused, log
         )
         self.observer.finished(record)
+        if number == 0:
+            _refuse_what_is_not_told(record, self.spec)
         return record
 
     def _anchors(self, state: _State, limits: Limits, repeats: Sequence[RepeatRecord]) -> Anchors:
@@ -214,14 +223,14 @@ class Owner:
             list(repeats),
         )
 
-    def _measure_baseline(self, state: _State, anchors: Anchors, stop: Stop) -> None:
-        """As often as is due; a baseline that failed has nothing to say."""
+    def _measure_baseline(self, state: _State, anchors: Anchors, must_end: Callable[[], bool]) -> None:
+        """As often as is due and there is time; a baseline that failed has nothing to say."""
         if not state.records or state.records[0].measurement is None:
             return
         knew = anchors.noise(state.records)
-        while not stop.requested and (role := anchors.next_role(len(state.records))) is not None:
+        while not must_end() and (role := anchors.next_role(len(state.records))) is not None:
             anchors.measure(role, state.records)
-        state.noise = anchors.noise(state.records)
+        state.noise, state.drift = anchors.noise(state.records), anchors.drift(state.records)
         if knew is None and state.noise is not None:
             self.observer.note(
                 f"self-test: measured once each, engines that differ by {state.noise.detectable:.1%} or more "
@@ -242,7 +251,7 @@ class Owner:
     def _bar(self, state: _State) -> Bar | None:
         if not self.rigour.racing:
             return None
-        return bar_of(state.records, self.spec.objectives, state.noise)
+        return bar_of(state.records, self.spec.objectives, state.noise, state.drift, datetime.now(UTC))
 
 
 def _assumed(candidate: Candidate, state: _State) -> Evaluation | None:
@@ -265,10 +274,29 @@ def _ending(
         return "complete"
     if sampler.is_exhausted:
         return "exhausted"
-    # a search that is too short for anything else has at least its baseline
-    if state.records and deadline is not None and time.monotonic() >= deadline:
-        return "timeout"
-    return None
+    return "timeout" if _is_over(state, deadline) else None
+
+
+def _is_over(state: _State, deadline: float | None) -> bool:
+    """A search that is too short for anything else has at least its baseline."""
+    return bool(state.records) and deadline is not None and time.monotonic() >= deadline
+
+
+def _refuse_what_is_not_told(baseline: TrialRecord, spec: StudySpec) -> None:
+    """Raises UserError where the baseline ran without a metric that the search is about."""
+    if baseline.measurement is None:
+        return
+    # that a block has no value, or a bound too few samples, may be otherwise in the next trial
+    known = {BOUND, *baseline.metrics, *chain(*(one.telemetry for one in baseline.measurement.blocks))}
+    objectives, constraints = ([one.metric for one in some] for some in (spec.objectives, spec.constraints))
+    for name in dict.fromkeys([*objectives, *constraints]):
+        if name in ACCURACY_METRICS - known:
+            raise UserError(f"the outputs of this model have no {name}", "Name another metric of accuracy.")
+        if name not in known:
+            raise UserError(
+                f"this machine does not tell {name}",
+                f"Of its metrics the baseline has {', '.join(baseline.metrics)}.",
+            )
 
 
 def _trial_seconds(state: _State, limits: Limits) -> float:

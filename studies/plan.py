@@ -3,22 +3,35 @@
 A user's mistake ends here, as a UserError; it never becomes a failed trial.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engines.backends import choose_backend, parse_backend
+from engines.calibration_data import parse_calibration
 from engines.errors import UserError
 from engines.inputs_file import check_inputs_file
 from engines.isolation import Worker
 from engines.model import read_model
 from engines.protocol import Open
+from engines.reference_file import check_expected
 from engines.shape_text import parse_shapes
 from engines.shapes import batch_of, resolve
 from engines.statistics import TIMINGS
-from engines.values import InputSource, ModelFacts, Policy, Settings, ShapeRange, Workload
+from engines.user_functions import parse_metric
+from engines.values import (
+    InputSource,
+    ModelFacts,
+    Policy,
+    Settings,
+    Shape,
+    ShapeRange,
+    TaskMetric,
+    Workload,
+)
 from engines.workspace import Workspace
 from studies.certificates import BOUND, FEWEST_INFERENCES
+from studies.metrics import known_metrics
 from studies.objectives import parse_constraints, parse_objectives
 from studies.records import Constraint, Objective, StudySpec
 from studies.space import baseline_of, narrow, parse_fixed
@@ -53,6 +66,11 @@ class Request:
     policy: Policy
     plugins: Sequence[Path] = ()
     deadline_seconds: float | None = None
+    calibration: str | None = None
+    reference: Path | None = None
+    metrics: Sequence[str] = ()
+    keep_fp32: Sequence[str] = ()
+    override_shapes: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -69,15 +87,16 @@ class Question:
 
 def settle(request: Request, workspace: Workspace) -> Question:
     """Reads and checks all that the owner can check by itself."""
-    objectives = parse_objectives(request.objectives)
-    constraints = parse_constraints([*request.constraints, *_deadline(request)])
+    metrics = _metrics(request)
+    objectives = parse_objectives(request.objectives, metrics)
+    constraints = parse_constraints([*request.constraints, *_deadline(request)], metrics)
     name, options = parse_backend(request.backend)
     name, why = choose_backend(name)
     options = _with_plugins(name, options, request.plugins)
     fixed = _fixed(request)
-    model = read_model(request.model)
+    model, overridden = _model(request)
     shapes, notes = _shapes(model, request.shapes)
-    workload = _workload(model, shapes, request)
+    workload = _workload(model, shapes, request, metrics, overridden)
     opening = Open(
         backend=name,
         options=options,
@@ -104,7 +123,7 @@ def specify(question: Question, worker: Worker) -> tuple[StudySpec, tuple[str, .
         baseline=baseline_of(opened.dimensions),
         policy=question.backend.policy,
     )
-    return spec, (*question.notes, *opened.warnings)
+    return spec, (*question.notes, *_random_ranges(spec), *opened.warnings)
 
 
 def _deadline(request: Request) -> tuple[str, ...]:
@@ -161,9 +180,87 @@ def _shapes(model: ModelFacts, request: ShapeRequest) -> tuple[dict[str, ShapeRa
     )
 
 
-def _workload(model: ModelFacts, shapes: dict[str, ShapeRange], request: Request) -> Workload:
+def _workload(
+    model: ModelFacts,
+    shapes: dict[str, ShapeRange],
+    request: Request,
+    metrics: tuple[TaskMetric, ...],
+    overridden: Mapping[str, Shape],
+) -> Workload:
     batch, batched = batch_of(model, shapes)
     source = InputSource(seed=request.seed)
     if request.inputs is not None:
-        source = check_inputs_file(model, shapes, batched, request.inputs)
-    return Workload(model, shapes, batch, batched, source)
+        source = check_inputs_file(model, shapes, batched, request.inputs, extras=bool(metrics))
+    here = Path.cwd()
+    workload = Workload(
+        model,
+        shapes,
+        batch,
+        batched,
+        source,
+        calibration=parse_calibration(request.calibration, model, shapes, batched, here)
+        if request.calibration is not None
+        else None,
+        metrics=metrics,
+        keep_fp32=_kept(model, request),
+        override_shapes=overridden,
+    )
+    if request.reference is None:
+        return workload
+    return replace(workload, expected=check_expected(workload, request.reference))
+
+
+def _model(request: Request) -> tuple[ModelFacts, dict[str, Shape]]:
+    """The model, with the inputs static that are to be, and their shapes."""
+    model = read_model(request.model)
+    if not request.override_shapes:
+        return model, {}
+    # loads onnx's checks, which others need not wait for
+    from engines.graphs.static_shapes import check_override, made_static
+
+    shapes = check_override(model, parse_shapes(request.override_shapes))
+    return made_static(model, shapes), shapes
+
+
+def _metrics(request: Request) -> tuple[TaskMetric, ...]:
+    found = tuple(parse_metric(text, Path.cwd()) for text in request.metrics)
+    known_metrics(found)
+    return found
+
+
+def _kept(model: ModelFacts, request: Request) -> tuple[str, ...]:
+    """The patterns of nodes to keep; one that matches none is a slip."""
+    patterns = tuple(request.keep_fp32)
+    if patterns:
+        import onnx
+
+        from engines.graphs import keeping, onnx_files
+
+        graph = onnx.load(model.path, load_external_data=False)
+        onnx_files.name_nodes(graph)
+        for pattern in keeping.unmatched(graph, patterns):
+            raise UserError(
+                f"--keep-fp32 {pattern!r} matches no node and no operator of the model",
+                f"Write a name or a pattern such as 'LayerNorm*'; its operators: "
+                f"{', '.join(sorted(model.operators))}.",
+            )
+    return patterns
+
+
+def _random_ranges(spec: StudySpec) -> tuple[str, ...]:
+    """What it means that ranges are taken from random data, where any are taken."""
+    calibrated = {"int8", "fp8", "weak_int8", "weak_best"}
+    used = {
+        choice
+        for one in spec.space
+        if one.name == "precision"
+        for choice in one.choices
+        if choice in calibrated
+    }
+    source = spec.workload.calibration or spec.workload.inputs
+    if not used or not source.is_random:
+        return ()
+    return (
+        f"{' and '.join(sorted(map(str, used)))} are calibrated with random data: with real data their "
+        "errors may be larger or smaller; give some with --calibration or --inputs",
+    )

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 import numpy as np
 
 from engines.distributions import student_t
-from engines.statistics import Estimate, with_log_half_width
-from studies.metrics import METRICS
+from engines.statistics import TIMINGS, Estimate, with_log_half_width
+from studies.metrics import value_of
 from studies.noise import Noise, noise_of
 from studies.records import RepeatRecord, StudyRecord, TrialRecord
 
@@ -45,16 +45,24 @@ class Drift:
 
     def level(self, at: datetime) -> float:
         """The baseline then, relative to the study's beginning; 1 where the drift is not significant."""
-        if not self.significant or not self.hours:
-            return 1.0
-        passed = (at - self.runs[0].at).total_seconds() / 3600
-        return float(self.change.value ** min(1.0, max(0.0, passed / self.hours)))
+        return self._level(min(1.0, max(0.0, self._passed(at))))
+
+    def expected_level(self, at: datetime) -> float:
+        """The same, should the drift go on behind the last run as before it."""
+        return self._level(max(0.0, self._passed(at)))
 
     def freed(self, estimate: Estimate, at: datetime) -> Estimate:
         """What was measured then as it would have been at the study's beginning."""
         level = self.level(at)
         low, high = (None if bound is None else bound / level for bound in (estimate.low, estimate.high))
         return Estimate(estimate.value / level, low, high)
+
+    def _passed(self, at: datetime) -> float:
+        """The time from the first run until then, as a share of that to the last."""
+        return (at - self.runs[0].at).total_seconds() / 3600 / self.hours if self.hours else 0.0
+
+    def _level(self, passed: float) -> float:
+        return float(self.change.value**passed) if self.significant else 1.0
 
 
 def freed(estimate: Estimate, trial: TrialRecord, change: Drift | None) -> Estimate:
@@ -74,7 +82,7 @@ def baseline_runs(
         if metric in trial.metrics and not trial.reused
     ]
     for repeat in repeats:
-        value = METRICS[metric].of(repeat.evaluation)
+        value = value_of(repeat.evaluation, metric)
         if repeat.role != "final" and value is not None:
             found.append(BaselineRun(repeat.started_at, repeat.role, value))
     return tuple(found)
@@ -86,19 +94,32 @@ def noise(study: StudyRecord) -> Noise | None:
 
 
 def noise_in(trials: Sequence[TrialRecord], repeats: Sequence[RepeatRecord], metric: str) -> Noise | None:
-    """The noise in a metric; None for fewer than three runs.
+    """The noise in a metric; None for fewer than three runs, where they are all equal, or none is timed.
 
     Anchors count as the self-test does, freed of a significant drift: a machine may keep to one level for as
     long as a self-test takes, and be at another when the next trial is measured.
     """
-    runs = baseline_runs(trials, repeats, metric)
+    runs = _timed_runs(trials, repeats, metric)
     change = _drift(runs)
-    return noise_of([run.value if change is None else change.freed(run.value, run.at) for run in runs])
+    found = noise_of([run.value if change is None else change.freed(run.value, run.at) for run in runs])
+    return found if found is not None and found.spread > 0 else None
 
 
 def drift(study: StudyRecord) -> Drift | None:
     """How the first objective of the baseline drifted; None without a run after the beginning."""
-    return _drift(baseline_runs(study.trials, study.repeats, study.spec.objectives[0].metric))
+    return drift_in(study.trials, study.repeats, study.spec.objectives[0].metric)
+
+
+def drift_in(trials: Sequence[TrialRecord], repeats: Sequence[RepeatRecord], metric: str) -> Drift | None:
+    """The drift in a metric; None without a run after the beginning, or where none is timed."""
+    return _drift(_timed_runs(trials, repeats, metric))
+
+
+def _timed_runs(
+    trials: Sequence[TrialRecord], repeats: Sequence[RepeatRecord], metric: str
+) -> tuple[BaselineRun, ...]:
+    """The runs of the baseline in a metric that differs from run to run."""
+    return baseline_runs(trials, repeats, metric) if metric in TIMINGS else ()
 
 
 def _drift(runs: Sequence[BaselineRun]) -> Drift | None:

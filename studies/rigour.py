@@ -1,6 +1,9 @@
 """How much measuring goes into being believed, beside the trials themselves."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from engines import statistics
+from studies.records import Objective
 
 
 @dataclass(frozen=True)
@@ -23,3 +26,32 @@ class Rigour:
 
 
 TRIALS_ALONE = Rigour(self_test_runs=0, anchor_every=0, racing=False, finalists=0)
+
+
+def fitting(rigour: Rigour, objectives: tuple[Objective, ...]) -> Rigour:
+    """What of it can tell something of these objectives."""
+    if not is_timed(objectives):
+        return replace(TRIALS_ALONE, sessions=rigour.sessions, rounds=rigour.rounds)
+    return replace(
+        rigour,
+        racing=rigour.racing and can_race(objectives),
+        finalists=rigour.finalists if can_have_finals(objectives) else 0,
+    )
+
+
+def is_timed(objectives: tuple[Objective, ...]) -> bool:
+    """Whether the first objective differs from run to run, as what is timed does."""
+    return objectives[0].metric in statistics.TIMINGS
+
+
+def can_have_finals(objectives: tuple[Objective, ...]) -> bool:
+    """Whether there is one winner to be found, and by measuring again."""
+    return len(objectives) == 1 and is_timed(objectives)
+
+
+def can_race(objectives: tuple[Objective, ...]) -> bool:
+    """Whether being slow is being worse in what the timed blocks show.
+
+    They do not show cold_ms: caches are flushed behind them.
+    """
+    return can_have_finals(objectives) and objectives[0].metric != "cold_ms"

@@ -88,6 +88,7 @@ evaluation = Table(
     Column("failure_message", CleanText),
     Column("failure_hint", CleanText),
     Column("stage_seconds", PlainJson, nullable=False),
+    Column("scores", PlainJson),
     Index("tuner_evaluation_key", "key"),
 )
 
@@ -115,6 +116,10 @@ accuracy = Table(
     Column("output", Text, nullable=False),
     Column("relative_l2", AnyDouble),
     Column("max_abs", AnyDouble),
+    # NULL is what was not measured, as all of these in older databases
+    Column("mean_abs", Double),
+    Column("cosine", Double),
+    Column("top1", Double),
 )
 
 trial = Table(

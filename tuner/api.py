@@ -23,9 +23,20 @@ if TYPE_CHECKING:
 
     from studies.owner import Ending
 
-PATHS = ("model", "inputs", "workspace", "output")
+PATHS = ("model", "inputs", "reference", "workspace", "output")
 TIMES = ("timeout", "trial_timeout", "deadline")
-LISTS = ("objectives", "constraints", "shapes", "min_shapes", "opt_shapes", "max_shapes", "fix")
+LISTS = (
+    "objectives",
+    "constraints",
+    "metrics",
+    "shapes",
+    "min_shapes",
+    "opt_shapes",
+    "max_shapes",
+    "override_shapes",
+    "keep_fp32",
+    "fix",
+)
 
 
 @dataclass(frozen=True, eq=False)

@@ -31,6 +31,12 @@ COMMANDS = {
         "tuner.commands.doctor",
         "Say what makes this machine noisy, and how small a difference it can tell apart.",
     ),
+    "sensitivity": (
+        "tuner.commands.sensitivity",
+        "Rank the nodes of a model by how much they hurt when they are lowered.",
+    ),
+    "compare": ("tuner.commands.compare", "Compare the outputs of two models, engines, trials or files."),
+    "bisect": ("tuner.commands.bisect", "Find the nodes that must stay in FP32 for a trial to be right."),
     "completion": ("tuner.commands.completion", "Print the script that completes commands in a shell."),
 }
 ABOUT = """Find the fastest inference engine for an ONNX model that still gives the right answers.

@@ -131,7 +131,8 @@ def trial_rows(study: StudyRecord, trials: Iterable[TrialRecord] | None = None) 
 def columns(study: StudyRecord) -> list[str]:
     """The columns of the study's rows, in their order: those of metrics only where any trial has them."""
     present = {name for trial in study.trials for name in _row(trial)}
-    metrics = [column for name in METRICS for column in (name, f"{name}_low", f"{name}_high")]
+    known = [*METRICS, *(metric.name for metric in study.spec.workload.metrics)]
+    metrics = [column for name in known for column in (name, f"{name}_low", f"{name}_high")]
     dimensions = [dimension.name for dimension in study.spec.space]
     return [*FIRST_COLUMNS, *dimensions, *(name for name in metrics if name in present), *LAST_COLUMNS]
 

@@ -6,6 +6,7 @@ from dashboards import formats
 from engines.shape_text import format_shapes
 from engines.values import Dimension, text_of
 from studies import space as spaces
+from studies.rigour import fitting
 from tuner.options import SearchOptions
 from tuner.searching import Plan
 from tuner.tables import add_row, new_table, print_table
@@ -75,14 +76,14 @@ def _cost(plan: Plan, options: SearchOptions) -> list[str]:
         "what differs in run dimensions alone shares an engine.",
         f"{formats.plural(trials, 'trial')}: at most {formats.plural(builds, 'build')}, and "
         f"{formats.duration(low)} to {formats.duration(high)} of measuring.",
-        *_again(options, trials),
+        *_again(plan, options, trials),
         "Nothing was run. The time of a build is known after the baseline, and shown from then on.",
     ]
 
 
-def _again(options: SearchOptions, trials: int) -> list[str]:
+def _again(plan: Plan, options: SearchOptions, trials: int) -> list[str]:
     """What is measured besides the trials."""
-    rigour = options.rigour
+    rigour = fitting(options.rigour, plan.spec.objectives)
     runs = rigour.self_test_runs + (trials // rigour.anchor_every if rigour.anchor_every else 0)
     parts = [f"the baseline about {formats.plural(runs, 'time')} more"] if runs else []
     if rigour.finalists:

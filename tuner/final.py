@@ -1,5 +1,6 @@
 """Holds the finals of a study: opens a process for each finalist, and stores what each session found."""
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -16,6 +17,7 @@ from engines.protocol import Open
 from engines.workspace import Workspace, temporary_folder
 from studies.contest import Contest, Entry, entries_of
 from studies.finalists import finalists
+from studies.finals import FEWEST_SESSIONS
 from studies.identity import evaluation_key
 from studies.owner import Ending, Owner, Stop
 from studies.records import RepeatRecord
@@ -27,16 +29,19 @@ FINALS_SECONDS = 60.0
 
 
 def searching_seconds(timeout: float | None, rigour: Rigour) -> float | None:
-    """What of the time the search itself may use."""
+    """What of the time the search itself may use; `rigour` fits its objectives."""
     if timeout is None or not rigour.finalists:
         return timeout
     return timeout - min(FINALS_SHARE * timeout, FINALS_SECONDS)
 
 
-def hold(owner: Owner, opening: Open, workspace: Workspace, stop: Stop) -> Ending | None:
-    """Measures the finalists again where that was not done for all trials; "interrupted" if it was stopped.
+def hold(
+    owner: Owner, opening: Open, workspace: Workspace, stop: Stop, end: float = math.inf
+) -> Ending | None:
+    """Measures the finalists again where that was not done for all trials; how it ended if early.
 
-    Sessions that were finished before are not repeated.
+    Sessions that were finished before are not repeated, except with rebuilds, whose engines are gone. At the
+    time `end`, of the monotonic clock, it is over, but not before there are sessions enough for a verdict.
     """
     study = owner.storage.read_study(owner.name)
     entries = entries_of(finalists(study, owner.rigour.finalists), owner.rigour.rebuilds)
@@ -45,13 +50,17 @@ def hold(owner: Owner, opening: Open, workspace: Workspace, stop: Stop) -> Endin
     done = _sessions_done(study.repeats, entries, len(study.trials))
     if done >= owner.rigour.sessions:
         return None
+    done = 0 if owner.rigour.rebuilds else done
     rivals = ", ".join(entry.name for entry in entries)
     owner.observer.note(f"measuring again, in turn, in {owner.rigour.sessions} sessions: {rivals}")
-    clock = _Clock(owner.observer.preparing)
+    clock = _Clock(owner.observer.preparing, end)
     with ExitStack() as rebuilt, stop.while_running():
-        folders = {0: workspace.root}
-        for build in range(1, owner.rigour.rebuilds + 1):
-            folders[build] = rebuilt.enter_context(temporary_folder(workspace.caches))
+        folders = {
+            entry: rebuilt.enter_context(temporary_folder(workspace.caches))
+            if entry.build
+            else workspace.root
+            for entry in entries
+        }
         contest = Contest(
             entries=entries,
             after=len(study.trials),
@@ -61,11 +70,7 @@ def hold(owner: Owner, opening: Open, workspace: Workspace, stop: Stop) -> Endin
             seed=owner.seed,
         )
         try:
-            for number in range(done, owner.rigour.sessions):
-                if stop.requested:
-                    return "interrupted"
-                _store(owner, contest.session(number))
-                clock.sessions_left(owner.rigour.sessions - number - 1)
+            return _sessions(owner, contest, range(done, owner.rigour.sessions), stop, clock)
         except (Interrupted, KeyboardInterrupt):
             return "interrupted"
         except UserError as error:
@@ -74,13 +79,37 @@ def hold(owner: Owner, opening: Open, workspace: Workspace, stop: Stop) -> Endin
     return None
 
 
+def _sessions(owner: Owner, contest: Contest, numbers: range, stop: Stop, clock: "_Clock") -> Ending | None:
+    # engines of rebuilds are not made yet, and others may have been deleted
+    may_build = True
+    for number in numbers:
+        if stop.requested:
+            return "interrupted"
+        if number >= FEWEST_SESSIONS and clock.is_over:
+            return "timeout"
+        repeats = contest.session(number, may_build=may_build)
+        _store(owner, repeats)
+        may_build = any(one.evaluation.failure is not None for one in repeats)
+        clock.sessions_left(numbers.stop - number - 1)
+    return None
+
+
 @dataclass
 class _Clock:
-    """Tells what is being done, and from the second session on how long it will take."""
+    """Tells what is being done, and from the second session on how long it will take.
+
+    It is over when a session as long as the last would last beyond the end.
+    """
 
     tell: Callable[[str], None]
+    end: float = math.inf
+    last: float = 0.0
     began: float = field(default_factory=time.monotonic)
     ends: float | None = None
+
+    @property
+    def is_over(self) -> bool:
+        return time.monotonic() + self.last > self.end
 
     def say(self, what: str) -> None:
         left = (
@@ -92,7 +121,8 @@ class _Clock:
 
     def sessions_left(self, count: int) -> None:
         now = time.monotonic()
-        self.ends, self.began = now + count * (now - self.began), now
+        self.last, self.began = now - self.began, now
+        self.ends = now + count * self.last
 
 
 def _store(owner: Owner, repeats: list[RepeatRecord]) -> None:
@@ -113,8 +143,8 @@ def _sessions_done(repeats: tuple[RepeatRecord, ...], entries: tuple[Entry, ...]
 
 
 @contextmanager
-def _worker(opening: Open, folders: dict[int, Path], entry: Entry) -> Iterator[Worker]:
-    workspace = Workspace(folders[entry.build]).create()
+def _worker(opening: Open, folders: dict[Entry, Path], entry: Entry) -> Iterator[Worker]:
+    workspace = Workspace(folders[entry]).create()
     name = f"-trial-{entry.trial.number}" + (f"-rebuild-{entry.build}" if entry.build else "")
     elsewhere = msgspec.structs.replace(opening, workspace=str(workspace.root.resolve()))
     with Worker(elsewhere, workspace, name) as worker:

@@ -11,7 +11,7 @@ from engines.values import Block, Measurement
 from engines.wire import to_plain
 from studies.certificates import certificate
 from studies.finals import Finalist, Finals, finals, verdict_of
-from studies.metrics import METRICS
+from studies.metrics import value_of
 from studies.rebuilds import rebuilt
 from studies.records import RepeatRecord, StudyRecord, TrialRecord
 from studies.repeats import drift, noise
@@ -82,7 +82,7 @@ def _drift(study: StudyRecord) -> dict[str, Any] | None:
 
 
 def _repeat(repeat: RepeatRecord, study: StudyRecord) -> dict[str, Any]:
-    value = METRICS[study.spec.objectives[0].metric].of(repeat.evaluation)
+    value = value_of(repeat.evaluation, study.spec.objectives[0].metric)
     failure = repeat.evaluation.failure
     return {
         "trial": repeat.trial,

@@ -13,8 +13,7 @@ from engines.shape_text import parse_shapes
 from engines.values import Policy, Settings, Stage
 from engines.workspace import Workspace
 from tuner.engine_files import TENSORRT, EngineFile, find_engine
-from tuner.options import check_path
-from tuner.times import HOW_TO_WRITE
+from tuner.options import check_path, check_time, check_whole
 
 # TensorRT-RTX compiles kernels when it loads; measuring comes on top
 LOADING_SECONDS = 1800.0
@@ -42,10 +41,15 @@ class MeasureOptions:
     def __post_init__(self) -> None:
         for name in ("streams", "iterations"):
             count = getattr(self, name)
-            if count is not None and count < 1:
+            if count is None:
+                continue
+            check_whole(name, count)
+            if count < 1:
                 raise UserError(f"--{name} must be at least 1, not {count}", "Leave it out.")
-        if self.duration is not None and not self.duration > 0:
-            raise UserError(f"--duration must be more than zero, not {self.duration:g}", HOW_TO_WRITE)
+        if self.duration is not None:
+            check_time("duration", self.duration)
+        if self.warm_up is not None:
+            check_time("warm-up", self.warm_up, zero=True)
         if self.cold and self.like_trtexec:
             raise UserError("--cold and --like-trtexec exclude each other", "trtexec flushes no caches.")
         for path in (self.engine, self.inputs):

@@ -1,6 +1,8 @@
 """What a search was asked to do, as the command line and the Python API give it."""
 
+import math
 from dataclasses import dataclass, field
+from numbers import Integral
 from pathlib import Path
 from typing import Literal
 
@@ -30,6 +32,11 @@ class SearchOptions:
     opt_shapes: tuple[str, ...] = ()
     max_shapes: tuple[str, ...] = ()
     inputs: Path | None = None
+    calibration: str | None = None
+    reference: Path | None = None
+    metrics: tuple[str, ...] = ()
+    keep_fp32: tuple[str, ...] = ()
+    override_shapes: tuple[str, ...] = ()
     precision: str | None = None
     fix: tuple[str, ...] = ()
     plugins: tuple[Path, ...] = ()
@@ -50,12 +57,14 @@ class SearchOptions:
     policy: Policy = field(default_factory=Policy)
 
     def __post_init__(self) -> None:
+        for name in ("trials", "self_test", "finalists", "rebuild_finalists", "seed"):
+            check_whole(name, getattr(self, name))
         if self.trials < 1:
             raise UserError(f"--trials must be at least 1, not {self.trials}", "Trial 0 is the baseline.")
         times = {"timeout": self.timeout, "trial-timeout": self.trial_timeout, "deadline": self.deadline}
         for name, value in times.items():
-            if value is not None and not value > 0:
-                raise UserError(f"--{name} must be more than zero, not {value:g}", HOW_TO_WRITE)
+            if value is not None:
+                check_time(name, value)
         _check_counts(self)
         if not 0 <= self.seed < 2**32:
             raise UserError(f"--seed must be from 0 to {2**32 - 1}, not {self.seed}", "Choose another.")
@@ -65,7 +74,7 @@ class SearchOptions:
             )
         if self.study is not None:
             check_name(self.study)
-        for path in (self.model, self.inputs, self.workspace, self.output):
+        for path in (self.model, self.inputs, self.reference, self.workspace, self.output):
             if path is not None:
                 check_path(path)
 
@@ -87,6 +96,20 @@ def _check_counts(options: SearchOptions) -> None:
         if count < 0:
             option = name.replace("_", "-")
             raise UserError(f"--{option} must be 0 or more, not {count}", "0 turns it off.")
+
+
+def check_whole(name: str, count: object) -> None:
+    """Raises UserError for what the Python API was given and is no whole number."""
+    if not isinstance(count, Integral):
+        raise UserError(f"--{name.replace('_', '-')} must be a whole number, not {count!r}", "Round it.")
+
+
+def check_time(name: str, seconds: float, *, zero: bool = False) -> None:
+    """Raises UserError for what is no time; `zero` says that there may be none."""
+    if not (seconds > 0 or (zero and seconds == 0)) or seconds == math.inf:
+        least = "zero or more" if zero else "more than zero"
+        limit = f"{least} and finite" if seconds == math.inf else least
+        raise UserError(f"--{name} must be {limit}, not {seconds:g}", HOW_TO_WRITE)
 
 
 def check_path(path: Path) -> None:

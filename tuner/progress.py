@@ -24,7 +24,7 @@ DOING = {
     "warm-up": "warming up",
     "measure": "measuring",
 }
-STOPPING = "finishing the trial in flight; Ctrl-C again stops at once"
+STOPPING = "finishing what is in flight; Ctrl-C again stops at once"
 # a line for what takes long where there is no live display: after this, then twice as long, ...
 FIRST_REMINDER_SECONDS = 30.0
 
@@ -65,7 +65,6 @@ class Lines(Silent):
         self._say(f"note: {text}")
 
     def preparing(self, what: str) -> None:
-        self._stopping = False
         self._doing(what)
 
     def begin(
@@ -134,7 +133,6 @@ class Live(Silent):
         self._print(f"note: {text}")
 
     def preparing(self, what: str) -> None:
-        self._stopping = False
         self._doing(what)
 
     def begin(

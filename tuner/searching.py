@@ -1,7 +1,9 @@
 """One search from options to files: plans it, runs it, exports an engine and writes the report."""
 
 import importlib.metadata
+import math
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -18,6 +20,7 @@ from studies.objectives import DEFAULT_OBJECTIVE
 from studies.owner import BASELINE_SECONDS, Ending, Limits, Owner, Stop
 from studies.plan import Question, Request, ShapeRequest, settle, specify
 from studies.records import StudyRecord, StudySpec, TrialRecord
+from studies.rigour import fitting
 from studies.storage import open_storage
 from tuner import __version__, exporting, final
 from tuner.final import searching_seconds
@@ -58,7 +61,7 @@ class Outcome:
     """What a search ended with.
 
     `exported` is the folder of the engine that is recommended, None when nothing is feasible; `new_trials`
-    counts those that this run added to the study.
+    counts those that this run added to the study, and `new_repeats` what it measured again.
     """
 
     study: StudyRecord
@@ -66,6 +69,7 @@ class Outcome:
     report: Path
     exported: Path | None
     new_trials: int
+    new_repeats: int = 0
 
 
 @dataclass(frozen=True)
@@ -95,7 +99,8 @@ def run(options: SearchOptions, watcher: Watcher, stop: Stop) -> Outcome:
         name, exists = choose_study(storage, spec, options.study, options.mode)
         output = options.output or workspace.reports / name
         exporting.check_folder(output / ENGINE)
-        earlier = storage.read_study(name).trials if exists else ()
+        before = storage.read_study(name) if exists else None
+        earlier = before.trials if before is not None else ()
         if len(earlier) < options.trials:
             # a model that cannot run is to be found before there is a study of it
             _compute_reference(worker, question, watcher)
@@ -103,21 +108,24 @@ def run(options: SearchOptions, watcher: Watcher, stop: Stop) -> Outcome:
             storage.create_study(name, spec, versions())
         for note in question.notes:
             watcher.note(note)
-        rigour = options.rigour
+        rigour = fitting(options.rigour, spec.objectives)
         owner = Owner(name, spec, storage, worker, watcher, options.seed, options.remeasure, rigour)
         limits = Limits(options.trials, searching_seconds(options.timeout, rigour), options.trial_timeout)
         watcher.begin(name, spec, limits, earlier)
+        end = time.monotonic() + (math.inf if options.timeout is None else options.timeout)
         ending = _run(owner, worker, limits, stop)
         if ending != "interrupted":
             worker.close()  # what it holds of the machine is the finalists' now
-            ending = final.hold(owner, question.backend, workspace, stop) or ending
+            ending = final.hold(owner, question.backend, workspace, stop, end) or ending
         study = storage.read_study(name)
         chosen = recommended(study)
         if chosen is not None and exporting.engine_folder(chosen, workspace) is None:
             chosen = _build_again(chosen, worker, watcher) if ending != "interrupted" else None
         watcher.preparing("writing the report")
         exported = _hand_over(study, chosen, output, workspace)
-        return Outcome(study, ending, output / REPORT, exported, len(study.trials) - len(earlier))
+        trials, repeats = (len(before.trials), len(before.repeats)) if before is not None else (0, 0)
+        new = len(study.trials) - trials, len(study.repeats) - repeats
+        return Outcome(study, ending, output / REPORT, exported, *new)
 
 
 def versions() -> dict[str, str]:
@@ -152,6 +160,11 @@ def _request(options: SearchOptions) -> Request:
         policy=replace(options.policy, cold=options.cold, transfers=options.transfers),
         plugins=options.plugins,
         deadline_seconds=options.deadline,
+        calibration=options.calibration,
+        reference=options.reference,
+        metrics=options.metrics,
+        keep_fp32=options.keep_fp32,
+        override_shapes=options.override_shapes,
     )
 
 

@@ -33,7 +33,8 @@ def print_studies(summaries: Sequence[StudySummary]) -> None:
 def print_study(study: StudyRecord) -> None:
     """A row a trial, and what the study found."""
     dimensions = [dimension.name for dimension in searched(study.spec.space)]
-    metrics = list(dict.fromkeys([one.metric for one in study.spec.objectives] + list(METRICS_SHOWN)))
+    own = [metric.name for metric in study.spec.workload.metrics]
+    metrics = list(dict.fromkeys([*(one.metric for one in study.spec.objectives), *own, *METRICS_SHOWN]))
     table = new_table("trial", "state", *metrics, *dimensions, "why")
     for trial in study.trials:
         values = (formats.metric(name, trial.metrics.get(name)) for name in metrics)

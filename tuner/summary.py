@@ -119,7 +119,7 @@ def finals_table(study: StudyRecord, held: Finals) -> "Table":
 
 def _ending(outcome: "Outcome") -> str:
     name, trials = shlex.quote(outcome.study.name), len(outcome.study.trials)
-    if outcome.new_trials or outcome.ending not in ("complete", "exhausted"):
+    if outcome.new_trials or outcome.new_repeats or outcome.ending not in ("complete", "exhausted"):
         return ENDINGS[outcome.ending]
     if outcome.ending == "exhausted":
         return (

@@ -3,7 +3,7 @@
 import re
 
 UNITS = {"ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-HOW_TO_WRITE = "Write 30m, 90s or 1h30m."
+HOW_TO_WRITE = "Write 30m, 90s, 1h30m or 33ms."
 
 
 def parse_seconds(text: str) -> float | None:

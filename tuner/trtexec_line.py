@@ -6,13 +6,22 @@ from pathlib import Path
 
 from engines.artifacts import GRAPH
 from engines.backends.tensorrt.space import profile_shapes
+from engines.backends.tensorrt.weak import is_weak
 from engines.errors import UserError
 from engines.shapes import format_shapes, with_batch
 from engines.trtexec import VERSIONS
 from engines.values import Value, text_of
 from engines.workspace import Workspace
 from studies.records import StudyRecord, StudySpec, TrialRecord
-from tuner.trtexec_options import ELSEWHERE, MAPPERS, Option, run_switches, words
+from tuner.trtexec_options import (
+    ELSEWHERE,
+    IN_GRAPH,
+    MAPPERS,
+    WEAK_ONLY,
+    Option,
+    run_switches,
+    words,
+)
 
 RTX = "tensorrt-rtx"
 PROGRAMS = {"tensorrt": "trtexec", RTX: "tensorrt_rtx"}
@@ -34,7 +43,7 @@ def trtexec_lines(study: StudyRecord, trial: TrialRecord, workspace: Workspace) 
     program, graph = PROGRAMS[spec.backend], _graph(spec, trial, workspace)
     options = [
         ("onnx", str(graph)),
-        *_typing(spec),
+        *_typing(spec, trial),
         *_shapes(spec, trial),
         *_settings(spec, trial),
         ("profilingVerbosity", "detailed"),  # as all our engines are built
@@ -58,8 +67,13 @@ def _graph(spec: StudySpec, trial: TrialRecord, workspace: Workspace) -> Path:
     return workspace.graphs / graph.digest / GRAPH
 
 
-def _typing(spec: StudySpec) -> list[Option]:
-    return [("stronglyTyped", None)] if spec.backend != RTX and _major(spec) < STRONGLY_TYPED else []
+def _typing(spec: StudySpec, trial: TrialRecord) -> list[Option]:
+    needed = spec.backend != RTX and _major(spec) < STRONGLY_TYPED and not _is_weak(trial)
+    return [("stronglyTyped", None)] if needed else []
+
+
+def _is_weak(trial: TrialRecord) -> bool:
+    return is_weak(trial.candidate.graph.get("precision", ""))
 
 
 def _major(spec: StudySpec) -> int:
@@ -94,14 +108,15 @@ def _shapes(spec: StudySpec, trial: TrialRecord) -> list[Option]:
 
 def _settings(spec: StudySpec, trial: TrialRecord) -> Iterator[Option]:
     for name, value, default in _with_defaults(spec, trial):
-        if name in MAPPERS:
+        if name in MAPPERS and (name not in WEAK_ONLY or _is_weak(trial)):
             yield from MAPPERS[name](value, default)
 
 
 def _unsaid(spec: StudySpec, trial: TrialRecord) -> Iterator[str]:
     """What is not at its default and has no option."""
     for name, value, default in _with_defaults(spec, trial):
-        if name not in MAPPERS and name not in ELSEWHERE and value != default:
+        in_graph = name in IN_GRAPH and not _is_weak(trial)
+        if not (name in MAPPERS or name in ELSEWHERE or in_graph) and value != default:
             yield f"{name}={text_of(value)}"
     if spec.backend_options.get("builder_threads"):
         yield f"builder_threads={spec.backend_options['builder_threads']}"

@@ -6,6 +6,7 @@ tensorrt_rtx documents some of its own; where it is silent its options are taken
 
 from collections.abc import Callable, Iterable, Mapping
 
+from engines.backends.tensorrt.weak import FLAGS as WEAK_FLAGS
 from engines.trtexec import Version
 from engines.values import Value
 
@@ -56,8 +57,14 @@ def feature(name: str) -> Mapper:
 
 
 def _precision(value: Value, _: Value) -> list[Option]:
-    """The rest of it is in the graph."""
-    return [("noTF32", None)] if value == "fp32" else []
+    """Types that a weakly typed network may use; the rest of it is in the graph."""
+    if value == "fp32":
+        return [("noTF32", None)]
+    return [(flag.lower(), None) for flag in WEAK_FLAGS.get(str(value), ())]
+
+
+def _constraints(value: Value, _: Value) -> list[Option]:
+    return [("precisionConstraints", str(value))]
 
 
 def _tactics(value: Value, default: Value) -> list[Option]:
@@ -83,8 +90,11 @@ def _native_norm(value: Value, _: Value) -> list[Option]:
     return [] if value else [("pluginInstanceNorm", None)]
 
 
+# those of a weakly typed network, which ours are only where the precision says so
+WEAK_ONLY = ("precision_constraints",)
 MAPPERS: Mapping[str, Mapper] = {
     "precision": _precision,
+    "precision_constraints": _constraints,
     "builder_optimization_level": number("builderOptimizationLevel"),
     "max_aux_streams": number("maxAuxStreams"),
     "max_num_tactics": number("maxTactics"),
@@ -112,6 +122,8 @@ MAPPERS: Mapping[str, Mapper] = {
 }
 # they decide the shapes, and which of two options is given
 ELSEWHERE = ("profile", "batch", "cuda_graph")
+# they made the graph that the line names
+IN_GRAPH = ("keep_fp32", "calibration", "high_precision", "converter", "simplify")
 # no option gives them; monitor_memory is taken for safe engines alone
 NOT_IN_TRTEXEC = (
     "debug",

@@ -1,9 +1,10 @@
-"""The objective against the error: what accuracy the speed costs, and which trials stay within the limits."""
+"""The objective against accuracy: what of it the speed costs, and which trials stay within the limits."""
 
 from dashboards import formats
 from dashboards.charts import plane_figure
 from dashboards.charts.drawing import Drawing
 from dashboards.charts.planes import ERRORS, Plane, note, plane
+from studies.metrics import ACCURACY_METRICS
 from studies.records import StudyRecord
 
 
@@ -14,12 +15,14 @@ def draw(study: StudyRecord) -> Drawing | None:
 
 
 def metrics(study: StudyRecord) -> tuple[str, str]:
-    """The error that is limited or sought, and the first objective that is not an error."""
+    """The measure of accuracy that is limited or sought, the user's own first; the first other objective."""
     named = [constraint.metric for constraint in study.spec.constraints]
     named += [objective.metric for objective in study.spec.objectives]
-    error = next((metric for metric in ERRORS if metric in named), ERRORS[0])
-    others = [objective.metric for objective in study.spec.objectives if objective.metric not in ERRORS]
-    return error, others[0] if others else "latency_ms"
+    own = [metric.name for metric in study.spec.workload.metrics]
+    measures = [*own, *ERRORS, *sorted(ACCURACY_METRICS.difference(ERRORS))]
+    measure = next((metric for metric in measures if metric in named), ERRORS[0])
+    others = [one.metric for one in study.spec.objectives if one.metric not in measures]
+    return measure, others[0] if others else "latency_ms"
 
 
 def _title(data: Plane) -> str:

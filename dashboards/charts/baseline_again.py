@@ -13,7 +13,7 @@ from dashboards.charts import drawing
 from dashboards.charts.drawing import Drawing
 from dashboards.palette import light
 from dashboards.wording import comparative
-from studies.metrics import METRICS
+from studies.metrics import value_of
 from studies.records import StudyRecord
 from studies.repeats import BaselineRun, Drift, baseline_runs, drift
 
@@ -50,7 +50,7 @@ def runs(study: StudyRecord) -> tuple[BaselineRun, ...]:
     finals = [
         BaselineRun(one.started_at, "final", value)
         for one in study.repeats
-        if (one.role, one.trial) == ("final", 0) and (value := METRICS[name].of(one.evaluation)) is not None
+        if (one.role, one.trial) == ("final", 0) and (value := value_of(one.evaluation, name)) is not None
     ]
     every = [*baseline_runs(study.trials, study.repeats, name), *finals]
     return tuple(sorted((one for one in every if math.isfinite(one.value.value)), key=lambda one: one.at))

@@ -9,7 +9,7 @@ from engines.statistics import Estimate
 from studies.analysis import finite, pareto_front
 from studies.records import Constraint, StudyRecord
 
-ERRORS = ("error", "max_abs_error")
+ERRORS = ("error", "max_abs_error", "mean_abs_error")
 
 
 class Axis(NamedTuple):

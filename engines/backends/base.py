@@ -66,8 +66,10 @@ class Backend(Protocol):
     def graph_key(self, workload: Workload, settings: Settings) -> object:
         """What decides the graph's content beyond model and settings; None when the model itself is used."""
 
-    def make_graph(self, workload: Workload, settings: Settings, file: Path) -> Mapping[str, Value]:
-        """Writes the ONNX graph derived from the model; gives facts worth keeping."""
+    def make_graph(
+        self, workload: Workload, settings: Settings, file: Path, report: Detail
+    ) -> Mapping[str, Value]:
+        """Writes the ONNX graph derived from the model, telling how far it is; gives facts worth keeping."""
 
     def engine_key(self, workload: Workload, candidate: Candidate) -> object:
         """What decides the engine's content beyond the graph and the build settings."""

@@ -84,7 +84,9 @@ class Fake:
     def graph_key(self, workload: Workload, settings: Settings) -> object:
         return None if settings["precision"] == "fp32" else "fake"
 
-    def make_graph(self, workload: Workload, settings: Settings, file: Path) -> Mapping[str, Value]:
+    def make_graph(
+        self, workload: Workload, settings: Settings, file: Path, report: Detail
+    ) -> Mapping[str, Value]:
         file.write_bytes(to_json(settings))
         return {}
 

@@ -3,8 +3,8 @@
 Options: seed of the landscape; noise within an engine's samples, and run_noise between its openings (both
 relative); drift (relative change with each opening); throttle (share of blocks in which the clock is held
 down); delay_ms (more time for candidates with max_aux_streams=4: a true difference that is known); fault_rate
-(share of candidates that fail); faults (names joined by '+'); trial_seconds (real time that a trial takes);
-build_seconds (simulated time of a build).
+(share of candidates that fail); faults (names joined by '+'; `late` is right until it was timed);
+trial_seconds (real time that a trial takes); build_seconds (simulated time of a build).
 """
 
 import hashlib
@@ -21,7 +21,9 @@ from engines.values import Block, Samples, Settings, Tensors
 from engines.wire import digest
 
 BUILD_FAULTS = ("crash", "hang", "refuse")
-RUN_FAULTS = ("memory", "nan", "wrong")
+RUN_FAULTS = ("memory", "nan", "wrong", "late")
+# those that a candidate may have unless others are asked for
+FAULTS = "crash+hang+refuse+memory+nan+wrong"
 BASE_MS = 4.0
 MOST_SAMPLES = 400
 ALLOCATION_BYTES = 1 << 26
@@ -50,7 +52,7 @@ class Options:
     throttle: float = 0.0
     delay_ms: float = 0.0
     fault_rate: float = 0.0
-    faults: str = "+".join(BUILD_FAULTS + RUN_FAULTS)
+    faults: str = FAULTS
     trial_seconds: float = 0.0
     build_seconds: float = 2.0
 
@@ -114,6 +116,7 @@ class FakeRunner:
         self.streams = int(spec["streams"])
         self._spec, self._options, self._fault, self._keep_parts = spec, options, fault, keep_parts
         self._probe = probe or FakeProbe()
+        self._was_timed = False
         self._random = np.random.default_rng(int(digest("samples", options.seed, spec, opening), 16) % 2**63)
         luck = math.exp(self._random.normal(0.0, options.run_noise))
         self._latency_ms = latency_ms(spec, options) * luck * (1 + options.drift) ** opening
@@ -124,10 +127,12 @@ class FakeRunner:
         values = outputs_of(inputs)["output"].astype(np.float64)
         if self._fault == "nan":
             values[0] = math.nan
-        error = WRONG_ERROR if self._fault == "wrong" else ERROR[str(self._spec["precision"])]
+        is_wrong = self._fault == "wrong" or (self._fault == "late" and self._was_timed)
+        error = WRONG_ERROR if is_wrong else ERROR[str(self._spec["precision"])]
         return {"output": (values + error * np.roll(values, 1)).astype(np.float32)}
 
     def block(self, seconds: float, *, cold: bool = False) -> Block:
+        self._was_timed = True
         throttled = self._random.random() < self._options.throttle
         typical = self._latency_ms * (COLD if cold else 1.0) * (THROTTLED if throttled else 1.0)
         latency = self._samples(typical, int(np.clip(seconds * 1e3 / typical, 1, MOST_SAMPLES)))

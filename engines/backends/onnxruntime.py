@@ -7,8 +7,7 @@ that run specs share it. Timing is by the host's clock around bound runs, one cl
 import os
 import platform
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from functools import cache, cached_property
 from pathlib import Path
 
@@ -18,9 +17,10 @@ from engines import cpu, cpu_probe, reference
 from engines.backends.base import Detail, Runner
 from engines.backends.onnxruntime_session import SessionRunner, translated
 from engines.batches import batch_choices, powers_of_two
-from engines.errors import EngineError, UserError
-from engines.inputs import make_inputs
-from engines.quantization import EXTERNAL_WEIGHTS_BYTES, RECIPE, convert_fp16, quantize_int8
+from engines.errors import UserError
+from engines.graphs import recipe
+from engines.graphs.onnx_files import EXTERNAL_WEIGHTS_BYTES
+from engines.graphs.recipe import Target
 from engines.telemetry import Probe
 from engines.values import (
     Candidate,
@@ -44,7 +44,6 @@ LEVELS = {
     "all": "ORT_ENABLE_ALL",
 }
 MODES = {"sequential": "ORT_SEQUENTIAL", "parallel": "ORT_PARALLEL"}
-CALIBRATION_SEEDS = 8
 LARGEST_BATCH = 32
 MOST_STREAMS = 8
 WARNING = 2
@@ -60,7 +59,7 @@ class OnnxRuntime:
             raise UserError(f"the backend onnxruntime has no option {next(iter(options))!r}", "Leave it out.")
         # its telemetry thread and its hints at start-up have no place in a measurement or a log
         ort.set_default_logger_severity(WARNING)
-        self._free_cores = cpu.available_cores()
+        self._free_cores, self._folder = cpu.available_cores(), folder
 
     def machine(self) -> Machine:
         return Machine(
@@ -79,7 +78,7 @@ class OnnxRuntime:
         cores = cpu.available_cores()
         threads = (0, *powers_of_two(cores))
         return (
-            _precision(),
+            *recipe.dimensions(_target(), workload),
             Dimension(
                 "graph_optimization_level",
                 "build",
@@ -118,25 +117,12 @@ class OnnxRuntime:
         return reference.run(workload, batches)
 
     def graph_key(self, workload: Workload, settings: Settings) -> object:
-        if settings["precision"] == "fp32":
-            return None
-        samples = workload.inputs.digest or workload.inputs.seed
-        return [RECIPE, ort.__version__, samples, workload.shapes, workload.batch]
+        return recipe.graph_key(_target(), workload, settings)
 
-    def make_graph(self, workload: Workload, settings: Settings, file: Path) -> Mapping[str, Value]:
-        model, weight_bytes = Path(workload.model.path), workload.model.weight_bytes
-        try:
-            if settings["precision"] == "int8":
-                quantize_int8(model, calibration_inputs(workload), file, weight_bytes)
-            else:
-                convert_fp16(model, file, weight_bytes)
-        except (EngineError, MemoryError, OSError):
-            raise
-        except Exception as error:
-            raise EngineError(
-                f"cannot make the {settings['precision']} graph: {reference.one_line(error)}"
-            ) from error
-        return {}
+    def make_graph(
+        self, workload: Workload, settings: Settings, file: Path, report: Detail
+    ) -> Mapping[str, Value]:
+        return recipe.make_graph(_target(), workload, settings, file, self._folder, report)
 
     def engine_key(self, workload: Workload, candidate: Candidate) -> object:
         machine = self.machine()
@@ -194,22 +180,13 @@ def most_threads(settings: Settings) -> int:
     return int(settings["streams"]) + inside - 1 + between - 1
 
 
-def calibration_inputs(workload: Workload) -> Iterator[Tensors]:
-    """All of the user's samples; without any, enough random ones that ranges are not those of a lucky few."""
-    source = workload.inputs
-    seeds = [source.seed] if source.path else range(source.seed, source.seed + CALIBRATION_SEEDS)
-    for seed in seeds:
-        yield from make_inputs(replace(workload, inputs=replace(source, seed=seed)), workload.batch)
-
-
-def _precision() -> Dimension:
-    excluded = {}
-    if not _has_fp16_kernels():
-        excluded["fp16"] = f"ONNX Runtime's CPU provider computes fp16 through fp32 on {platform.machine()}"
-    choices = tuple(name for name in ("fp32", "int8", "fp16") if name not in excluded)
-    return Dimension(
-        "precision", "graph", choices, "fp32", "numeric type of weights and activations", excluded
-    )
+@cache
+def _target() -> Target:
+    about = f"ONNX Runtime's CPU provider computes fp16 through fp32 on {platform.machine()}"
+    lowered = ("int8", "int4", "fp16") if _has_fp16_kernels() else ("int8", "int4")
+    excluded = {} if _has_fp16_kernels() else {"fp16": about}
+    others = dict.fromkeys(("bf16", "fp8"), "ONNX Runtime's CPU provider has no kernels for it")
+    return Target(("fp32",), lowered, excluded={**excluded, **others}, is_cpu=True)
 
 
 @cache

@@ -1,5 +1,6 @@
 """What every backend must do; a backend's test module subclasses this and says how it is opened."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar
@@ -14,7 +15,7 @@ from engines.errors import EngineError, UserError
 from engines.evaluation import Bench, evaluate
 from engines.inputs import make_inputs
 from engines.telemetry import between
-from engines.values import Candidate, Dimension, Machine, Policy, Settings, Tensors, Workload
+from engines.values import Candidate, Dimension, Machine, Policy, Settings, Tensors, Value, Workload
 from engines.wire import from_json, to_json
 from engines.workspace import Workspace
 from studies.space import baseline_of, candidate_at
@@ -99,19 +100,20 @@ class BackendContract:
 
     def test_every_choice_of_every_dimension_is_measured_or_fails_with_a_reason(self, bench: Bench) -> None:
         dimensions = bench.backend.dimensions(bench.workload, True)
-        default = {dimension.name: dimension.default for dimension in dimensions}
         for dimension in dimensions:
             for choice in dimension.choices:
-                candidate = candidate_at(dimensions, {**default, dimension.name: choice})
+                point = {**where_it_applies(dimensions, dimension), dimension.name: choice}
+                candidate = candidate_at(dimensions, point)
                 evaluation = evaluate(bench, candidate, lambda *_: None)
                 failure = evaluation.failure
                 assert failure is None or (failure.message and failure.kind != "internal"), failure
 
     def test_an_engine_depends_on_graph_and_build_settings_and_nothing_else(self, bench: Bench) -> None:
         dimensions = bench.backend.dimensions(bench.workload, True)
-        default = {dimension.name: dimension.default for dimension in dimensions}
-        digests = {_engine_of(bench, candidate_at(dimensions, default)): "baseline"}
+        digests = {_engine_of(bench, _baseline(bench)): "baseline"}
         for dimension in dimensions:
+            default = where_it_applies(dimensions, dimension)
+            digests.setdefault(_engine_of(bench, candidate_at(dimensions, default)), f"for {dimension.name}")
             for choice in dimension.choices:
                 if choice == dimension.default:
                     continue
@@ -235,6 +237,12 @@ class BackendContract:
 
 def _baseline(bench: Bench) -> Candidate:
     return baseline_of(bench.backend.dimensions(bench.workload, False))
+
+
+def where_it_applies(dimensions: Sequence[Dimension], one: Dimension) -> dict[str, Value]:
+    """The defaults, but for what gives a dimension a meaning: the first value of each that does."""
+    defaults = {dimension.name: dimension.default for dimension in dimensions}
+    return {**defaults, **{name: values[0] for name, values in one.applies_to.items()}}
 
 
 def _engine_of(bench: Bench, candidate: Candidate) -> str:

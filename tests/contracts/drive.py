@@ -11,8 +11,9 @@ import json
 import sys
 import tempfile
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import redirect_stderr
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -27,9 +28,20 @@ from tests.contracts.standins import Behaviour
 
 cuda_standins.install()
 
-from engines.backends.tensorrt.backend import ENGINE, TensorRT  # noqa: E402 - the stand-ins come first
-from engines.errors import EngineError  # noqa: E402
-from engines.values import Block, Candidate, Dimension, Policy, Settings, Tensors, Workload  # noqa: E402
+from engines.backends.tensorrt import weak  # noqa: E402 - the stand-ins come first
+from engines.backends.tensorrt.backend import ENGINE, TensorRT  # noqa: E402
+from engines.calibration_data import calibration_batches  # noqa: E402
+from engines.errors import EngineError, TunerError  # noqa: E402
+from engines.values import (  # noqa: E402
+    Block,
+    Candidate,
+    Dimension,
+    InputSource,
+    Policy,
+    Settings,
+    Tensors,
+    Workload,
+)
 from engines.wire import to_plain  # noqa: E402
 from studies.space import baseline_of, candidate_at  # noqa: E402
 from tests.workloads import example, tiny_conv, workload_of  # noqa: E402
@@ -67,14 +79,21 @@ class Drive:
             return None
 
 
-def report(name: str, real: ModuleType, folder: Path, hidden: frozenset[str] = frozenset()) -> Any:
-    """Everything that the steps gave."""
+def report(
+    name: str,
+    real: ModuleType,
+    folder: Path,
+    hidden: frozenset[str] = frozenset(),
+    only: Collection[str] = (),
+) -> Any:
+    """Everything that the steps gave, or some of them."""
     drive = Drive(name, real, folder, hidden)
     steps: dict[str, Callable[[Drive], object]] = {
         "machine": lambda drive: drive.open()[0].machine(),
         "reading": lambda drive: drive.open()[0].probe().read(),
         "log": _log,
         "spaces": _spaces,
+        "weak": _weak,
         "plugins": _plugins,
         "builds": _builds,
         "parser": _refused_graph,
@@ -82,7 +101,11 @@ def report(name: str, real: ModuleType, folder: Path, hidden: frozenset[str] = f
         "caches": _caches,
         "runs": _runs,
     }
-    found = {what: drive.attempt(what, partial(step, drive)) for what, step in steps.items()}
+    found = {
+        what: drive.attempt(what, partial(step, drive))
+        for what, step in steps.items()
+        if not only or what in only
+    }
     return to_plain({**found, "errors": drive.errors, "used": sorted(drive.used)})
 
 
@@ -131,8 +154,58 @@ def _builds(drive: Drive) -> list[Any]:
         candidate = candidate_at(dimensions, {**default, name: value} if name else default)
         backend, script = drive.open()
         facts = drive.attempt(f"{name}={value}", partial(_build, drive, backend, workload, candidate))
-        found.append({"name": name, "value": value, "told": script.told, "facts": facts})
+        kind = next((one.kind for one in dimensions if one.name == name), "")
+        found.append({"name": name, "kind": kind, "value": value, "told": script.told, "facts": facts})
     return found
+
+
+def _weak(drive: Drive) -> dict[str, Any]:
+    """Weakly typed builds: each precision with layers kept, each way to keep them, each calibrator."""
+    vendor = drive.open()[0]._vendor
+    offered = weak.choices(vendor)
+    found = {"choices": offered, "reason": weak.reason(vendor), "excluded": weak.excluded(vendor)}
+    if not offered:
+        return found
+    kept = ("conv", "classify", "flatten")
+    builds = {name: _weak_build(drive, kept, precision=name) for name in offered}
+    builds["prefer"] = _weak_build(drive, kept, precision="weak_fp16", precision_constraints="prefer")
+    builds["nothing"] = _weak_build(drive, (), precision="weak_fp16")
+    builds["no layer"] = _weak_build(drive, ("pool",), precision="weak_fp16")
+    for file in drive.folder.glob("calibration-*"):
+        file.unlink()
+    ways = (("entropy", "weak_int8"), ("entropy", "weak_best"), ("minmax", "weak_int8"))
+    calibrated = [_weak_build(drive, (), calibration=method, precision=name) for method, name in ways]
+    refused = [
+        _weak_build(drive, (), calibration="percentile", precision="weak_int8"),
+        _weak_build(drive, (), InputSource(path="gone.npz", digest="0"), precision="weak_int8"),
+    ]
+    fed = [float(batch["x"].flat[0]) for batch in calibration_batches(conv(drive.folder))]
+    caches = sorted(file.stem[:-17] for file in drive.folder.glob("calibration-*.cache"))
+    more = {"calibrated": calibrated, "refused": refused, "fed": fed, "caches": caches}
+    return {**found, "builds": builds, **more}
+
+
+def _weak_build(
+    drive: Drive, kept: tuple[str, ...], data: InputSource | None = None, **settings: Any
+) -> dict[str, Any]:
+    backend, script = drive.open()
+    workload = replace(conv(drive.folder), keep_fp32=kept, calibration=data)
+    baseline = baseline_of(backend.dimensions(workload, concurrent=False))
+    build = {"precision_constraints": settings.pop("precision_constraints", "obey")}
+    candidate = replace(
+        baseline, graph=Settings({**baseline.graph, **settings}), build=Settings({**baseline.build, **build})
+    )
+    held = cuda_standins.Buffer.open_buffers
+    try:
+        facts = _build(drive, backend, workload, candidate)
+    except TunerError as error:
+        facts = {"refused": str(error)}
+    except Exception:
+        drive.errors[f"weak {kept} {settings}"] = traceback.format_exc()[-2000:]
+        facts = {}
+    assert cuda_standins.Buffer.open_buffers == held, "device memory was not given back"
+    key = drive.open()[0].engine_key(workload, candidate)
+    return {"facts": facts, "told": script.told, "calibrations": script.calibrations, "key": key}
 
 
 def _values(dimension: Dimension) -> Iterator[Any]:
@@ -238,7 +311,10 @@ def _check_parts(block: Block, policy: Policy) -> None:
 
 
 def main() -> None:
-    """Answers a job: {backend, without}; after a pass with all names, one without each of those."""
+    """Answers a job: {backend, without, only}; after a pass with all names, one without each of those.
+
+    Each pass is of all steps, or of the `only` ones.
+    """
     job = json.load(sys.stdin)
     # the libraries of an installed version would be loaded instead of the stand-ins
     sys.modules[job["backend"].replace("-", "_") + "_libs"] = None  # type: ignore[assignment]
@@ -246,9 +322,10 @@ def main() -> None:
     # every runner that is closed collects garbage; the modules are none
     gc.freeze()
     with tempfile.TemporaryDirectory() as folder:
-        whole = report(job["backend"], real, Path(folder))
+        only = job["only"]
+        whole = report(job["backend"], real, Path(folder), only=only)
         without = {
-            name: _difference(whole, report(job["backend"], real, Path(folder), frozenset([name])))
+            name: _difference(whole, report(job["backend"], real, Path(folder), frozenset([name]), only))
             for name in job["without"]
         }
     enums = {name: list(of.__members__) for name, of in vars(real).items() if hasattr(of, "__members__")}
@@ -257,8 +334,8 @@ def main() -> None:
 
 def _difference(whole: Any, part: Any) -> dict[str, Any]:
     """What a missing name did: the errors, and the dimensions and values that were no more."""
-    left = [(one["name"], one["value"]) for one in part["builds"] or ()]
-    gone = [one["name"] for one in whole["builds"] if (one["name"], one["value"]) not in left]
+    left = [(one["name"], one["value"]) for one in part.get("builds") or ()]
+    gone = [one["name"] for one in whole.get("builds", ()) if (one["name"], one["value"]) not in left]
     return {"errors": part["errors"], "gone": sorted(set(gone)) if left else []}
 
 

@@ -2,18 +2,31 @@
 a builder that reports, an engine of one input and one output.
 """
 
+import ctypes
+import inspect
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
 
+from tests.contracts.signatures import signatures
 from tests.contracts.standins import Behaviour, World
 
 PLAN = b"a plan"
 LEARNED = b" and what this build learned"
+RANGES = b"TRT-10-Calibration"
 INPUT, OUTPUT = "x", "y"
 SHAPES = {INPUT: (2, 3, 12, 12), OUTPUT: (2, 5)}
+# name, ONNX node, type and type of the output of each layer
+NETWORK = (
+    ("kernel", "", "CONSTANT", "FLOAT"),
+    ("conv", "conv", "CONVOLUTION", "FLOAT"),
+    ("relu", "relu", "ACTIVATION", "FLOAT"),
+    ("flatten_3", "flatten", "SHAPE", "INT64"),
+    ("flatten", "flatten", "SHUFFLE", "FLOAT"),
+    ("classify_5", "classify", "MATRIX_MULTIPLY", "FLOAT"),
+)
 # defaults that are not what a plain stand-in has
 DEFAULTS = {
     "builder_optimization_level": 3,
@@ -32,17 +45,20 @@ LAYERS = {
 
 @dataclass
 class Scripted:
-    """A world, what its builder config was told, by name, and the plugins that were loaded."""
+    """A world, what its builder config and layers were told, by name, the plugins that were loaded, and what
+    calibrators gave.
+    """
 
     world: World
     told: dict[str, Any] = field(default_factory=dict)
     loaded: list[str] = field(default_factory=list)
+    calibrations: list[dict[str, Any]] = field(default_factory=list)
 
 
 def scripted(real: ModuleType, hidden: frozenset[str], used: set[str]) -> Scripted:
     """A fresh world in which the backend can do all its work."""
     script = Scripted(World(real, hidden, used))
-    for part in (_config, _switches, _builder, _caches, _engine):
+    for part in (_config, _switches, _network, _builder, _caches, _engine):
         script.world.behaviours.update(part(script))
     return script
 
@@ -63,6 +79,10 @@ def _config(script: Scripted) -> Mapping[str, Behaviour]:
         script.told["profile"] = profile._state["shapes"]
         return 0
 
+    def set_calibration_profile(_: Any, profile: Any) -> bool:
+        script.told["calibration_profile"] = profile._state["shapes"]
+        return True
+
     def set_shape(profile: Any, name: str, *shapes: tuple[int, ...]) -> None:
         profile._state.setdefault("shapes", {})[name] = shapes
 
@@ -74,6 +94,7 @@ def _config(script: Scripted) -> Mapping[str, Behaviour]:
         "IBuilderConfig.set_tactic_sources": set_tactic_sources,
         "IBuilderConfig.get_tactic_sources": lambda _: sum(1 << int(sources[name]) for name in ON_BY_DEFAULT),
         "IBuilderConfig.add_optimization_profile": add_profile,
+        "IBuilderConfig.set_calibration_profile": set_calibration_profile,
         "IOptimizationProfile.set_shape": set_shape,
     }
 
@@ -102,8 +123,64 @@ def _switches(script: Scripted) -> Mapping[str, Behaviour]:
     }
 
 
+def _network(script: Scripted) -> Mapping[str, Behaviour]:
+    """Layers as the parser makes them of a convolution, a flattening with its shape, and a product."""
+    real: Any = script.world.real
+
+    def layer(name: str, node: str, kind: str, dtype: str) -> Any:
+        output = script.world.make(
+            "ITensor", name=f"{name}_output", dtype=getattr(real.DataType, dtype), is_shape_tensor=False
+        )
+        metadata = f"[ONNX Layer: {node}]" if node else ""
+        return script.world.make(
+            "ILayer",
+            name=name,
+            metadata=metadata,
+            type=getattr(real.LayerType, kind),
+            num_outputs=1,
+            output=output,
+        )
+
+    def set_precision(of: Any, dtype: Any) -> Any:
+        script.told[f"precision.{of._state['name']}"] = dtype.name
+        return dtype
+
+    def set_output_type(of: Any, index: int, dtype: Any) -> None:
+        script.told[f"output.{of._state['name']}.{index}"] = dtype.name
+
+    layers = [layer(*of) for of in NETWORK]
+    return {
+        "INetworkDefinition.num_layers": lambda _: len(layers),
+        "INetworkDefinition.get_layer": lambda _, index: layers[index],
+        "ILayer.get_output": lambda of, index: of._state["output"],
+        "ILayer.precision=": set_precision,
+        "ILayer.set_output_type": set_output_type,
+    }
+
+
+def _calibrated(real: Any, calibrator: Any) -> dict[str, Any]:
+    """What a calibrator gives when it is asked as the library asks."""
+    base = type(calibrator).__mro__[1]
+    for name in ("get_batch_size", "get_batch", "read_calibration_cache", "write_calibration_cache"):
+        (declared,) = signatures(getattr(base, name).__doc__ or "")
+        taken = list(inspect.signature(getattr(calibrator, name)).parameters)
+        assert taken == [of.name for of in declared.parameters], name
+    # through C++, which calls the method of the class that was derived in Python
+    assert real.IInt8Calibrator.get_batch_size(calibrator) == 1
+    known, values = calibrator.read_calibration_cache(), []
+    while known is None and (addresses := calibrator.get_batch([INPUT])):
+        (address,) = addresses
+        values.append(ctypes.c_float.from_address(address).value)
+    if known is None:
+        calibrator.write_calibration_cache(memoryview(RANGES))
+    algorithm = real.IInt8Calibrator.get_algorithm(calibrator).name
+    return {"algorithm": algorithm, "known": (known or b"").decode(), "values": values}
+
+
 def _builder(script: Scripted) -> Mapping[str, Behaviour]:
     def build(builder: Any, network: Any, config: Any) -> Any:
+        if "int8_calibrator" in config._state:
+            script.calibrations.append(_calibrated(script.world.real, config._state["int8_calibrator"]))
         # as the library calls it
         monitor = config._state["progress_monitor"]
         monitor.phase_start("Building", None, 2)

@@ -13,7 +13,7 @@ from typing import Any
 from tests.contracts.signatures import Signature, accepting, signatures
 
 # user code derives from these, which works without the library
-DERIVED = ("ILogger", "IProgressMonitor")
+DERIVED = ("ILogger", "IProgressMonitor", "IInt8EntropyCalibrator2", "IInt8MinMaxCalibrator")
 PLAIN: Mapping[str, Any] = {"None": None, "bool": True, "int": 0, "str": "", "float": 0.0}
 
 # what a member does: called with the stand-in and its arguments

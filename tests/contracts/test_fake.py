@@ -8,7 +8,7 @@ import pytest
 from engines.backends.fake import Fake
 from engines.backends.fake_machine import FakeProbe, FakeRunner, latency_ms, read_options
 from engines.telemetry import between, disturbance
-from engines.values import NOTHING, Block, Candidate, Policy, Settings, Value, Workload
+from engines.values import NOTHING, Block, Candidate, Policy, Settings, Tensors, Value, Workload
 from studies.space import baseline_of
 from tests.contracts.backend import BackendContract
 from tests.workloads import tiny_conv, workload_of
@@ -143,3 +143,12 @@ def test_a_backend_is_read_as_its_runners_leave_it(workload: Workload, tmp_path:
     block = backend.open(tmp_path, workload, candidate.run, {}, Policy()).block(0.1)
     after = backend.probe().read()
     assert after.at - before.at == pytest.approx(block.span_seconds)
+
+
+def test_an_engine_with_the_late_fault_is_right_until_it_was_timed() -> None:
+    runner = FakeRunner(SPEC, fault="late")
+    inputs: Tensors = {"x": np.ones(4, np.float32)}
+    right = FakeRunner(SPEC).infer(inputs)["output"]
+    np.testing.assert_array_equal(runner.infer(inputs)["output"], right)
+    runner.block(0.01)
+    assert not np.allclose(runner.infer(inputs)["output"], right, rtol=0.1)

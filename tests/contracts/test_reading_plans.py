@@ -6,7 +6,7 @@ import pytest
 
 from tests.contracts.bindings import fetch
 from tests.contracts.test_tensorrt import VERSIONS
-from tuner.trtexec_options import ELSEWHERE, MAPPERS, NOT_IN_TRTEXEC
+from tuner.trtexec_options import ELSEWHERE, IN_GRAPH, MAPPERS, NOT_IN_TRTEXEC
 
 Driven = dict[str, Any]
 
@@ -30,7 +30,7 @@ def test_an_engine_says_what_it_takes(driven: Driven) -> None:
 def test_every_dimension_is_an_option_of_trtexec_or_known_to_be_none(driven: Driven) -> None:
     names = {one["name"] for space in driven["spaces"].values() for one in space}
     assert len(names) > 15
-    assert names - {*MAPPERS, *ELSEWHERE, *NOT_IN_TRTEXEC} == set()
+    assert names - {*MAPPERS, *ELSEWHERE, *IN_GRAPH, *NOT_IN_TRTEXEC} == set()
 
 
 def test_every_value_of_every_dimension_has_its_words(driven: Driven) -> None:

@@ -21,7 +21,6 @@ VERSIONS = (
 )
 STREAMS = [1, 2, 3, 4, 6, 8]
 BOTH = {
-    "precision": ["tf32", "fp32", "fp16"],
     "profile": ["wide", "narrow", "static"],
     "max_aux_streams": [-1, 0, 1, 2, 4],
     "workspace_mib": [0, 256, 1024],
@@ -40,7 +39,6 @@ SEARCHED = {
     "tensorrt-rtx": {**BOTH, "kernel_specialization": ["eager", "none"]},
 }
 DEFAULTS = {
-    "precision": "tf32",
     "profile": "wide",
     "builder_optimization_level": 3,
     "max_aux_streams": -1,
@@ -62,6 +60,27 @@ POOLS = {
     "tactic_dram_mib": ("pool.TACTIC_DRAM", 1 << 20),
     "tactic_shared_memory_kib": ("pool.TACTIC_SHARED_MEMORY", 1 << 10),
 }
+WEAK_FLAGS = {
+    "weak_fp16": {"FP16"},
+    "weak_bf16": {"BF16"},
+    "weak_int8": {"INT8"},
+    "weak_fp8": {"FP8"},
+    "weak_int8_fp16": {"INT8", "FP16"},
+    "weak_best": {"INT8", "FP16", "BF16"},
+}
+# of which a weakly typed network needs all
+MISSED_WEAK = (
+    "BuilderFlag.PREFER_PRECISION_CONSTRAINTS",
+    "IBuilderConfig.int8_calibrator",
+    "IBuilderConfig.set_calibration_profile",
+    "IInt8MinMaxCalibrator",
+    "ILayer.metadata",
+    "ILayer.precision",
+    "ILayer.set_output_type",
+    "INetworkDefinition.get_layer",
+    "ITensor.is_shape_tensor",
+    "LayerType.QUANTIZE",
+)
 # one of each sort, none of which the code may do without unnoticed
 MISSED = (
     "Builder",
@@ -93,14 +112,30 @@ def driven(request: pytest.FixtureRequest) -> Driven:
     return _drive(backend, version)
 
 
+@pytest.fixture(scope="module", params=[of for of in VERSIONS if of[1].startswith("10.")], ids="-".join)
+def weak(request: pytest.FixtureRequest) -> Driven:
+    """What came of weakly typed builds over a version that has them."""
+    backend, version = request.param
+    driven = _drive(backend, version, only=("weak",))
+    assert driven["errors"] == {}
+    found: Driven = driven["weak"]
+    return found
+
+
+@pytest.fixture(scope="module")
+def lacking() -> Driven:
+    """What comes of weakly typed builds where names of that are missing."""
+    return _drive("tensorrt", "10.16.1.11", without=MISSED_WEAK, only=("weak",))
+
+
 @pytest.fixture
 def space(driven: Driven) -> dict[str, Any]:
     """The dimensions for a network with a convolution, by name."""
     return {one["name"]: one for one in driven["spaces"]["conv"]}
 
 
-def _drive(backend: str, version: str, without: tuple[str, ...] = ()) -> Driven:
-    job = {"backend": backend, "without": without}
+def _drive(backend: str, version: str, without: tuple[str, ...] = (), only: tuple[str, ...] = ()) -> Driven:
+    job = {"backend": backend, "without": without, "only": only}
     return {"backend": backend, **fetch(backend, version).run("tests.contracts.drive", job)}
 
 
@@ -115,7 +150,8 @@ def test_what_is_searched_is_what_this_version_honours(driven: Driven, space: di
     searched = {name: one["choices"] for name, one in space.items() if name in DEFAULTS}
     searched.pop("tactic_sources", None)
     assert searched == SEARCHED[driven["backend"]]
-    assert all(len(one["choices"]) == 1 for name, one in space.items() if name not in DEFAULTS)
+    others = [one for name, one in space.items() if name not in DEFAULTS and one["kind"] != "graph"]
+    assert all(len(one["choices"]) == 1 for one in others if one["name"] != "precision_constraints")
 
 
 def test_defaults_are_the_versions_own(space: dict[str, Any]) -> None:
@@ -147,6 +183,89 @@ def test_no_flag_for_precision_is_offered(driven: Driven, space: dict[str, Any])
     assert had or not driven["version"].startswith("10.")
 
 
+def test_weakly_typed_networks_are_for_versions_that_have_them(driven: Driven) -> None:
+    weak = driven["weak"]
+    if driven["version"].startswith("10."):
+        assert weak["choices"] == list(WEAK_FLAGS)
+        assert (weak["reason"], weak["excluded"]) == ("", {})
+        return
+    name = "TensorRT-RTX" if driven["backend"] == "tensorrt-rtx" else "TensorRT 11"
+    assert weak["choices"] == []
+    assert weak["reason"] == f"{name} has no weakly typed networks; precision lives in the graph"
+    assert weak["excluded"] == dict.fromkeys(WEAK_FLAGS, weak["reason"])
+
+
+def test_constraints_are_searched_with_weakly_typed_networks_only(
+    driven: Driven, space: dict[str, Any]
+) -> None:
+    choices = driven["weak"]["choices"]
+    assert ("precision_constraints" in space) == bool(choices)
+    if choices:
+        found = space["precision_constraints"]
+        assert (found["choices"], found["default"], found["kind"]) == (["obey", "prefer"], "obey", "build")
+        assert found["applies_to"] == {"precision": choices}
+
+
+@pytest.mark.parametrize("precision", WEAK_FLAGS)
+def test_a_weakly_typed_network_is_allowed_its_types_but_for_the_layers_to_keep(
+    weak: Driven, precision: str
+) -> None:
+    told, facts = weak["builds"][precision]["told"], weak["builds"][precision]["facts"]
+    wanted = {f"flag.{name}": name in WEAK_FLAGS[precision] for name in ("FP16", "BF16", "INT8", "FP8")}
+    assert told["network"] == []
+    assert {name: told.get(name, False) for name in wanted} == wanted
+    assert _constraints(told) == {"OBEY_PRECISION_CONSTRAINTS"}
+    # not the constant, nor the shape that the flattening needs
+    kept = {"conv", "flatten", "classify_5"}
+    assert {name: of for name, of in told.items() if name.startswith(("precision.", "output."))} == {
+        **{f"precision.{name}": "FLOAT" for name in kept},
+        **{f"output.{name}.0": "FLOAT" for name in kept},
+    }
+    assert (facts["typing"], facts["fp32_layers"]) == ("weak", 3)
+
+
+def test_layers_may_be_preferred_in_fp32_and_none_need_be(weak: Driven) -> None:
+    assert _constraints(weak["builds"]["prefer"]["told"]) == {"PREFER_PRECISION_CONSTRAINTS"}
+    nothing = weak["builds"]["nothing"]
+    assert _constraints(nothing["told"]) == set()
+    assert "fp32_layers" not in nothing["facts"]
+    assert weak["builds"]["no layer"]["facts"] == {
+        "refused": "none of the 1 nodes to keep in FP32 is a layer of the network"
+    }
+
+
+def test_a_calibrator_feeds_the_data_once_for_each_method(weak: Driven) -> None:
+    entropy, again, minmax = (one["calibrations"] for one in weak["calibrated"])
+    cold = {"known": "", "values": weak["fed"]}
+    assert entropy == [{"algorithm": "ENTROPY_CALIBRATION_2", **cold}]
+    assert again == [{"algorithm": "ENTROPY_CALIBRATION_2", "known": "TRT-10-Calibration", "values": []}]
+    assert minmax == [{"algorithm": "MINMAX_CALIBRATION", **cold}]
+    assert len(set(weak["fed"])) > 1
+    assert weak["caches"] == ["calibration-entropy", "calibration-minmax"]
+    facts = [one["facts"]["calibration_cache"] for one in weak["calibrated"]]
+    assert facts == ["cold", "warm", "cold"]
+    shapes = {"x": [[2, 3, 12, 12]] * 3}
+    assert all(one["told"]["calibration_profile"] == shapes for one in weak["calibrated"])
+
+
+def test_only_int8_is_calibrated(weak: Driven) -> None:
+    calibrated = {name for name in WEAK_FLAGS if weak["builds"][name]["calibrations"]}
+    assert calibrated == {name for name, flags in WEAK_FLAGS.items() if "INT8" in flags}
+
+
+def test_a_build_that_cannot_be_calibrated_says_why(weak: Driven) -> None:
+    percentile, lost = (one["facts"]["refused"] for one in weak["refused"])
+    assert percentile == "TensorRT has no calibrator for percentile. It has entropy, minmax."
+    assert "gone.npz" in lost
+    assert "told" in weak["refused"][1]
+
+
+def test_weakly_typed_engines_of_one_graph_are_engines_of_their_own(weak: Driven) -> None:
+    keys = [str(one["key"]) for one in (*weak["builds"].values(), *weak["calibrated"])]
+    # how layers are kept is a setting of the build
+    assert len(set(keys)) == len(keys) - 1
+
+
 def test_every_other_flag_and_feature_can_be_fixed(driven: Driven, space: dict[str, Any]) -> None:
     flags = {name.lower() for name in driven["enums"]["BuilderFlag"]} - NOT_OFFERED
     assert {"sparse_weights", "strict_nans", "distributive_independence", "refit"} <= flags & set(space)
@@ -167,7 +286,9 @@ def test_what_is_chosen_or_fixed_reaches_the_builder_and_nothing_else_changes(dr
     assert len(others) > 30
     for one in others:
         name, value, told = one["name"], one["value"], one["told"]
-        if name in ("profile", "batch"):
+        if (one["kind"] == "graph" and name != "precision") or name == "precision_constraints":
+            assert told == baseline["told"], (name, value)
+        elif name in ("profile", "batch"):
             profile = told["profile"]
             assert profile != baseline["told"]["profile"], (name, value)
             assert {**told, "profile": None} == {**baseline["told"], "profile": None}
@@ -232,7 +353,8 @@ def test_the_timing_cache_is_cold_then_warm_and_cold_when_refused(driven: Driven
 def test_types_of_layers_are_read_back_and_held_against_what_was_asked_for(driven: Driven) -> None:
     for one in driven["builds"]:
         assert one["facts"]["layer_types"] == "fp32:2"
-        assert one["facts"]["precision_as_asked"] == (one["value"] != "fp16")
+        lowered = one["name"] == "precision" and one["value"] not in ("fp32", "int4")
+        assert one["facts"]["precision_as_asked"] != lowered, one["value"]
 
 
 def test_the_gpu_is_read_between_blocks(driven: Driven) -> None:
@@ -268,6 +390,18 @@ def test_a_version_that_lacks_a_name_is_noticed(backend: str) -> None:
         assert driven["without"][name] == {"errors": {}, "gone": gone}
 
 
+@pytest.mark.parametrize("name", MISSED_WEAK)
+def test_a_version_without_a_name_of_weak_typing_is_noticed(lacking: Driven, name: str) -> None:
+    errors = lacking["without"][name]["errors"]
+    assert any(name.rpartition(".")[2] in error for error in errors.values())
+
+
+def _constraints(told: dict[str, Any]) -> set[str]:
+    """The flags about constraints that are set."""
+    names = ("OBEY_PRECISION_CONSTRAINTS", "PREFER_PRECISION_CONSTRAINTS")
+    return {name for name in names if told.get(f"flag.{name}")}
+
+
 def _subsets(sources: list[str]) -> set[frozenset[str]]:
     found = {frozenset[str]()}
     for source in sources:
@@ -278,7 +412,7 @@ def _subsets(sources: list[str]) -> set[frozenset[str]]:
 def _expected(driven: Driven, name: str, value: Any) -> dict[str, Any]:
     """What a setting changes of what the builder is told."""
     if name == "precision":  # the rest of it is in the graph
-        return {"flag.TF32": value != "fp32"}
+        return _weakly_typed(value) if value in WEAK_FLAGS else {"flag.TF32": value != "fp32"}
     if name in POOLS:
         pool, unit = POOLS[name]
         return {pool: value * unit}
@@ -290,6 +424,12 @@ def _expected(driven: Driven, name: str, value: Any) -> dict[str, Any]:
         if name.upper() in driven["enums"][enum]:
             return {f"{kind}.{name.upper()}": value}
     return {name: value}
+
+
+def _weakly_typed(precision: str) -> dict[str, Any]:
+    flags = WEAK_FLAGS[precision]
+    shapes = {"calibration_profile": {"x": [[2, 3, 12, 12]] * 3}} if "INT8" in flags else {}
+    return {"network": [], **{f"flag.{flag}": True for flag in flags}, **shapes}
 
 
 def _streams(what: str) -> int:

@@ -1,9 +1,14 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from dashboards.charts import accuracy
-from engines.values import Evaluation
+from engines.values import Evaluation, TaskMetric
+from studies.objectives import parse_constraints, parse_objectives
 from tests.records import FAILURES, candidate, failed, measured, study_of, study_record
+
+OWN = TaskMetric("accuracy", "task:accuracy", "maximize", "/here", "ab")
 
 
 def made(latency_ms: float, error: float) -> Evaluation:
@@ -25,6 +30,28 @@ def test_the_axes_are_the_error_that_counts_and_the_first_other_objective(
 ) -> None:
     study = study_record(1, objectives=objectives, constraints=constraints)
     assert accuracy.metrics(study) == metrics
+
+
+@pytest.mark.parametrize(
+    ("objectives", "constraints", "metrics"),
+    [
+        (["latency_ms", "accuracy"], [], ("accuracy", "latency_ms")),
+        (["throughput"], ["error<=0.1", "accuracy>=0.9"], ("accuracy", "throughput")),
+        ([], ["cosine>=0.99"], ("cosine", "latency_ms")),
+        ([], ["error<=0.1"], ("error", "latency_ms")),
+    ],
+)
+def test_a_measure_of_the_users_own_counts_before_all_others(
+    objectives: list[str], constraints: list[str], metrics: tuple[str, str]
+) -> None:
+    study = study_record(1)
+    spec = replace(
+        study.spec,
+        workload=replace(study.spec.workload, metrics=(OWN,)),
+        objectives=parse_objectives(objectives, [OWN]),
+        constraints=parse_constraints(constraints, [OWN]),
+    )
+    assert accuracy.metrics(replace(study, spec=spec)) == metrics
 
 
 def test_the_title_says_what_the_best_costs_and_how_many_are_beyond_the_limit() -> None:

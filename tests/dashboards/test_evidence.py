@@ -195,3 +195,9 @@ def test_everything_is_told_once_and_a_plain_study_is_told_nothing() -> None:
     assert beginnings == ["Built", "99", "This", "Drift:", "12", "Some"]
     assert evidence.sentences(study_record(1)) == ()
     assert evidence.sentences(study_record(0)) == ()
+
+
+def test_finals_that_were_stopped_are_not_said_to_have_no_winner() -> None:
+    study = close_study(sessions=2)
+    assert finals(study) is None
+    assert evidence.rivals(study) == evidence.UNFINISHED

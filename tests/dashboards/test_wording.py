@@ -114,3 +114,17 @@ def test_constraints_missed_are_named_with_the_value() -> None:
     assert wording.missed(trial) == "error<=0.01 (is 0.5000)"
     unknown = replace(trial, metrics={}, violations={"memory_bytes<=10": float("inf")})
     assert "inf" not in wording.missed(unknown)
+
+
+def test_what_needs_nothing_at_all_is_smaller() -> None:
+    held = zip((reference(1.0), made(1.0)), (4096, 0), strict=True)
+    study = study_of(*(holding(one, size) for one, size in held), objectives=["memory_bytes"])
+    assert said(study) == (
+        "smaller (unproven)",
+        "Trial 1 looks smaller than the baseline, but was not measured long enough for an interval.",
+    )
+
+
+def holding(evaluation: Evaluation, memory_bytes: int) -> Evaluation:
+    assert evaluation.measurement is not None
+    return replace(evaluation, measurement=replace(evaluation.measurement, memory_bytes=memory_bytes))

@@ -2,7 +2,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from engines.accuracy import compare, worst
+from engines.accuracy import compare, over_batches, worst
 from engines.errors import EngineError
 from engines.values import OutputError
 
@@ -10,13 +10,17 @@ RIGHT = np.array([[3.0, 4.0]], dtype=np.float32)
 
 
 def test_equal_outputs_have_no_error() -> None:
-    assert compare({"y": RIGHT}, {"y": RIGHT.copy()}) == (OutputError("y", 0.0, 0.0),)
+    (error,) = compare({"y": RIGHT}, {"y": RIGHT.copy()})
+    assert (error.relative_l2, error.max_abs, error.mean_abs, error.top1) == (0.0, 0.0, 0.0, 1.0)
+    assert error.cosine == pytest.approx(1.0)
 
 
 def test_the_error_is_relative_to_the_references_norm() -> None:
     (error,) = compare({"y": RIGHT}, {"y": RIGHT + np.array([[0.5, 0.0]], dtype=np.float32)})
     assert error.relative_l2 == pytest.approx(0.1)
     assert error.max_abs == pytest.approx(0.5)
+    assert error.mean_abs == pytest.approx(0.25)
+    assert error.snr_db == pytest.approx(20.0)
 
 
 def test_a_reference_of_zeros_has_the_distance_as_its_error() -> None:
@@ -55,7 +59,7 @@ def test_another_name_shape_or_type_fails(actual: dict[str, np.ndarray], message
 
 def test_integers_and_booleans_are_compared_as_numbers() -> None:
     (error,) = compare({"y": np.array([True, False])}, {"y": np.array([True, True])})
-    assert error == OutputError("y", 1.0, 1.0)
+    assert (error.relative_l2, error.max_abs, error.mean_abs, error.top1) == (1.0, 1.0, 0.5, None)
     (error,) = compare({"y": np.array([3, 4])}, {"y": np.array([3, 4])})
     assert error.relative_l2 == 0.0
 
@@ -79,10 +83,58 @@ def test_values_beyond_the_range_of_the_norm_fail() -> None:
 
 def test_an_empty_output_has_no_error() -> None:
     empty = np.zeros((0, 3), dtype=np.float32)
-    assert compare({"y": empty}, {"y": empty})[0] == OutputError("y", 0.0, 0.0)
+    assert compare({"y": empty}, {"y": empty})[0] == OutputError("y", 0.0, 0.0, 0.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("right", "actual", "cosine"),
+    [
+        ([1.0, 0.0], [0.0, 2.0], 0.0),
+        ([1.0, 0.0], [-3.0, 0.0], -1.0),
+        ([0.0, 0.0], [0.0, 0.0], 1.0),
+        ([0.0, 0.0], [1.0, 0.0], 0.0),
+        ([1.0, 0.0], [0.0, 0.0], 0.0),
+        ([1e-300, 1e-300], [1e-300, 1e-300], 1.0),
+    ],
+)
+def test_the_cosine_is_that_of_the_angle_between_the_two(
+    right: list[float], actual: list[float], cosine: float
+) -> None:
+    (error,) = compare({"y": np.array(right)}, {"y": np.array(actual)})
+    assert error.cosine == pytest.approx(cosine)
+
+
+def test_agreement_is_the_share_of_rows_whose_highest_score_is_in_the_same_place() -> None:
+    right = np.array([[1, 2, 0], [5, 1, 0], [0, 0, 1], [0, 3, 3]], np.float32)
+    actual = np.array([[1, 3, 0], [1, 5, 0], [0, 0, 9], [0, 2, 3]], np.float32)
+    # the last row's two highest are a tie, and either is right
+    assert compare({"y": right}, {"y": actual})[0].top1 == 0.75
+
+
+def test_a_masked_class_is_no_obstacle_to_agreement() -> None:
+    right = np.array([[-np.inf, 2.0, 1.0]], np.float32)
+    assert compare({"y": right}, {"y": right.copy()})[0].top1 == 1.0
+
+
+@pytest.mark.parametrize("shape", [(6,), (6, 1), (2, 3, 2), (0, 3)])
+def test_an_output_that_ranks_nothing_has_no_agreement(shape: tuple[int, ...]) -> None:
+    values = np.ones(shape, np.float32)
+    assert compare({"y": values}, {"y": values})[0].top1 is None
 
 
 def test_the_worst_of_each_output_counts() -> None:
-    accuracy = worst([(OutputError("y", 0.1, 3.0),), (OutputError("y", 0.2, 1.0),)], samples=8)
-    assert accuracy.outputs == (OutputError("y", 0.2, 3.0),)
+    accuracy = worst(
+        [
+            (OutputError("y", 0.1, 3.0, 0.5, 0.99, 1.0), OutputError("z", 0.0, 0.0)),
+            (OutputError("y", 0.2, 1.0, 0.1, 0.95, 0.5), OutputError("z", 0.0, 0.0)),
+        ],
+        samples=8,
+    )
+    assert accuracy.outputs == (OutputError("y", 0.2, 3.0, 0.5, 0.95, 0.5), OutputError("z", 0.0, 0.0))
     assert (accuracy.error, accuracy.max_abs_error, accuracy.samples) == (0.2, 3.0, 8)
+
+
+def test_over_batches_the_share_of_agreeing_rows_is_that_of_all() -> None:
+    batches = [(OutputError("y", 0.1, 1.0, top1=share),) for share in (1.0, 1.0, 0.0, 1.0)]
+    assert over_batches(batches) == (OutputError("y", 0.1, 1.0, top1=0.75),)
+    assert over_batches([(OutputError("y", 0.1, 1.0),)]) == (OutputError("y", 0.1, 1.0),)

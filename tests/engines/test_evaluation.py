@@ -11,7 +11,18 @@ from engines.backends.base import Detail, Runner
 from engines.backends.fake import Fake
 from engines.errors import EngineError, UserError
 from engines.evaluation import Bench, evaluate
-from engines.values import Block, Candidate, Policy, Settings, Tensors, Value, Workload
+from engines.inputs import check_inputs_file
+from engines.user_functions import parse_metric
+from engines.values import (
+    Block,
+    Candidate,
+    InputSource,
+    Policy,
+    Settings,
+    Tensors,
+    Value,
+    Workload,
+)
 from engines.workspace import Workspace
 from studies.space import baseline_of
 from tests.workloads import QUICK, tiny_conv, workload_of
@@ -138,6 +149,56 @@ def test_an_engine_that_turns_to_nan_under_load_fails(workspace: Workspace) -> N
     failure = evaluate(bench, candidate, lambda *_: None).failure
     assert failure is not None
     assert (failure.stage, failure.kind) == ("check", "not_finite")
+
+
+def _scored(folder: Path, workspace: Workspace, body: str, **options: Value) -> tuple[Bench, Candidate]:
+    """A bench with five samples, their labels, and a metric of this body."""
+    workload = workload_of(tiny_conv(folder), x=(2, 3, 12, 12))
+    np.savez(folder / "data.npz", x=np.ones((5, 3, 12, 12), np.float32), labels=np.arange(5))
+    (folder / "task.py").write_text(f"calls = []\ndef score(inputs, outputs):\n    {body}\n")
+    data = folder / "data.npz"
+    source = check_inputs_file(workload.model, workload.shapes, workload.batched_inputs, data, extras=True)
+    workload = replace(workload, inputs=source, metrics=(parse_metric("task.py:score", folder),))
+    backend = Fake(Settings(options), folder)
+    return Bench(backend, workload, workspace, QUICK), baseline_of(backend.dimensions(workload, False))
+
+
+def test_a_metric_of_the_users_is_scored_before_and_after_and_the_worse_counts(
+    tmp_path: Path, workspace: Workspace
+) -> None:
+    # called for the reference, before and after
+    body = "calls.append(1); return [0.0, 0.9, 0.5][len(calls) - 1] + 0 * len(inputs['labels'])"
+    bench, candidate = _scored(tmp_path, workspace, body)
+    evaluation = evaluate(bench, candidate, lambda *_: None)
+    assert evaluation.failure is None
+    assert bench.reference(2).scores == {"score": 0.0}
+    assert evaluation.accuracy is not None
+    assert evaluation.accuracy.scores == {"score": 0.5}
+
+
+def test_a_metric_that_cannot_score_the_right_outputs_is_the_users_mistake(
+    tmp_path: Path, workspace: Workspace
+) -> None:
+    bench, _ = _scored(tmp_path, workspace, "return inputs['lables']")
+    with pytest.raises(UserError, match="raised KeyError: 'lables'"):
+        bench.reference(2)
+
+
+def test_a_metric_that_raises_in_a_trial_fails_that_trial(tmp_path: Path, workspace: Workspace) -> None:
+    body = "calls.append(1); return 1.0 if len(calls) < 2 else {}['missing']"
+    bench, candidate = _scored(tmp_path, workspace, body)
+    failure = evaluate(bench, candidate, lambda *_: None).failure
+    assert failure is not None
+    assert (failure.stage, failure.kind) == ("check", "wrong_output")
+    assert failure.message == "the metric 'task.py:score' raised KeyError: 'missing' (line 3 of task.py)"
+
+
+def test_a_calibration_function_is_tried_before_the_first_trial(tmp_path: Path, workspace: Workspace) -> None:
+    bench, _ = _scored(tmp_path, workspace, "return 1.0")
+    source = InputSource(path=str(tmp_path), digest="0", function="task.py:missing")
+    bench = replace(bench, workload=replace(bench.workload, calibration=source), references={})
+    with pytest.raises(UserError, match="has no function 'missing'"):
+        bench.reference(2)
 
 
 def test_an_engine_cut_short_by_a_crash_of_the_system_is_built_again(workspace: Workspace) -> None:

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from engines.errors import UserError
-from engines.inputs_file import check_inputs_file, read_batches
+from engines.inputs_file import check_inputs_file, read_all, read_batches
 from engines.shapes import batch_of, resolve, with_batch
 from engines.values import InputSource, ModelFacts, Shape, TensorFacts, Tensors
 
@@ -46,6 +46,13 @@ def _good(**other: Array) -> Tensors:
 def _check(path: Path, model: ModelFacts = MODEL, shapes: Mapping[str, Shape] = SHAPES) -> InputSource:
     ranges, _ = resolve(model, shapes)
     return check_inputs_file(model, ranges, batch_of(model, ranges)[1], path)
+
+
+def _checked_with_extras(
+    path: Path, model: ModelFacts = MODEL, shapes: Mapping[str, Shape] = SHAPES
+) -> InputSource:
+    ranges, _ = resolve(model, shapes)
+    return check_inputs_file(model, ranges, batch_of(model, ranges)[1], path, extras=True)
 
 
 def _read(
@@ -172,7 +179,7 @@ def test_a_file_that_went_away_is_said_when_it_is_read(tmp_path: Path) -> None:
             "different numbers of samples: 'ids' 7, 'scale' 6",
             "as many",
         ),
-        ({"bias": np.array([{}], dtype=object)}, "'bias' in", "plain array of float32"),
+        ({"bias": np.array([{}], dtype=object)}, "'bias' in", "plain array"),
     ],
 )
 def test_data_that_the_model_cannot_take_is_refused(
@@ -181,6 +188,35 @@ def test_data_that_the_model_cannot_take_is_refused(
     error = _refusal(_saved(tmp_path, _good(**change)))
     assert message in error.message
     assert hint in error.hint
+
+
+def test_arrays_that_are_no_inputs_are_let_in_where_they_are_asked_for(tmp_path: Path) -> None:
+    path = _saved(tmp_path, _good(labels=np.arange(7)))
+    assert _checked_with_extras(path).digest
+    found = read_all(path, MODEL)
+    assert found["labels"].tolist() == list(range(7))
+    assert found["ids"].shape == (7, 5)
+    assert "labels" not in _read(path, 3)[0]
+
+
+@pytest.mark.parametrize("labels", [np.arange(6), np.array(7), np.zeros((0, 7))])
+def test_there_is_one_of_them_for_each_sample(tmp_path: Path, labels: Array) -> None:
+    with pytest.raises(UserError, match=r"the array 'labels' has .* and there are 7 samples"):
+        _checked_with_extras(_saved(tmp_path, _good(labels=labels)))
+
+
+def test_where_the_model_fixes_the_batch_there_may_be_one_for_each_sample_of_a_set(tmp_path: Path) -> None:
+    data = {"x": np.ones((6, 4), np.float32)}
+    for count in (3, 6):
+        path = _saved(tmp_path, {**data, "labels": np.arange(count)})
+        assert _checked_with_extras(path, _fixed(2, 4), {})
+    with pytest.raises(UserError, match="has 4 values"):
+        _checked_with_extras(_saved(tmp_path, {**data, "labels": np.arange(4)}), _fixed(2, 4), {})
+
+
+def test_a_pickled_extra_is_refused_too(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"'labels' in .* is pickled"):
+        _checked_with_extras(_saved(tmp_path, _good(labels=np.array([{}] * 7, dtype=object))))
 
 
 def test_an_input_without_data_is_named(tmp_path: Path) -> None:

@@ -5,8 +5,10 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from engines.errors import Interrupted, UserError
@@ -144,6 +146,23 @@ def test_an_engine_that_is_held_is_timed_when_asked_and_checked_at_the_end(
     assert evaluation.candidate == of
     # and the worker is ready for other work
     assert worker.evaluate(of, PLENTY).measurement is not None
+
+
+def test_with_cold_caches_a_held_engine_is_timed_so_with_each_sample(
+    workspace: Workspace, workload: Workload
+) -> None:
+    asked = msgspec.structs.replace(opening(workspace, workload), policy=replace(QUICK, cold=True))
+    of = candidate(workload)
+    with Worker(asked, workspace) as worker:
+        worker.hold(of, PLENTY)
+        for _ in range(2):
+            assert worker.sample(of, PLENTY) is None
+        measurement = worker.release(of, PLENTY).measurement
+    assert measurement is not None
+    starts = [[block.started_at for block in some] for some in (measurement.blocks, measurement.cold)]
+    warm, cold = starts
+    assert warm[0] < cold[0] < warm[1] < cold[1]
+    assert (len(warm), len(cold)) == (2, 2)
 
 
 def test_what_cannot_be_held_is_a_failed_evaluation(worker: Worker, workload: Workload) -> None:

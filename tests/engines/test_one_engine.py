@@ -10,12 +10,12 @@ import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper
 
-from engines import one_engine
+from engines import one_engine, tensor_files
 from engines.errors import UserError
 from engines.isolation import Worker
 from engines.measuring import Meter
-from engines.one_engine import Engine, measure_engine
-from engines.protocol import EngineMeasured, MeasureEngine
+from engines.one_engine import Engine, describe_engine, measure_engine, run_engine
+from engines.protocol import DescribeEngine, EngineMeasured, EngineRan, MeasureEngine, RunEngine
 from engines.shape_text import UNNAMED
 from engines.telemetry import NoProbe
 from engines.values import Block, Policy, Settings, Shape, ShapeRange, Tensors
@@ -230,3 +230,49 @@ def test_an_engine_that_never_answers_is_given_up(
         pytest.raises(UserError, match=r"took its process down: still not done after 0\.01 s"),
     ):
         worker.measure_engine(request(model, policy=replace(QUICK, warmup_seconds=5.0)), 0.01)
+
+
+# one engine run once
+
+
+def about(file: Path) -> dict[str, Any]:
+    plain = {"backend": "onnxruntime", "options": Settings(), "run": Settings(streams=1)}
+    return {**plain, "caches": str(file.parent), "engine": str(file)}
+
+
+def run_request(file: Path, *batches: Tensors) -> RunEngine:
+    tensor_files.save(file.parent / "in.npz", batches)
+    return RunEngine(**about(file), inputs=str(file.parent / "in.npz"), outputs=str(file.parent / "out.npz"))
+
+
+def test_a_model_says_what_it_takes_and_gives(model: Path) -> None:
+    found = describe_engine(DescribeEngine(**about(model)))
+    assert [(facts.name, facts.shape) for facts in found.model.inputs] == [("x", ("batch", 3, 12, 12))]
+    assert [facts.name for facts in found.model.outputs] == ["y"]
+    assert (found.preferred, found.limits) == ({}, {})
+
+
+def test_each_batch_of_inputs_is_run_once(model: Path) -> None:
+    random = np.random.default_rng(0)
+    batches: list[Tensors] = [{"x": random.normal(size=(2, 3, 12, 12)).astype(np.float32)} for _ in range(3)]
+    session = ort.InferenceSession(str(model), providers=["CPUExecutionProvider"])
+    assert run_engine(run_request(model, *batches), lambda *_: None) == EngineRan()
+    found = tensor_files.load(model.parent / "out.npz")
+    for outputs, batch in zip(found, batches, strict=True):
+        assert outputs["y"] == pytest.approx(session.run(None, batch)[0], rel=1e-5)
+
+
+def test_an_engine_is_described_and_run_in_a_worker(model: Path, tmp_path: Path) -> None:
+    batch: Tensors = {"x": np.zeros((1, 3, 12, 12), np.float32)}
+    with Worker(None, Workspace(tmp_path / "w").create()) as worker:
+        worker.answer(DescribeEngine(**about(model)), "loading it", 60)
+        worker.answer(run_request(model, batch), "running it", 60)
+    assert tensor_files.load(model.parent / "out.npz")[0]["y"].shape == (1, 5)
+
+
+def test_what_cannot_be_loaded_or_run_is_the_users_to_mend(model: Path) -> None:
+    with pytest.raises(UserError, match="onnxruntime cannot run"):
+        run_engine(run_request(model, {"x": np.zeros((1, 3, 12, 12), np.float16)}), lambda *_: None)
+    model.write_text("hello")
+    with pytest.raises(UserError, match="onnxruntime cannot run"):
+        describe_engine(DescribeEngine(**about(model)))

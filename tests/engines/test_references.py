@@ -1,3 +1,6 @@
+import errno
+import io
+import zipfile
 from pathlib import Path
 
 import ml_dtypes
@@ -77,3 +80,61 @@ def test_the_model_is_run_for_reference_once_and_not_by_the_next_worker(
     for kept, made in zip(second.outputs, first.outputs, strict=True):
         np.testing.assert_array_equal(kept["y"], made["y"])
     assert len(first.inputs) == len(make_inputs(workload, 2))
+
+
+def _archive(**members: bytes) -> bytes:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for name, data in members.items():
+            archive.writestr(f"{name}.npy", data)
+    return content.getvalue()
+
+
+def _array(values: object) -> bytes:
+    content = io.BytesIO()
+    np.save(content, np.asarray(values))
+    return content.getvalue()
+
+
+def _compressed_in_an_unknown_way(content: bytes) -> bytes:
+    """The method is at byte 8 of the member's header and at byte 10 of the directory's."""
+    spoiled = bytearray(content)
+    spoiled[8] = spoiled[content.index(b"PK\x01\x02") + 10] = 99
+    return bytes(spoiled)
+
+
+def _encrypted(content: bytes) -> bytes:
+    spoiled = bytearray(content)
+    spoiled[6] |= 1
+    spoiled[content.index(b"PK\x01\x02") + 8] |= 1
+    return bytes(spoiled)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        _archive(count=_array(1), y=_array([1.0])),
+        _archive(count=_array(1), **{"x:y": _array([1.0])}),
+        _archive(count=_array(1), **{"7:y": _array([1.0])}),
+        _archive(count=_array([1, 1]), **{"0:y": _array([1.0])}),
+        _archive(count=_array(10**15), **{"0:y": _array([1.0])}),
+        _archive(count=_array("one"), **{"0:y": _array([1.0])}),
+        _archive(**{"0:y": _array([1.0])}),
+        _archive(count=b"no array", **{"0:y": _array([1.0])}),
+        _compressed_in_an_unknown_way(_archive(count=_array(1))),
+        _encrypted(_archive(count=_array(1))),
+        _array([1.0]),
+    ],
+)
+def test_an_archive_of_something_else_is_none(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "reference-x.npz"
+    file.write_bytes(content)
+    assert references.load(file) is None
+
+
+def test_outputs_without_room_are_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def write(file: Path, content: bytes) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(references, "write_file", write)
+    references.save(tmp_path / "reference-x.npz", outputs())

@@ -48,6 +48,17 @@ def test_what_a_process_left_that_is_dead_but_not_reaped_is_cleared(tmp_path: Pa
     assert not left.exists()
 
 
+def test_empty_logs_of_dead_processes_are_cleared_and_what_was_said_is_kept(tmp_path: Path) -> None:
+    workspace = Workspace(tmp_path).create()
+    dead, alive = _dead_process(), os.getpid()
+    for name in (f"worker-{dead}", f"worker-{dead}-trial-3-rebuild-1", f"worker-{alive}", "worker-mine"):
+        (workspace.logs / f"{name}.log").touch()
+    (workspace.logs / f"worker-{dead}-trial-4.log").write_text("Segmentation fault")
+    workspace.create()
+    left = {path.name for path in workspace.logs.iterdir()}
+    assert left == {f"worker-{dead}-trial-4.log", f"worker-{alive}.log", "worker-mine.log"}
+
+
 def test_a_workspace_that_cannot_be_made_is_the_users_mistake(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot write to the workspace") as caught:

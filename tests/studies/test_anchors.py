@@ -1,8 +1,10 @@
 """The baseline measured again, by an owner over the fake backend."""
 
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -125,3 +127,15 @@ def test_the_noise_that_is_found_is_what_the_machine_has(
 
 def test_two_runs_say_nothing_of_noise() -> None:
     assert noise_of([]) is None
+
+
+def test_the_self_test_ends_with_the_time(
+    storage: Storage, workload: Workload, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    executor = Here(workload, workspace)
+    # a clock that each evaluation moves on by a second
+    clock = SimpleNamespace(monotonic=lambda: float(len(executor.asked)), perf_counter=time.perf_counter)
+    monkeypatch.setattr("studies.owner.time", clock)
+    assert run(owner(storage, workload, executor), 50, seconds=2.5) == "timeout"
+    study = storage.read_study("study")
+    assert (len(study.trials), len(study.repeats)) == (1, 2)

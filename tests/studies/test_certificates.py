@@ -3,7 +3,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from engines.deadlines import p99_bound
+from engines.deadlines import certify, p99_bound
 from engines.values import Block, Evaluation
 from studies.certificates import certificate, deadline_of
 from studies.records import StudyRecord
@@ -71,3 +71,20 @@ def test_a_study_without_a_deadline_certifies_nothing() -> None:
 def test_of_two_deadlines_the_tighter_one_counts() -> None:
     found = study_of(evaluation(CANDIDATES[0], 1.0), constraints=["p99_bound_ms<=33", "p99_bound_ms<=20"])
     assert deadline_of(found) == pytest.approx(20.0)
+
+
+def test_measurements_that_differ_are_worth_less_than_their_inferences() -> None:
+    calm, bad = [[30.0] * 120] * 5, [[40.0] * 3 + [30.0] * 117] * 5
+    alike = study(with_latencies(*calm), *[with_latencies(*calm)] * 4)
+    differ = study(with_latencies(*calm), *[with_latencies(*calm)] * 3, with_latencies(*bad))
+    found = certificate(differ, differ.trials[0])
+    assert found is not None
+    assert found.misses / found.samples == 0.005
+    # independent inferences would show it: 15 misses of 3000 where 20 are allowed
+    assert certify(np.repeat([40.0, 30.0], [15, 2985]), 33.0).holds
+    assert found.design_effect > 5
+    assert not found.holds
+    same = certificate(alike, alike.trials[0])
+    assert same is not None
+    assert same.holds
+    assert same.design_effect == 1.0

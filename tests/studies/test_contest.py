@@ -1,12 +1,13 @@
 """Finals held over engines that are made up: no process, no time."""
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 import pytest
 
-from engines.errors import Interrupted
+from engines.errors import Interrupted, UserError
 from engines.values import Candidate, Evaluation, Failure
 from studies.contest import Contest, Entry, entries_of
 from studies.rigour import Rigour
@@ -23,6 +24,10 @@ class Stage:
     diary: list[tuple[str, str]] = field(default_factory=list)
     failing: dict[str, str] = field(default_factory=dict)
     interrupted_by: str = ""
+    # whose process cannot be used, and what happens while one loads
+    unusable: tuple[str, ...] = ()
+    while_loading: Callable[[], object] = lambda: None
+    killed: threading.Event = field(default_factory=threading.Event)
 
     @contextmanager
     def holder(self, entry: Entry) -> Iterator["Holder"]:
@@ -51,11 +56,15 @@ class Holder:
         return None
 
     def open(self) -> object:
+        if self.entry.name in self.stage.unusable:
+            raise UserError(f"{self.entry.name} took its process down")
         return self._do("open")
 
     def hold(self, candidate: Candidate, seconds: float) -> Evaluation | None:
         assert candidate == self.entry.trial.candidate
-        return self._do("hold")
+        found = self._do("hold")
+        self.stage.while_loading()
+        return found
 
     def sample(self, candidate: Candidate, seconds: float) -> Evaluation | None:
         return self._do("sample")
@@ -65,6 +74,7 @@ class Holder:
 
     def kill(self) -> None:
         self._do("kill")
+        self.stage.killed.set()
 
 
 def contest(stage: Stage, rebuilds: int = 0) -> Contest:
@@ -138,3 +148,55 @@ def test_what_is_being_done_is_told() -> None:
     replace(contest(Stage()), say=told.append).session(1)
     assert told[0].endswith("session 2 of 3: loading 3 engines")
     assert any(line.endswith("round 4 of 4") for line in told)
+
+
+def test_engines_that_exist_are_loaded_together() -> None:
+    together = threading.Barrier(len(STUDY.trials))
+    contest(Stage(while_loading=lambda: together.wait(timeout=20))).session(0)
+
+
+def test_what_may_have_to_be_built_is_made_one_after_another() -> None:
+    makers: list[int] = []
+    stage = Stage(while_loading=lambda: makers.append(threading.get_ident()))
+    contest(stage, rebuilds=1).session(0, may_build=True)
+    assert len(makers) == 5
+    assert len(set(makers)) == 1
+    deeds = [deed for deed, _ in stage.diary]
+    assert max(at for at, deed in enumerate(deeds) if deed == "open") < deeds.index("hold")
+
+
+def test_an_interruption_while_one_is_built_starts_none_of_those_that_wait(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    builders: list[threading.Thread] = []
+    stage = Stage()
+
+    def build() -> None:
+        builders.append(threading.current_thread())
+        stage.killed.wait(timeout=20)
+
+    def interrupt(_: str) -> None:
+        if builders:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr("studies.contest.TICK_SECONDS", 0.01)
+    stage.while_loading = build
+    with pytest.raises(KeyboardInterrupt):
+        replace(contest(stage), say=interrupt).session(0, may_build=True)
+    builders[0].join(timeout=20)
+    assert stage.asked("hold") == ["the baseline"]
+
+
+def test_one_whose_process_dies_while_it_opens_has_failed_and_the_others_go_on() -> None:
+    stage = Stage(unusable=("trial 1",))
+    records = contest(stage).session(0)
+    failures = [one.evaluation.failure for one in records]
+    assert failures[0] is failures[2] is None
+    assert failures[1] is not None
+    assert (failures[1].kind, failures[1].message) == ("crashed", "trial 1 took its process down")
+    assert "trial 1" not in stage.asked("hold")
+
+
+def test_where_no_process_can_be_used_there_is_no_session() -> None:
+    with pytest.raises(UserError, match="took its process down"):
+        contest(Stage(unusable=("the baseline", "trial 1", "trial 2"))).session(0)

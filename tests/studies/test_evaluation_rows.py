@@ -77,6 +77,15 @@ EVALUATIONS = {
     ),
     "an empty block": Evaluation(CANDIDATE, measurement=measurement(block(0), block(2))),
     "no blocks": Evaluation(Candidate(), measurement=measurement()),
+    "every measure of accuracy, and scores": Evaluation(
+        CANDIDATE,
+        accuracy=Accuracy(
+            (OutputError("y", 0.1, 0.2, 0.1 + 0.2, 1 - 1e-16, 0.75), OutputError("z", 0.0, 0.0, 0.0, -0.5)),
+            4,
+            {"accuracy": 0.1 + 0.2, "größe": -1e300},
+        ),
+        measurement=measurement(block(3)),
+    ),
     "an accuracy without outputs": Evaluation(CANDIDATE, accuracy=Accuracy((), 4), measurement=measurement()),
 }
 

@@ -9,7 +9,8 @@ from engines.values import Failure
 from studies.analysis import best, comparison
 from studies.choice import recommended
 from studies.finalists import finalists
-from studies.finals import disproved, finals, verdict_of
+from studies.finals import disproved, finals, sessions_of, verdict_of
+from studies.records import Constraint, RepeatRecord
 from tests.studies.repeated import (
     CANDIDATES,
     evaluation,
@@ -81,6 +82,22 @@ def test_an_engine_that_is_wrong_in_a_session_is_out_of_the_race() -> None:
     assert found.winner.trial == 2
     out = next(row for row in found.finalists if row.trial == 1)
     assert out.wrong == "misses error<=0.01 in session 5"
+
+
+def test_an_engine_that_misses_a_limit_of_the_users_own_in_a_session_is_out_too() -> None:
+    study = with_finals(study_at(1.0, 0.5, 0.9), {0: [1.0] * 4, 1: [0.5] * 4, 2: [0.9] * 4})
+    limited = replace(study.spec, constraints=(Constraint("f1", ">=", 0.9),))
+
+    def scored(one: RepeatRecord) -> RepeatRecord:
+        accuracy = one.evaluation.accuracy
+        assert accuracy is not None
+        f1 = 0.5 if (one.trial, one.session) == (1, 2) else 0.95
+        return replace(one, evaluation=replace(one.evaluation, accuracy=replace(accuracy, scores={"f1": f1})))
+
+    found = finals(replace(study, spec=limited, repeats=tuple(map(scored, study.repeats))))
+    assert found is not None
+    assert found.winner.trial == 2
+    assert [row.wrong for row in found.finalists if row.trial == 1] == ["misses f1>=0.9 in session 3"]
 
 
 def test_an_engine_that_was_wrong_in_finals_is_never_the_best_again() -> None:
@@ -169,3 +186,40 @@ def test_without_finals_a_difference_that_the_machine_cannot_tell_is_none() -> N
     assert recommended(noisy) is noisy.trials[0]
     quiet = with_self_test(study, [1.0002, 0.9998, 1.0001, 0.9999, 1.0])
     assert comparison(quiet).verdict == "faster"
+
+
+def test_a_finalist_that_missed_the_slow_sessions_gains_nothing_by_it() -> None:
+    levels = [1.0, 1.0, 1.0, 2.0, 2.0]
+    runs = {0: levels, 1: [0.8 * level for level in levels], 2: [0.85, 0.85, 0.85]}
+    found = finals(with_finals(study_at(1.0, 0.8, 0.8), runs))
+    assert found is not None
+    assert found.winner.trial == 1
+    assert [row.trial for row in found.finalists] == [1, 2, 0]
+
+
+def test_one_that_is_proven_faster_wins_over_a_better_mean_that_proves_nothing() -> None:
+    runs = {0: [1.0, 1.001, 0.999, 1.0, 1.0], 1: [0.5, 1.3, 0.6, 1.2, 0.7], 2: [0.9] * 5}
+    study = with_finals(study_at(1.0, 0.8, 0.8), runs)
+    found = finals(study)
+    assert found is not None
+    assert found.winner.trial == 2
+    assert found.finalists[0].trial == 1
+    assert recommended(study) is study.trials[2]
+
+
+def test_beside_a_baseline_that_is_out_nothing_needs_to_be_proven() -> None:
+    runs = {0: [1.0, 1.001, 0.999, 1.0, 1.0], 1: [0.5, 1.3, 0.6, 1.2, 0.7], 2: [0.9] * 5}
+    study = with_finals(study_at(1.0, 0.8, 0.8), runs)
+    out = replace(study.trials[0], state="infeasible", violations={"error<=0.01": 1.0})
+    found = finals(replace(study, trials=(out, *study.trials[1:])))
+    assert found is not None
+    assert found.winner.trial == 1
+
+
+def test_finals_that_began_anew_count_from_their_beginning() -> None:
+    before = with_finals(study_at(1.0, 0.9), {0: [1.0] * 4, 1: [0.9] * 4, (1, 1): [0.5] * 4})
+    anew = with_finals(before, {0: [1.0] * 3, 1: [0.9] * 3, (1, 1): [0.95] * 3})
+    runs = sessions_of(anew, 2)
+    assert {len(of) for of in runs.values()} == {3}
+    assert max(runs[1, 1].values()) == pytest.approx(0.95, rel=0.01)
+    assert min(runs[1, 1].values()) == pytest.approx(0.95, rel=0.01)

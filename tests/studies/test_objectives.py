@@ -15,8 +15,9 @@ from engines.values import (
     Failure,
     Measurement,
     OutputError,
+    TaskMetric,
 )
-from studies.metrics import METRICS, metrics_of
+from studies.metrics import METRICS, is_exact, metrics_of, value_of
 from studies.objectives import judge, parse_constraints, parse_objectives, violations_of
 from studies.records import Constraint, Objective
 
@@ -24,9 +25,12 @@ BLOCKS = tuple(Block(np.array([1.0, 2.0, 3.0]) + shift, 0.01, 0.0) for shift in 
 MEASURED = Evaluation(
     Candidate(),
     engine=Artifact("e", 2048, 0.0, reused=True, facts={"build_seconds": 1.5}),
-    accuracy=Accuracy((OutputError("y", 0.02, 0.5), OutputError("z", 0.001, 0.7)), 4),
+    accuracy=Accuracy(
+        (OutputError("y", 0.02, 0.5, 0.25, 0.9, 0.75), OutputError("z", 0.001, 0.7, 0.3, 0.99)), 4
+    ),
     measurement=Measurement(BLOCKS, 4, 1, 0.1, 3, converged=True, memory_bytes=100, device_memory_bytes=200),
 )
+F1 = TaskMetric("f1", "task:f1", "maximize", "/here", "ab")
 FAILED = Evaluation(Candidate(), failure=Failure("build", "refused", "no"))
 
 
@@ -40,6 +44,8 @@ def test_every_metric_is_derived_from_a_full_evaluation() -> None:
     assert values["p99_ms"] == pytest.approx(3.2)
     assert values["throughput"] == pytest.approx(9 * 4 / 0.03)
     assert (values["error"], values["max_abs_error"]) == (0.02, 0.7)
+    assert (values["mean_abs_error"], values["cosine"], values["top1_agreement"]) == (0.3, 0.9, 0.75)
+    assert values["snr_db"] == pytest.approx(-20 * math.log10(0.02))
     assert (values["engine_bytes"], values["build_seconds"]) == (2048, 1.5)
     assert (values["memory_bytes"], values["device_memory_bytes"]) == (100, 200)
 
@@ -88,6 +94,48 @@ def test_a_limit_on_the_error_is_added_unless_there_is_one() -> None:
     )
     assert parse_constraints(["max_abs_error<=1"]) == (Constraint("max_abs_error", "<=", 1.0),)
     assert parse_constraints(["error<=0.5"]) == (Constraint("error", "<=", 0.5),)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["mean_abs_error<=1", "cosine>=0.99", "snr_db>=40", "top1_agreement>=0.9", "f1>=0.5"],
+)
+def test_a_limit_on_any_measure_of_accuracy_is_one_on_the_error(text: str) -> None:
+    assert [str(one) for one in parse_constraints([text], [F1])] == [text]
+
+
+def test_measures_that_an_older_database_does_not_have_are_left_out() -> None:
+    old = replace(MEASURED, accuracy=Accuracy((OutputError("y", 0.02, 0.5),), 4))
+    assert not {"mean_abs_error", "cosine", "top1_agreement"} & metrics_of(old).keys()
+    assert "snr_db" in metrics_of(old)
+
+
+def test_a_metric_of_the_users_is_an_objective_and_a_constraint_like_any_other() -> None:
+    assert parse_objectives(["latency_ms", "f1"], [F1]) == (
+        Objective("latency_ms", "minimize"),
+        Objective("f1", "maximize"),
+    )
+    assert MEASURED.accuracy is not None
+    scored = replace(MEASURED, accuracy=replace(MEASURED.accuracy, scores={"f1": 0.8}))
+    limits = parse_constraints(["f1>=0.9"], [F1])
+    state, metrics, violations = judge(scored, limits)
+    assert (state, metrics["f1"]) == ("infeasible", Estimate(0.8))
+    assert violations == {"f1>=0.9": pytest.approx(0.1)}
+    assert value_of(scored, "f1") == Estimate(0.8)
+    assert value_of(MEASURED, "f1") is None
+    assert is_exact("f1")
+
+
+@pytest.mark.parametrize("names", [("latency_ms",), ("f1", "f1")])
+def test_a_metric_of_the_users_needs_a_name_of_its_own(names: tuple[str, ...]) -> None:
+    with pytest.raises(UserError, match="there is a metric named") as caught:
+        parse_objectives([], [replace(F1, name=name) for name in names])
+    assert caught.value.hint
+
+
+def test_a_metric_of_the_users_is_known_only_where_it_was_given() -> None:
+    with pytest.raises(UserError, match="unknown metric 'f1'"):
+        parse_constraints(["f1>=0.9"])
 
 
 @pytest.mark.parametrize("text", ["throughput>=100", " throughput >= 1e2 "])

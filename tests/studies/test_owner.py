@@ -530,6 +530,33 @@ def test_a_baseline_that_fails_is_stored_and_the_search_goes_on(
     assert [record.state == "failed" for record in records_of(owner)] == [True] + [False] * 4
 
 
+@pytest.mark.parametrize(
+    ("constraint", "said"),
+    [
+        ("device_memory_bytes<=1e9", "this machine does not tell device_memory_bytes"),
+        ("top1_agreement>=0.9", "the outputs of this model have no top1_agreement"),
+    ],
+)
+def test_a_metric_that_the_baseline_does_not_have_ends_the_search_at_once(
+    storage: Storage, workload: Workload, workspace: Workspace, constraint: str, said: str
+) -> None:
+    executor = Here(workload, workspace)
+    owner = owner_of(storage, spec_of(workload, constraints=[constraint]), executor)
+    for _ in range(2):
+        with pytest.raises(UserError, match=said):
+            run(owner, 10)
+    assert len(executor.asked) == len(storage.finished("study")) == 1
+
+
+def test_a_metric_that_only_so_short_a_measurement_does_not_have_ends_nothing(
+    storage: Storage, workload: Workload, workspace: Workspace
+) -> None:
+    constraints = ["energy_mj<=1e9", "p99_bound_ms<=1e-9"]
+    owner = owner_of(storage, spec_of(workload, constraints=constraints), Here(workload, workspace))
+    assert run(owner, 3) == "complete"
+    assert "energy_mj" not in records_of(owner)[0].metrics
+
+
 def test_a_second_search_of_the_same_study_is_told_to_leave_it_alone(
     storage: Storage, workload: Workload, workspace: Workspace
 ) -> None:

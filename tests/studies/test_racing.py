@@ -1,11 +1,14 @@
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
 from studies.noise import Noise
 from studies.racing import bar_of
 from studies.records import Objective
-from tests.studies.repeated import study_at
+from studies.repeats import drift
+from tests.records import START
+from tests.studies.repeated import study_at, with_anchors, with_self_test
 
 NOISE = Noise(spread=0.01, between=0.01, runs=6, detectable=0.05)
 LATENCY = (Objective("latency_ms", "minimize"),)
@@ -39,7 +42,11 @@ def test_where_more_is_better_the_bar_is_the_highest() -> None:
 
 @pytest.mark.parametrize(
     "objectives",
-    [(*LATENCY, Objective("error", "minimize")), (Objective("engine_bytes", "minimize"),)],
+    [
+        (*LATENCY, Objective("error", "minimize")),
+        (Objective("engine_bytes", "minimize"),),
+        (Objective("cold_ms", "minimize"),),
+    ],
 )
 def test_there_is_no_bar_where_slow_is_not_worse(objectives: tuple[Objective, ...]) -> None:
     assert bar_of(study_at(3.0, 1.0).trials, objectives, NOISE) is None
@@ -49,3 +56,29 @@ def test_there_is_no_bar_without_a_self_test_or_a_trial() -> None:
     trials = study_at(3.0).trials
     assert bar_of(trials, LATENCY, None) is None
     assert bar_of([], LATENCY, NOISE) is None
+
+
+@pytest.mark.parametrize(
+    ("slower", "seconds", "level"),
+    [
+        (0.02, 3000, 1.1),
+        # nobody has looked since: it may have gone on
+        (0.02, 6000, 1.1**2),
+        # or it may not, and a bar that is too strict stops the best
+        (-0.02, 6000, 0.9),
+    ],
+)
+def test_the_bar_moves_with_a_machine_that_drifts(slower: float, seconds: float, level: float) -> None:
+    study = with_self_test(study_at(1.0, 0.5), [1.0002, 0.9998, 1.0001, 0.9999])
+    study = with_anchors(study, {600.0 * step: 1.0 + slower * step for step in range(1, 6)})
+    at = START + timedelta(seconds=seconds)
+    bar = bar_of(study.trials, LATENCY, NOISE, drift(study), at)
+    assert bar is not None
+    assert bar.value == pytest.approx(0.5 * level, rel=0.02)
+
+
+def test_what_another_study_measured_sets_no_bar() -> None:
+    trials = study_at(3.0, 1.0, 2.0).trials
+    bar = bar_of([trials[0], replace(trials[1], reused=True), trials[2]], LATENCY, NOISE)
+    assert bar is not None
+    assert bar.value == trials[2].metrics["latency_ms"].value

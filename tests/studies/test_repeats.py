@@ -6,7 +6,7 @@ import pytest
 
 from studies.repeats import baseline_runs, drift, noise
 from tests.records import START
-from tests.studies.repeated import study_at, with_anchors, with_finals, with_self_test
+from tests.studies.repeated import repeat, study_at, with_anchors, with_finals, with_self_test
 
 QUIET = [1.001, 0.999, 1.0, 1.0005]
 
@@ -69,3 +69,16 @@ def test_noise_alone_is_no_drift_and_changes_no_value() -> None:
         if not found.significant:
             assert found.level(START + timedelta(seconds=1500)) == 1.0
     assert significant <= 12
+
+
+@pytest.mark.parametrize("metric", ["engine_bytes", "error", "build_seconds", "memory_bytes"])
+def test_what_is_not_timed_has_neither_noise_nor_drift(metric: str) -> None:
+    study = with_anchors(with_self_test(study_at(1.0, objectives=[metric]), QUIET), {600.0: 1.1})
+    assert noise(study) is None
+    assert drift(study) is None
+
+
+def test_runs_that_are_all_equal_say_nothing_of_noise() -> None:
+    study = study_at(1.0)
+    same = repeat("self-test", study.trials[0].evaluation)
+    assert noise(replace(study, repeats=(same,) * 5)) is None

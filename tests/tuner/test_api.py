@@ -115,8 +115,11 @@ def test_the_policy_of_measuring_may_be_given(model: Path) -> None:
     [
         ({"trails": 5}, "search() has no option 'trails'. Did you mean trials?"),
         ({"zzz": 5}, "search() has no option 'zzz'. Known: trials, "),
-        ({"timeout": "soon"}, "'soon' is no time. Write 30m, 90s or 1h30m."),
+        ({"timeout": "soon"}, "'soon' is no time. Write 30m, 90s, 1h30m or 33ms."),
         ({"timeout": float("nan")}, "--timeout must be more than zero"),
+        ({"timeout": float("inf")}, "--timeout must be more than zero and finite"),
+        ({"self_test": 2.5}, "--self-test must be a whole number, not 2.5"),
+        ({"trials": 1.5}, "--trials must be a whole number, not 1.5"),
         ({"mode": "again"}, "the mode cannot be 'again'"),
         ({"trials": 0}, "--trials must be at least 1"),
         ({"objectives": ["speed"]}, "unknown metric 'speed'"),

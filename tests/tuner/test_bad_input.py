@@ -196,7 +196,7 @@ def _damaged(path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "said"),
     [
-        (_missing, "no such file: 'data.npz'. Check the path given to --inputs"),
+        (_missing, "no such file: 'data.npz'. Check the path"),
         (_folder, "'data.npz' is a folder"),
         (_text, "is not an npz file, or is damaged"),
         (_damaged, "is not an npz file, or is damaged"),

@@ -37,7 +37,7 @@ BAD_OPTIONS: list[tuple[list[str], str]] = [
     (["--trials", "-3"], "--trials must be at least 1, not -3"),
     (["--trials", "many"], "invalid value for '--trials'"),
     (["--trials", "1.5"], "invalid value for '--trials'"),
-    (["--timeout", "soon"], "'soon' is no time. Write 30m, 90s or 1h30m"),
+    (["--timeout", "soon"], "'soon' is no time. Write 30m, 90s, 1h30m or 33ms"),
     (["--timeout", "5x"], "'5x' is no time"),
     (["--timeout", "0"], "--timeout must be more than zero"),
     (["--timeout", "-5"], "'-5' is no time"),

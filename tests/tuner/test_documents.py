@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from engines.statistics import Estimate
-from engines.values import Evaluation, Failure, Settings
+from engines.values import Evaluation, Failure, Settings, TaskMetric
 from studies.records import StudyRecord
 from tests.command import Command
 from tests.records import study_record
@@ -219,6 +219,16 @@ def test_rows_have_all_columns_of_the_study_in_one_order(studies: list[StudyReco
     assert any(row["behind"] for row in trial_rows(studies[2]))
     failed = next(row for row in rows if row["state"] == "failed")
     assert failed["latency_ms"] is None
+
+
+def test_a_metric_of_the_users_has_a_column_too(studies: list[StudyRecord]) -> None:
+    study = studies[0]
+    own = TaskMetric("f1", "task:f1", "maximize", "/here", "ab")
+    workload = replace(study.spec.workload, metrics=(own,))
+    trials = [replace(one, metrics={**one.metrics, "f1": Estimate(0.5)}) for one in study.trials]
+    scored = replace(study, spec=replace(study.spec, workload=workload), trials=tuple(trials))
+    assert "f1" in columns(scored)
+    assert trial_rows(scored)[0]["f1"] == 0.5
 
 
 def test_csv_of_a_study_without_trials_has_its_columns(studies: list[StudyRecord]) -> None:

@@ -46,6 +46,22 @@ def test_the_plan_shows_what_is_measured_besides_the_trials(
     assert f"Measured besides: {said}." in ended.out
 
 
+@pytest.mark.parametrize(
+    ("objectives", "said"),
+    [
+        (("latency_ms", "error"), "Measured besides: the baseline about 7 times more."),
+        (("engine_bytes",), ""),
+    ],
+)
+def test_what_could_tell_nothing_of_the_objectives_is_not_promised(
+    command: Command, model: Path, objectives: tuple[str, ...], said: str
+) -> None:
+    named = [part for name in objectives for part in ("--objective", name)]
+    ended = command("search", model, "--backend", "fake", "--trials", 20, "--dry-run", *named)
+    lines = [line for line in ended.out.splitlines() if line.startswith("Measured besides")]
+    assert lines == ([said] if said else [])
+
+
 def test_nothing_is_run_and_nothing_kept(command: Command, model: Path, tmp_path: Path) -> None:
     command("search", model, *FAKE, "--dry-run")
     assert {path.name for path in tmp_path.iterdir()} == {model.name}

@@ -171,3 +171,22 @@ def test_a_trial_that_was_never_measured_has_nothing_to_hand_over(tmp_path: Path
     study = study_record(3)
     with pytest.raises(UserError, match=r"no longer in"):
         exporting.export(study, study.trials[0], tmp_path / "out", Workspace(tmp_path))
+
+
+def test_a_wrong_engine_is_never_exported(model: Path, tmp_path: Path) -> None:
+    """Right in the check before it is timed and wrong afterwards, and the fastest of all."""
+    result = tuner.search(
+        model, study="late", trials=16, backend="fake:faults=late,fault_rate=0.7", workspace=tmp_path / "w"
+    )
+    # int8 has an error beyond the limit of its own
+    others = [one for one in result.study.trials if one.candidate.settings["precision"] != "int8"]
+    wrong = [trial for trial in others if trial.violations]
+    assert min(others, key=lambda trial: trial.metrics["latency_ms"].value) in wrong
+    assert result.best is not None
+    assert result.best not in wrong
+    result.export(tmp_path / "out")
+    assert _evidence(tmp_path / "out")["trial"]["number"] == result.best.number
+    for trial in wrong:
+        with pytest.raises(UserError, match=r"misses error<=0\.01"):
+            result.export(tmp_path / "other", trial=trial.number)
+    assert not (tmp_path / "other").exists()

@@ -1,13 +1,19 @@
 """The finals of a search, with a process for each finalist, on the fake backend."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import tuner
+from engines.isolation import Worker
+from engines.protocol import Open
+from engines.workspace import Workspace
+from studies.contest import Contest
 from studies.finals import finals
-from studies.records import StudyRecord
+from studies.records import RepeatRecord, StudyRecord
 from studies.rigour import Rigour
 from tests.command import Command
 from tuner.final import searching_seconds
@@ -25,6 +31,20 @@ def search(model: Path, folder: Path, **options: int) -> StudyRecord:
     given: dict[str, Any] = {"backend": BACKEND, "workspace": folder / "w", **options}
     found = tuner.search(model, **given)
     return found.study
+
+
+@contextmanager
+def interrupted_in_session(last: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    session = Contest.session
+
+    def interrupted(self: Contest, number: int, *, may_build: bool = False) -> list[RepeatRecord]:
+        if number == last:
+            raise KeyboardInterrupt
+        return session(self, number, may_build=may_build)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Contest, "session", interrupted)
+        yield
 
 
 def test_a_search_ends_with_finals_and_the_winner_is_theirs(model: Path, tmp_path: Path) -> None:
@@ -52,20 +72,10 @@ def test_finals_are_held_once_and_again_when_there_are_more_trials(model: Path, 
 def test_a_search_that_was_stopped_in_its_finals_goes_on_with_the_next_session(
     model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from studies.contest import Contest
-
-    session = Contest.session
-
-    def interrupted(self: Contest, number: int) -> object:
-        if number == 2:
-            raise KeyboardInterrupt
-        return session(self, number)
-
-    monkeypatch.setattr(Contest, "session", interrupted)
-    stopped = search(model, tmp_path, trials=8, finalists=1)
+    with interrupted_in_session(2, monkeypatch):
+        stopped = search(model, tmp_path, trials=8, finalists=1)
     assert {number for _, _, number in held(stopped)} == {0, 1}
     assert finals(stopped) is None
-    monkeypatch.setattr(Contest, "session", session)
     finished = search(model, tmp_path, trials=8, finalists=1)
     assert len(held(finished)) == len(set(held(finished)))
     assert {number for _, _, number in held(finished)} == {0, 1, 2, 3, 4}
@@ -78,6 +88,57 @@ def test_rebuilt_finalists_are_built_elsewhere_and_leave_nothing_behind(model: P
     rebuilt = [one.evaluation.engine for one in study.repeats if one.build and one.session == 0]
     assert all(engine is not None and not engine.reused for engine in rebuilt)
     assert not [path for path in (tmp_path / "w" / "caches").iterdir() if path.is_dir()]
+
+
+def test_finals_with_rebuilds_that_were_stopped_begin_anew_for_their_engines_are_gone(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = {"trials": 8, "finalists": 1, "rebuild_finalists": 1}
+    with interrupted_in_session(2, monkeypatch):
+        search(model, tmp_path, **options)
+    finished = search(model, tmp_path, **options)
+    rebuilt = [one for one in finished.repeats if one.role == "final" and one.build == 1]
+    assert [one.session for one in rebuilt] == [0, 1, 0, 1, 2, 3, 4]
+    reused = [one.evaluation.engine.reused for one in rebuilt if one.evaluation.engine is not None]
+    assert reused == [False, True, False, True, True, True, True]
+    found = finals(finished)
+    assert found is not None
+    assert found.sessions == 5
+    assert len(search(model, tmp_path, **options).repeats) == len(finished.repeats)
+
+
+def test_each_rebuild_has_caches_of_its_own(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folders: dict[str, set[Path]] = {}
+
+    class Noted(Worker):
+        def __init__(self, opening: Open | None, workspace: Workspace, name: str = "") -> None:
+            super().__init__(opening, workspace, name)
+            folders.setdefault(name, set()).add(workspace.root)
+
+    monkeypatch.setattr("tuner.final.Worker", Noted)
+    study = search(model, tmp_path, trials=8, finalists=2, rebuild_finalists=1)
+    rebuilt = {name: of for name, of in folders.items() if "rebuild" in name}
+    assert len(rebuilt) == len({one.trial for one in study.repeats if one.role == "final" and one.trial}) == 2
+    assert len(set.union(*rebuilt.values())) == 2
+    # which are the same from session to session
+    assert all(len(of) == 1 for of in folders.values())
+
+
+def test_the_time_that_is_over_ends_the_finals_after_three_sessions(
+    command: Command, model: Path, tmp_path: Path
+) -> None:
+    always = ("search", model, "--backend", BACKEND, "--trials", 6, "--workspace", tmp_path / "w")
+    command(*always, "--finalists", 0)
+    ended = command(*always, "--finalists", 1, "--timeout", "1ms")
+    assert ended.code == 0
+    assert "The time was up; run the same command again to go on." in ended.out
+    assert {number for _, _, number in held(tuner.load(workspace=tmp_path / "w").study)} == {0, 1, 2}
+    again = command(*always, "--finalists", 1)
+    assert "Nothing was left to do" not in again.out
+    assert {number for _, _, number in held(tuner.load(workspace=tmp_path / "w").study)} == {0, 1, 2, 3, 4}
+    assert "Nothing was left to do" in command(*always, "--finalists", 1).out
 
 
 def test_without_finalists_there_are_no_finals(command: Command, model: Path) -> None:

@@ -1,5 +1,6 @@
 """`tuner measure`: one engine by itself, for people, for programs and like trtexec."""
 
+import math
 import re
 import shutil
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 import tuner
 from engines.backends import BackendEntry
+from engines.errors import UserError
 from engines.gpu import has_gpu
 from engines.protocol import EngineMeasured
 from engines.values import Block, Machine, Measurement, Policy, Settings
@@ -182,6 +184,26 @@ def test_a_cuda_graph_that_was_not_made_is_told(captured: float, said: bool) -> 
 
 def settled(path: Path, **options: Any) -> tuple[EngineFile, Policy]:
     return plan(MeasureOptions(path, **options))
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"warm_up": -1.0}, "--warm-up must be zero or more, not -1"),
+        ({"warm_up": math.nan}, "--warm-up must be zero or more, not nan"),
+        ({"warm_up": math.inf}, "--warm-up must be zero or more and finite, not inf"),
+        ({"duration": 0.0}, "--duration must be more than zero, not 0"),
+        ({"duration": math.inf}, "--duration must be more than zero and finite, not inf"),
+        ({"streams": 1.5}, "--streams must be a whole number, not 1.5"),
+    ],
+)
+def test_what_is_no_time_and_no_number_is_refused(options: dict[str, Any], said: str) -> None:
+    with pytest.raises(UserError, match=re.escape(said)):
+        MeasureOptions(Path("engine"), **options)
+
+
+def test_a_warm_up_of_nothing_is_one() -> None:
+    assert MeasureOptions(Path("engine"), warm_up=0.0).warm_up == 0
 
 
 @pytest.mark.parametrize(

@@ -99,6 +99,10 @@ def test_stopping_is_said_once_by_the_next_sign_of_life(
     watcher.stage(0, "build")
     watcher.stage(0, "build")
     assert capsys.readouterr().err == f"{STOPPING}\n"
+    watcher.stopping()
+    watcher.preparing("measuring the finalists again")
+    watcher.preparing("measuring the finalists again")
+    assert capsys.readouterr().err == f"{STOPPING}\n"
 
 
 def test_verbose_adds_the_log_and_otherwise_it_is_left_out(
@@ -157,8 +161,9 @@ def test_the_display_shows_everything_at_once(study: StudyRecord) -> None:
         assert STOPPING not in drawn
         watcher.stopping()
         assert STOPPING in _drawn(watcher)
-        watcher.preparing("writing the report")
-        assert STOPPING not in _drawn(watcher)
+        # which is called again and again while finalists are measured
+        watcher.preparing("measuring the finalists again")
+        assert STOPPING in _drawn(watcher)
     finally:
         watcher.close()
 

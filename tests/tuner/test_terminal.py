@@ -139,7 +139,7 @@ def test_ctrl_c_says_that_the_trial_in_flight_is_finished(model: Path, tmp_path:
     search = ("search", model, "--backend", "fake:trial_seconds=0.8", "--trials", 5)
     seen = watch(*search, cwd=tmp_path, interrupt_at="trial 1: building")
     assert seen.code == 130
-    assert _some_frame_has(seen, ["trial 1: ", "finishing the trial in flight; Ctrl-C again stops at once"])
+    assert _some_frame_has(seen, ["trial 1: ", "finishing what is in flight; Ctrl-C again stops at once"])
     assert "Interrupted: everything finished is saved" in seen.frames[-1]
     assert "\x1b[?25h" in seen.text
 

@@ -43,7 +43,10 @@ OPTIONS = (
         help="Trials in all, the baseline included.",
     ),
     click.option(
-        "--timeout", type=Seconds(), help="Time in all, such as 30m; the trial in flight is finished."
+        "--timeout",
+        type=Seconds(),
+        help="Time in all, such as 30m; the trial in flight is finished, and the finalists are measured "
+        "again in three sessions at least.",
     ),
     click.option(
         "--trial-timeout", type=Seconds(), help="Time of one trial.  [default: from the baseline's]"
@@ -87,12 +90,45 @@ OPTIONS = (
     _shapes("opt-shapes", "Shapes to be fastest at, and to measure."),
     _shapes("max-shapes", "Largest shapes that the engine must take."),
     click.option(
+        "--override-shape",
+        "override_shapes",
+        multiple=True,
+        metavar="SHAPES",
+        help="Make inputs of a dynamic model static in every graph, such as x:1x3x224x224.",
+    ),
+    click.option(
         "--inputs",
         type=FilePath(),
         metavar="NPZ",
         help="Real inputs, an array for each by its name, samples along the first axis.  [default: random]",
     ),
+    click.option(
+        "--calibration",
+        metavar="SOURCE",
+        help="Data that the ranges of int8 and fp8 are taken from: an npz file, a folder of npy files, or "
+        "MODULE:FUNCTION that yields batches.  [default: the inputs]",
+    ),
+    click.option(
+        "--reference",
+        type=FilePath(),
+        metavar="NPZ",
+        help="The right outputs for --inputs, an array for each by its name.  [default: the model's own]",
+    ),
+    click.option(
+        "--metric",
+        "metrics",
+        multiple=True,
+        metavar="FUNCTION",
+        help="Your own measure of the outputs, [NAME=]MODULE:FUNCTION[:minimize], for objectives and "
+        "constraints; may be repeated.",
+    ),
     click.option("--precision", metavar="LIST", help="Precisions to search, such as fp32,int8."),
+    click.option(
+        "--keep-fp32",
+        multiple=True,
+        metavar="PATTERN",
+        help="Nodes that are never lowered, by name or operator, such as 'LayerNorm*'; may be repeated.",
+    ),
     click.option(
         "--fix",
         multiple=True,

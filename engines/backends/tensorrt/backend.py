@@ -2,20 +2,22 @@
 
 import hashlib
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 from engines import cpu, gpu, gpu_conditions, gpu_probe, reference
-from engines.backends.base import Runner
-from engines.backends.tensorrt import caches, config, inspection, network, space
+from engines.backends.base import Detail, Runner
+from engines.backends.tensorrt import caches, config, inspection, network, probing, space, weak
 from engines.backends.tensorrt.monitor import Messages, progress_monitor
 from engines.backends.tensorrt.options import read_options
 from engines.backends.tensorrt.refusals import explained, guarded
 from engines.backends.tensorrt.vendor import load_vendor
 from engines.errors import EngineError, UserError
-from engines.quantization import RECIPE, convert_fp16
+from engines.graphs import recipe
 from engines.telemetry import Probe
 from engines.values import (
     Candidate,
@@ -70,26 +72,24 @@ class TensorRT:
         builder = self._first_builder()
         probe = builder.create_builder_config()
         _, parser = network.open_parser(self._vendor, builder, self._messages)
-        return space.dimensions(self._vendor, probe, parser, workload, concurrent)
+        graph = recipe.dimensions(self._target(workload), workload)
+        return (*graph, *space.dimensions(self._vendor, probe, parser, workload, concurrent))
 
     def reference(self, workload: Workload, batches: Sequence[Tensors]) -> list[Tensors]:
         return reference.run(workload, batches)
 
     def graph_key(self, workload: Workload, settings: Settings) -> object:
-        return [RECIPE, settings["precision"]] if settings["precision"] == "fp16" else None
+        return recipe.graph_key(self._target(workload), workload, settings)
 
-    def make_graph(self, workload: Workload, settings: Settings, file: Path) -> Mapping[str, Value]:
-        try:
-            convert_fp16(Path(workload.model.path), file, workload.model.weight_bytes)
-        except (EngineError, MemoryError, OSError):
-            raise
-        except Exception as error:
-            raise EngineError(f"cannot make the fp16 graph: {error}") from error
-        return {}
+    def make_graph(
+        self, workload: Workload, settings: Settings, file: Path, report: Detail
+    ) -> Mapping[str, Value]:
+        return recipe.make_graph(self._target(workload), workload, settings, file, self._folder, report)
 
     def engine_key(self, workload: Workload, candidate: Candidate) -> object:
         profile = space.profile_shapes(workload, candidate)
-        return [self._identity(), candidate.graph["precision"] == "fp32", profile, *self._plugin_key]
+        more = [*self._plugin_key, *weak.key(workload, candidate.graph)]
+        return [self._identity(), candidate.graph["precision"] == "fp32", profile, *more]
 
     def build(
         self,
@@ -97,23 +97,27 @@ class TensorRT:
         workload: Workload,
         candidate: Candidate,
         folder: Path,
-        report: Callable[[str], None],
+        report: Detail,
     ) -> Mapping[str, Value]:
         vendor, messages = self._vendor, self._messages
+        precision = str(candidate.graph["precision"])
         builder = self._open_builder()
         options = builder.create_builder_config()
         with explained(messages):
             # the parser must outlive the build: it owns the weights
-            parsed, parser = network.parse(vendor, builder, graph, messages, candidate.build)
+            parsed, parser = network.parse(
+                vendor, builder, graph, messages, candidate.build, weakly_typed=weak.is_weak(precision)
+            )
             self._configure(options, workload, candidate, builder)
         options.progress_monitor = monitor = progress_monitor(vendor, report)
         cache = self._timing_cache()
         before = caches.attach_timing_cache(options, cache) if cache else 0
-        plan = guarded(lambda: builder.build_serialized_network(parsed, options), messages)
+        with self._typed(builder, parsed, options, workload, candidate, report) as typing:
+            plan = guarded(lambda: builder.build_serialized_network(parsed, options), messages)
         del parser, monitor
         (folder / ENGINE).write_bytes(plan)
         facts = caches.cache_facts(before, caches.save_timing_cache(options, cache)) if cache else {}
-        return {**facts, **self._inspect(folder, str(candidate.graph["precision"]))}
+        return {**facts, **typing, **self._inspect(folder, weak.asked(precision))}
 
     def open(
         self,
@@ -148,6 +152,24 @@ class TensorRT:
 
     def probe(self) -> Probe:
         return self._probe
+
+    def _target(self, workload: Workload) -> recipe.Target:
+        found = space.target(self._vendor, self._capability())
+        if not self._vendor.is_rtx or not space.CONVOLUTIONS & set(workload.model.operators):
+            return found
+        return replace(found, no_int8_convolutions=self._no_int8_convolutions)
+
+    @cached_property
+    def _no_int8_convolutions(self) -> str:
+        said = probing.refuses_int8_convolutions(self._vendor)
+        return f"the builder refuses convolutions in int8: {said}" if said else ""
+
+    def _capability(self) -> float | None:
+        """Such as 9.0; None without a GPU, which can build for RTX."""
+        try:
+            return float(self._machine.limits["compute_capability"])
+        except UserError:
+            return None
 
     @cached_property
     def _probe(self) -> Probe:
@@ -188,6 +210,35 @@ class TensorRT:
         shapes = space.profile_shapes(workload, candidate)
         tf32 = candidate.graph["precision"] != "fp32"
         config.apply(self._vendor, options, candidate.build, tf32=tf32, shapes=shapes, builder=builder)
+
+    @contextmanager
+    def _typed(
+        self,
+        builder: Any,
+        parsed: Any,
+        options: Any,
+        workload: Workload,
+        candidate: Candidate,
+        report: Detail,
+    ) -> Iterator[Mapping[str, Value]]:
+        """Tells the builder what a weakly typed network may be computed in, and gives facts about it."""
+        vendor, settings = self._vendor, candidate.graph
+        if not weak.is_weak(settings["precision"]):
+            yield {}
+            return
+        keep = weak.kept(recipe.Making(workload, settings, self._folder, report))
+        with weak.quietly():
+            with explained(self._messages):
+                facts = weak.allow(vendor, parsed, options, candidate, keep)
+            if not weak.calibrates(vendor, parsed, settings):
+                yield facts
+                return
+            from engines.backends.tensorrt import calibrators
+
+            source = calibrators.source(self._folder, vendor, parsed, workload, settings)
+            device = self._options.device
+            with calibrators.calibrating(vendor, builder, options, source, device) as more:
+                yield {**facts, **more}
 
     @cached_property
     def _plugin_key(self) -> tuple[Value, ...]:

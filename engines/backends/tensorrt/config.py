@@ -42,7 +42,7 @@ def apply(
     module = vendor.module
     # layers are explained with their types and tactics only then; it is the same for all, so it favours none
     config.profiling_verbosity = module.ProfilingVerbosity.DETAILED
-    _set_flag(config, module.BuilderFlag.TF32, tf32)
+    set_flag(config, module.BuilderFlag.TF32, tf32)
     for name, value in settings.items():
         try:
             taken = _apply_one(vendor, config, name, value)
@@ -74,7 +74,7 @@ def _switch(vendor: Vendor, config: Any, name: str, *, wanted: bool) -> bool:
         config.set_preview_feature(member, wanted)
         return bool(config.get_preview_feature(member) == wanted)
     if feature in vendor.members("BuilderFlag"):
-        return _set_flag(config, vendor.member("BuilderFlag", feature), wanted)
+        return set_flag(config, vendor.member("BuilderFlag", feature), wanted)
     return True
 
 
@@ -93,7 +93,8 @@ def _set_pool(vendor: Vendor, config: Any, name: str, units: int) -> bool:
     return units >= 0
 
 
-def _set_flag(config: Any, flag: Any, wanted: bool) -> bool:
+def set_flag(config: Any, flag: Any, wanted: bool) -> bool:
+    """Sets or clears a builder flag; whether it was taken."""
     if wanted:
         config.set_flag(flag)
     else:

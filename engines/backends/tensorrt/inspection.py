@@ -3,7 +3,7 @@
 import json
 import sys
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from engines.backends.tensorrt.vendor import Vendor
@@ -33,7 +33,8 @@ TYPES = {
     "fp8": "fp8",
     "fp4": "fp4",
 }
-EXPECTED = {"fp32": "fp32", "tf32": "fp32", "fp16": "fp16"}
+EXPECTED = {"fp32": "fp32", "tf32": "fp32"}
+UNSEEN = ("int4", "given")
 
 
 def layers(vendor: Vendor, engine: Any) -> list[Mapping[str, Any]]:
@@ -50,24 +51,29 @@ def layers(vendor: Vendor, engine: Any) -> list[Mapping[str, Any]]:
     return [layer if isinstance(layer, dict) else {"Name": str(layer)} for layer in listed]
 
 
-def facts(found: Iterable[Mapping[str, Any]], precision: str) -> dict[str, Value]:
-    """Layers by the type of their first output, and whether any is of the type that was asked for.
+def facts(found: Sequence[Mapping[str, Any]], precision: str) -> dict[str, Value]:
+    """Layers by the type of their first output, and whether any takes or gives the type that was asked for.
 
     An engine that tells no types contradicts nothing.
     """
     types = Counter(_output_type(layer) for layer in found)
     types.pop("", None)
     wanted = EXPECTED.get(precision, precision)
+    taken = {_type for layer in found for _type in _types(layer, "Inputs")}
     return {
         "layers": sum(types.values()),
         "layer_types": " ".join(f"{name}:{count}" for name, count in types.most_common()),
-        "precision_as_asked": wanted in types or not types,
+        # weights in 4 bits are inside of layers, and a model that is kept as it came asks for nothing
+        "precision_as_asked": wanted in {*types, *taken} or not types or wanted in UNSEEN,
     }
 
 
 def _output_type(layer: Mapping[str, Any]) -> str:
-    outputs = layer.get("Outputs") or []
-    return next((type_of(output) for output in outputs if isinstance(output, dict)), "")
+    return next(_types(layer, "Outputs"), "")
+
+
+def _types(layer: Mapping[str, Any], side: str) -> Iterator[str]:
+    return (type_of(tensor) for tensor in layer.get(side) or [] if isinstance(tensor, dict))
 
 
 def type_of(tensor: Mapping[str, Any]) -> str:

@@ -15,13 +15,14 @@ LETTERS = dict(zip(SEVERITIES, "FEWIV", strict=True))
 class Messages:
     """The vendor's log: written to standard error, which is the trial's log, and the errors kept.
 
-    `logger` is the vendor's ILogger and must live as long as whatever was made with it.
+    `logger` is the vendor's ILogger and must live as long as whatever was made with it. With None for the
+    level nothing is written.
     """
 
-    def __init__(self, vendor: Vendor, level: str = "WARNING") -> None:
+    def __init__(self, vendor: Vendor, level: str | None = "WARNING") -> None:
         self._errors: list[str] = []
         self._lock = threading.Lock()
-        self._most = SEVERITIES.index(level)
+        self._most = -1 if level is None else SEVERITIES.index(level)
         self.logger = _logger(vendor, self._take)
 
     def take_errors(self) -> list[str]:

@@ -1,4 +1,4 @@
-"""From an ONNX graph to the vendor's network: strongly typed, every problem of the parser named."""
+"""From an ONNX graph to the vendor's network: strongly typed unless told, every problem named."""
 
 from pathlib import Path
 from typing import Any
@@ -13,17 +13,25 @@ MOST_NODES = 8
 UNSUPPORTED = "not supported"
 
 
-def open_parser(vendor: Vendor, builder: Any, messages: Messages) -> tuple[Any, Any]:
+def open_parser(
+    vendor: Vendor, builder: Any, messages: Messages, *, weakly_typed: bool = False
+) -> tuple[Any, Any]:
     """An empty network and a parser that fills it."""
-    network = builder.create_network(_flags(vendor))
+    network = builder.create_network(0 if weakly_typed else _flags(vendor))
     return network, vendor.module.OnnxParser(network, messages.logger)
 
 
 def parse(
-    vendor: Vendor, builder: Any, graph: Path, messages: Messages, settings: Settings = NOTHING
+    vendor: Vendor,
+    builder: Any,
+    graph: Path,
+    messages: Messages,
+    settings: Settings = NOTHING,
+    *,
+    weakly_typed: bool = False,
 ) -> tuple[Any, Any]:
     """The network and its parser, which must both live until the engine is built; raises EngineError."""
-    network, parser = open_parser(vendor, builder, messages)
+    network, parser = open_parser(vendor, builder, messages, weakly_typed=weakly_typed)
     for name in vendor.parser_flags():
         if name.lower() in settings:
             change = parser.set_flag if settings[name.lower()] else parser.clear_flag

@@ -8,9 +8,11 @@ import itertools
 from collections.abc import Callable
 from typing import Any
 
+from engines.backends.tensorrt import weak
 from engines.backends.tensorrt.fixable import fixable_options
 from engines.backends.tensorrt.vendor import Vendor
 from engines.batches import batch_choices
+from engines.graphs.recipe import Target
 from engines.shapes import with_batch
 from engines.values import Candidate, Dimension, Shape, ShapeRange, Workload
 
@@ -24,10 +26,28 @@ CONVOLUTIONS = {"Conv", "ConvTranspose"}
 def dimensions(
     vendor: Vendor, config: Any, parser: Any, workload: Workload, concurrent: bool
 ) -> tuple[Dimension, ...]:
-    """The space for a workload; `config` and `parser` are fresh ones to probe."""
-    built = [*_searched(vendor, config, workload), *fixable_options(vendor, config, parser)]
+    """The dimensions of building and running; `config` and `parser` are fresh ones to probe."""
+    searched = [*_searched(vendor, config, workload), *weak.dimensions(vendor)]
+    built = [*searched, *fixable_options(vendor, config, parser)]
     run = [*_specialization(vendor), *_run(workload, concurrent)]
-    return (_precision(), _profile(workload), *built, *run)
+    return (_profile(workload), *built, *run)
+
+
+def target(vendor: Vendor, capability: float | None) -> Target:
+    """The graphs for a GPU of a compute capability; None, where there is no GPU, offers all."""
+    needs = {"tf32": 8.0, "bf16": 8.0, "fp8": 8.9}
+    excluded = {
+        name: f"it needs compute capability {least:.1f}, and this GPU has {capability:.1f}"
+        for name, least in needs.items()
+        if capability is not None and capability < least
+    }
+    return Target(
+        plain=tuple(name for name in ("tf32", "fp32") if name not in excluded),
+        lowered=tuple(name for name in ("fp16", "bf16", "int8", "fp8", "int4") if name not in excluded),
+        elsewhere=weak.choices(vendor, excluded),
+        excluded={**excluded, **weak.excluded(vendor, excluded)},
+        high_precision=("fp16", "fp32"),
+    )
 
 
 def profile_shapes(workload: Workload, candidate: Candidate) -> dict[str, ShapeRange]:
@@ -52,16 +72,6 @@ def _around(shape: tuple[int | str | None, ...], optimum: Shape, profile: str) -
     if profile == "narrow":
         return ShapeRange(scaled(lambda size: max(1, size // 2)), optimum, scaled(lambda size: 2 * size))
     return ShapeRange(scaled(lambda _: 1), optimum, scaled(lambda size: WIDE * size))
-
-
-def _precision() -> Dimension:
-    return Dimension(
-        "precision",
-        "graph",
-        ("tf32", "fp32", "fp16"),
-        "tf32",
-        "fp32 rounded to tf32 in products (the vendor's default), full fp32, or fp16",
-    )
 
 
 def _profile(workload: Workload) -> Dimension:

@@ -1,9 +1,10 @@
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from engines.backends.tensorrt.network import MOST_NODES, explain
+from engines.backends.tensorrt.network import MOST_NODES, explain, open_parser
+from tests.engines.tensorrt.fakes import enum, vendor
 
 
 def _error(operator: str = "", name: str = "", reason: str = "", place: int = -1) -> Any:
@@ -58,3 +59,16 @@ def test_what_is_left_of_a_long_list_is_counted() -> None:
 )
 def test_a_parser_without_errors_is_answered_by_the_log(logged: list[str], said: str) -> None:
     assert explain(_parser(), logged) == f"the parser refused the graph: {said}"
+
+
+@pytest.mark.parametrize(("weakly_typed", "flags"), [(False, 0b10), (True, 0)])
+def test_networks_are_strongly_typed_unless_told(weakly_typed: bool, flags: int) -> None:
+    found = vendor(
+        NetworkDefinitionCreationFlag=enum("Creation", "EXPLICIT_BATCH", "STRONGLY_TYPED"),
+        OnnxParser=lambda network, logger: ("parser of", network),
+    )
+    builder = SimpleNamespace(create_network=lambda given: ("network", given))
+    network, _ = open_parser(
+        found, builder, cast("Any", SimpleNamespace(logger=None)), weakly_typed=weakly_typed
+    )
+    assert network == ("network", flags)

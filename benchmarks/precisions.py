@@ -1,0 +1,85 @@
+"""Every precision of a backend in one table: `python -m benchmarks.precisions MODEL [--shapes ...] ...`.
+
+A search through all graphs of a model with everything else fixed: what each precision gains and costs, what
+does not build and the vendor's reason, and what the gate refuses.
+"""
+
+import argparse
+import shutil
+from pathlib import Path
+
+import tuner
+from benchmarks.runs import heading
+from dashboards import formats
+from engines.values import text_of
+from studies.records import StudyRecord, TrialRecord
+from studies.space import searched
+from tuner.texts import one_line
+
+LONGEST = 140
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model", type=Path)
+    parser.add_argument("--shapes", action="append", default=[])
+    parser.add_argument("--inputs", type=Path)
+    parser.add_argument("--backend", default="auto")
+    parser.add_argument("--precision")
+    parser.add_argument("--fix", action="append", default=[])
+    parser.add_argument("--constraint", action="append", default=[])
+    parser.add_argument("--trials", type=int, default=200)
+    parser.add_argument("--workspace", type=Path, default=Path(".tuner"))
+    parser.add_argument("--output", type=Path, help="folder for the report")
+    arguments = parser.parse_args()
+    print(heading(), flush=True)
+    result = tuner.search(
+        arguments.model,
+        backend=arguments.backend,
+        shapes=tuple(arguments.shapes),
+        inputs=arguments.inputs,
+        precision=arguments.precision,
+        fix=tuple(arguments.fix),
+        constraints=tuple(arguments.constraint),
+        trials=arguments.trials,
+        workspace=arguments.workspace,
+        output=arguments.output,
+        mode="new",
+        racing=False,
+        progress=True,
+    )
+    print_table(result.study)
+    shutil.rmtree(arguments.workspace / "engines", ignore_errors=True)
+
+
+def print_table(study: StudyRecord) -> None:
+    """Markdown, the trials sorted by what they are, with their reasons below."""
+    names = [one.name for one in searched(study.spec.space) if one.kind == "graph"]
+    print(f"\n{Path(study.spec.workload.model.path).name} on {study.spec.machine.processor}")
+    print(f"\n| trial | {' | '.join(names)} | ms | times the baseline | error | |")
+    print(f"|{'---|' * (len(names) + 5)}")
+    for trial in sorted(study.trials, key=lambda one: [str(one.candidate.graph.get(name)) for name in names]):
+        settings = (text_of(trial.candidate.graph.get(name, "")) for name in names)
+        print(f"| {trial.number} | {' | '.join(settings)} | {' | '.join(_found(study, trial))} |")
+
+
+def _found(study: StudyRecord, trial: TrialRecord) -> tuple[str, ...]:
+    latency, error = (trial.metrics.get(name) for name in ("latency_ms", "error"))
+    baseline = study.trials[0].metrics.get("latency_ms")
+    ratio = f"{baseline.value / latency.value:.2f}" if baseline and latency else ""
+    return (
+        formats.metric("latency_ms", latency) if latency else "",
+        ratio,
+        formats.number(error.value) if error else "",
+        _why(trial),
+    )
+
+
+def _why(trial: TrialRecord) -> str:
+    if trial.failure is not None:
+        return f"{trial.failure.stage}: {one_line(trial.failure.message)[:LONGEST]}"
+    return f"refused: {', '.join(trial.violations)}" if trial.violations else ""
+
+
+if __name__ == "__main__":
+    main()

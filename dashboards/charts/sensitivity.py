@@ -1,0 +1,160 @@
+"""Which nodes hurt most when they are lowered, as a chart, and as a page of its own that opens offline."""
+
+import math
+from importlib import resources
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import plotly.graph_objects as go
+
+from dashboards import formats
+from dashboards.charts import drawing
+from dashboards.charts.drawing import Drawing, plain
+from dashboards.markup import Html, element, join, sentence
+from dashboards.palette import css_variables, light
+from engines.errors import UserError
+from engines.graphs.sensitivity import NodeError
+from engines.workspace import write_file
+
+NOT_FINITE = "NaN or infinite"
+# how much longer than the longest that has an end a bar without one is drawn
+BEYOND = 3.0
+
+
+class Sensitivity(NamedTuple):
+    """The nodes of a model in a precision, the most hurtful first, and how many of them are to be shown."""
+
+    model: str
+    precision: str
+    nodes: tuple[NodeError, ...]
+    most: int
+
+    @property
+    def shown(self) -> tuple[NodeError, ...]:
+        return self.nodes[: self.most]
+
+
+def draw(data: Sensitivity) -> Drawing:
+    """The chart of the nodes that are shown, one at least."""
+    return Drawing(_title(data), _note(data), {"": _figure(data)})
+
+
+def render(data: Sensitivity) -> str:
+    """The page: the chart, and a table of all nodes."""
+    drawn = draw(data)
+    chart = drawn.views[""].to_html(full_html=False, include_plotlyjs=True, config={"displaylogo": False})
+    title = f"{data.model} in {data.precision}: how much each node hurts"
+    style = f":root{{{css_variables('light')}}}{_style()}"
+    head = element(
+        "head",
+        Html('<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'),
+        element("title", title),
+        element("style", Html(style)),
+    )
+    caption = element(
+        "figcaption",
+        element("h2", sentence(drawn.title)),
+        element("p", sentence(drawn.note), class_="hint"),
+    )
+    main = element("main", element("figure", caption, Html(chart), class_="card"), _table(data))
+    body = element("body", element("header", element("h1", title)), main)
+    return join([Html("<!doctype html>\n"), element("html", head, body, lang="en")])
+
+
+def write(data: Sensitivity, path: Path) -> None:
+    """The page as a file; raises UserError where it cannot be written."""
+    text = render(data)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_file(path, text.encode())
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise UserError(
+            f"cannot write the chart to {path}: {reason}", "Name another place for it."
+        ) from error
+
+
+def error_text(error: float) -> str:
+    """An error as it is written wherever it is shown."""
+    return formats.number(error, 3) if math.isfinite(error) else NOT_FINITE
+
+
+def _title(data: Sensitivity) -> str:
+    first = data.nodes[0]
+    name = formats.shortened(first.node, 40)
+    endless = sum(not math.isfinite(one.error) for one in data.nodes)
+    if endless:
+        more = f", and so do {endless - 1} more" if endless > 1 else ""
+        return f"{name} alone makes the outputs {NOT_FINITE}{more}"
+    if first.error == 0:
+        return f"No node changes the outputs in {data.precision}"
+    return f"{name} hurts most: error {error_text(first.error)} by itself"
+
+
+def _note(data: Sensitivity) -> str:
+    nodes = formats.plural(len(data.nodes), "node")
+    text = (
+        f"Relative L2 error of the worst output when one node alone is in {data.precision}; {nodes} in all."
+    )
+    left_out = len(data.nodes) - len(data.shown)
+    return f"{text} {left_out} that hurt less are in the table only." if left_out > 0 else text
+
+
+def _figure(data: Sensitivity) -> go.Figure:
+    shown = data.shown[::-1]
+    lengths = _lengths([one.error for one in shown])
+    roles = ["best" if math.isfinite(one.error) else "failed" for one in shown]
+    bars = go.Bar(
+        x=lengths,
+        y=[plain(formats.shortened(f"{len(shown) - place}. {one.node}")) for place, one in enumerate(shown)],
+        orientation="h",
+        marker={"color": [light(role) for role in roles]},
+        text=[error_text(one.error) for one in shown],
+        textposition="outside",
+        cliponaxis=False,
+        hovertext=[f"{plain(one.node)} ({plain(one.operator)}): {error_text(one.error)}" for one in shown],
+        hoverinfo="text",
+    )
+    return drawing.figure(
+        [bars],
+        90 + 30 * len(shown),
+        xaxis=_axis(lengths),
+        yaxis={"showgrid": False, "type": "category"},
+        margin={"l": 16, "r": 110, "t": 8, "b": 16},
+        bargap=0.4,
+    )
+
+
+def _axis(lengths: list[float]) -> dict[str, Any]:
+    """Logarithmic from the power of ten below the shortest bar; zero has no bar."""
+    axis: dict[str, Any] = {"title": {"text": "error of the outputs"}, "exponentformat": "power", "dtick": 1}
+    positive = [length for length in lengths if length > 0]
+    if not positive:
+        return axis
+    ends = [math.floor(math.log10(min(positive)) - 0.1), math.log10(max(positive)) + 0.1]
+    return axis | {"type": "log", "range": ends}
+
+
+def _lengths(errors: list[float]) -> list[float]:
+    """How long each bar is; what is not finite is longer than all others."""
+    longest = max((error for error in errors if math.isfinite(error)), default=0.0) or 1.0
+    return [error if math.isfinite(error) else BEYOND * longest for error in errors]
+
+
+def _table(data: Sensitivity) -> Html:
+    head = element("tr", *(element("th", text) for text in ("rank", "node", "operator", "error alone")))
+    rows = [
+        element("tr", *(element("td", text) for text in _cells(rank, one)))
+        for rank, one in enumerate(data.nodes, 1)
+    ]
+    table = element("table", element("thead", head), element("tbody", *rows), class_="settings")
+    heading = element("h2", "All nodes")
+    return element("section", heading, element("div", table, class_="scroll tall"), class_="card")
+
+
+def _cells(rank: int, one: NodeError) -> tuple[str, ...]:
+    return str(rank), one.node, one.operator, error_text(one.error)
+
+
+def _style() -> str:
+    return resources.files("dashboards").joinpath("assets", "page.css").read_text(encoding="utf-8")

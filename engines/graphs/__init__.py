@@ -1,0 +1,1 @@
+"""Graphs derived from the model: other precisions, fewer nodes, static shapes."""

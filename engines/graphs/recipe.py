@@ -1,0 +1,367 @@
+"""The graph of a candidate, derived from the model step by step as its settings of kind `graph` say.
+
+Made static, simplified, lowered but for the nodes that are kept. The backends differ in what they take, which
+is a `Target`; the steps are theirs all the same.
+"""
+
+import json
+import math
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engines.calibration_data import calibration_batches, calibration_identity
+from engines.errors import EngineError
+from engines.graphs import arrived, modelopt, simplification
+from engines.values import Dimension, Settings, Tensors, Value, Workload
+from engines.wire import digest
+from engines.workspace import write_file
+
+if TYPE_CHECKING:
+    import onnx
+
+    from engines.graphs import sensitivity
+
+Detail = Callable[[str], None]
+
+# part of a graph's name: to be raised when the same model would be made into another graph
+RECIPE = 2
+HALVES = ("fp16", "bf16")
+CALIBRATED = ("int8", "fp8")
+QUANTIZED = (*CALIBRATED, "int4")
+GIVEN = "given"
+BUILTIN = "builtin"
+METHODS = ("minmax", "entropy", "percentile")
+# nodes that are worth lowering, by operator; what a model has of them bounds how many can be kept
+CONVOLUTIONS = ("Conv", "ConvTranspose")
+PRODUCTS = ("Gemm", "MatMul")
+WEIGHTED = (*CONVOLUTIONS, *PRODUCTS)
+FEWEST_PRODUCTS = 2
+MOST_KEPT = 64
+# a setting outside of every space, with which `tuner bisect` names nodes, a line each
+KEPT_NODES = "kept_nodes"
+RANKING_BATCHES = 2
+
+
+@dataclass(frozen=True)
+class Target:
+    """The graphs that a backend takes.
+
+    `plain` are precisions that leave the graph as it is, the default first, `lowered` those that are made in
+    the graph, and `elsewhere` those that the backend makes by itself; `excluded` says why others are not
+    there. `high_precision` are the types of what is not quantized, the default first. On a CPU, ONNX Runtime
+    itself is asked for what suits it. `no_int8_convolutions` says why convolutions are left out of int8.
+    """
+
+    plain: tuple[str, ...]
+    lowered: tuple[str, ...]
+    elsewhere: tuple[str, ...] = ()
+    excluded: Mapping[str, str] = field(default_factory=dict)
+    high_precision: tuple[str, ...] = ("fp32",)
+    is_cpu: bool = False
+    no_int8_convolutions: str = ""
+
+
+@dataclass(frozen=True)
+class Making:
+    """What a graph is made of, and where what was computed for it is kept."""
+
+    workload: Workload
+    settings: Settings
+    caches: Path
+    report: Detail
+
+    @property
+    def precision(self) -> str:
+        return str(self.settings["precision"])
+
+    @property
+    def keeps_some(self) -> bool:
+        """Whether any node may have to stay in FP32."""
+        return bool(self.workload.keep_fp32) or any(map(self.settings.get, ("keep_fp32", KEPT_NODES)))
+
+    def is_at(self, name: str, value: str) -> bool:
+        return self.settings.get(name, value) == value
+
+
+def dimensions(target: Target, workload: Workload) -> tuple[Dimension, ...]:
+    """The dimensions of kind `graph` for a workload."""
+    simplify = Dimension(
+        "simplify",
+        "graph",
+        simplification.available(),
+        simplification.NONE,
+        "constants folded and dead nodes removed",
+        simplification.excluded(),
+    )
+    how = arrived.arrived_as(workload.model, Path(workload.model.path))
+    if how is not None:
+        about = f"the model arrived {how} and is kept as it is"
+        excluded = dict.fromkeys((*target.plain, *target.lowered, *target.elsewhere), about)
+        return (Dimension("precision", "graph", (GIVEN,), GIVEN, about, excluded), simplify)
+    target = _fitting(target, workload)
+    return (_precision(target), *_lowering(target, workload), simplify)
+
+
+def _fitting(target: Target, workload: Workload) -> Target:
+    """Without the precisions that hardly a weight of the model would be in."""
+    operators = workload.model.operators
+    convolutions, products = (
+        sum(operators.get(name, 0) for name in names) for names in (CONVOLUTIONS, PRODUCTS)
+    )
+    if products >= convolutions + FEWEST_PRODUCTS or not (convolutions or products):
+        return target
+    only = {
+        "int4": f"it is for the weights of products, and of those the model has {products}",
+        **({"int8": target.no_int8_convolutions} if target.no_int8_convolutions and convolutions else {}),
+    }
+    lowered = tuple(name for name in target.lowered if name not in only)
+    left_out = {name: why for name, why in only.items() if name in target.lowered}
+    return replace(target, lowered=lowered, excluded={**target.excluded, **left_out})
+
+
+def _precision(target: Target) -> Dimension:
+    choices = (*target.plain, *target.lowered, *target.elsewhere)
+    about = "numeric type of weights and activations"
+    return Dimension("precision", "graph", choices, target.plain[0], about, target.excluded)
+
+
+def _lowering(target: Target, workload: Workload) -> list[Dimension]:
+    """What says more of a lowered graph; none of it where nothing can be lowered."""
+    lowered = (*target.lowered, *target.elsewhere)
+    if not lowered:
+        return []
+    calibrated = tuple(name for name in lowered if base_precision(name) in CALIBRATED)
+    found = [
+        Dimension(
+            "keep_fp32",
+            "graph",
+            kept_choices(workload),
+            0,
+            "how many of the nodes that hurt most stay in FP32",
+            any_integer=True,
+            applies_to={"precision": lowered},
+        )
+    ]
+    if calibrated:
+        about = "how ranges are taken from the calibration data"
+        applies = {"precision": calibrated}
+        found.append(Dimension("calibration", "graph", METHODS, METHODS[0], about, applies_to=applies))
+    quantized = tuple(name for name in target.lowered if name in QUANTIZED)
+    if quantized and len(target.high_precision) > 1:
+        choices, applies = target.high_precision, {"precision": quantized}
+        about = "type of what is not quantized"
+        found.append(Dimension("high_precision", "graph", choices, choices[0], about, applies_to=applies))
+    if target.lowered and not target.is_cpu and modelopt.find() is not None:
+        about = "who lowers the graph: onnxruntime's tools or NVIDIA ModelOpt"
+        applies = {"precision": target.lowered}
+        found.append(
+            Dimension("converter", "graph", (BUILTIN, "modelopt"), BUILTIN, about, applies_to=applies)
+        )
+    return found
+
+
+def kept_choices(workload: Workload) -> tuple[int, ...]:
+    """0, 1, 4, 16 ... up to half of the nodes that are worth lowering."""
+    operators = workload.model.operators
+    most = min(MOST_KEPT, sum(operators.get(name, 0) for name in WEIGHTED) // 2)
+    powers = [4**exponent for exponent in range(int(math.log(max(most, 1), 4)) + 1)]
+    return (0, *(power for power in powers if power <= most))
+
+
+def graph_key(target: Target, workload: Workload, settings: Settings) -> object:
+    """What decides the graph's content beyond model and settings; None when the model itself is used."""
+    import onnxruntime as ort
+
+    making = Making(workload, settings, Path(), lambda _: None)
+    lowered = making.precision in target.lowered
+    # nodes are found again by their names, which the model itself need not have
+    named = making.precision in target.elsewhere and making.keeps_some
+    if not (lowered or named or workload.override_shapes) and making.is_at("simplify", simplification.NONE):
+        return None
+    how = str(settings.get("simplify", simplification.NONE))
+    key: list[object] = [RECIPE, ort.__version__, workload.override_shapes, simplification.version(how)]
+    if lowered:
+        key += [calibration_identity(workload), workload.keep_fp32]
+    environment = None if making.is_at("converter", BUILTIN) else modelopt.find()
+    return [*key, environment.version] if environment else key
+
+
+def make_graph(
+    target: Target, workload: Workload, settings: Settings, file: Path, caches: Path, report: Detail
+) -> Mapping[str, Value]:
+    """Writes the graph, and says what of it was kept in FP32; raises EngineError where it cannot be made."""
+    from engines.graphs import onnx_files
+    from engines.reference import one_line
+
+    making = Making(workload, settings, caches, report)
+    try:
+        model = prepared(making)
+        if making.precision not in target.lowered:
+            onnx_files.save(model, file)
+            return {}
+        keep = kept_nodes(making, model)
+        with tempfile.TemporaryDirectory(dir=file.parent) as scratch:
+            _lower(target, making, model, keep, Path(scratch), file)
+        return {"kept_fp32": " ".join(sorted(keep))} if keep else {}
+    except (EngineError, MemoryError, OSError):
+        raise
+    except Exception as error:
+        raise EngineError(f"cannot make the {making.precision} graph: {one_line(error)}") from error
+
+
+def prepared(making: Making) -> "onnx.ModelProto":
+    """The model with a name for every node, made static and simplified as asked."""
+    from engines.graphs import onnx_files, static_shapes
+
+    making.report("reading the model")
+    model = onnx_files.load(Path(making.workload.model.path))
+    onnx_files.name_nodes(model)
+    if making.workload.override_shapes:
+        model = static_shapes.override(model, making.workload.override_shapes)
+    if not making.is_at("simplify", simplification.NONE):
+        making.report("simplifying")
+        model = simplification.simplify(model, str(making.settings["simplify"]))
+    return model
+
+
+def kept_nodes(making: Making, model: "onnx.ModelProto") -> frozenset[str]:
+    """The nodes that stay in FP32: those that the user named, and as many as asked that hurt most."""
+    from engines.graphs import keeping
+
+    chosen = str(making.settings.get(KEPT_NODES, ""))
+    named = keeping.matching(model, making.workload.keep_fp32) | frozenset(chosen.splitlines())
+    count = int(making.settings.get("keep_fp32", 0))
+    if not count:
+        return named
+    ranked = [one.node for one in ranking(making, model) if one.node not in named]
+    if count >= len(ranked):
+        raise EngineError(f"only {len(ranked)} nodes can be lowered, so keeping {count} leaves none")
+    return named | frozenset(ranked[:count])
+
+
+def ranking(making: Making, model: "onnx.ModelProto") -> "tuple[sensitivity.NodeError, ...]":
+    """How much each node hurts when it alone is lowered, the most hurtful first; kept in the caches."""
+    from engines.graphs import sensitivity
+
+    precision = base_precision(making.precision)
+    batches = list(islice(calibration_batches(making.workload), RANKING_BATCHES))
+
+    def rank() -> tuple[sensitivity.NodeError, ...]:
+        amax = ranges(making, model, precision) if precision in CALIBRATED else {}
+        return sensitivity.rank(model, precision, batches, amax, making.report)
+
+    return sensitivity.cached_rank(making.caches, _key(making, precision), rank)
+
+
+def base_precision(precision: str) -> str:
+    """The lowest of the types in the name of a precision, such as int8 in weak_int8_fp16 or weak_best."""
+    parts = precision.replace("best", "int8").split("_")
+    return next((one for one in (*QUANTIZED, *HALVES) if one in parts), precision)
+
+
+def ranges(making: Making, model: "onnx.ModelProto", precision: str) -> dict[str, float]:
+    """The largest absolute value of every tensor that is quantized; kept in the caches."""
+    file = making.caches / f"ranges-{_key(making, precision)}.json"
+    try:
+        found: dict[str, float] = json.loads(file.read_bytes())
+    except (OSError, ValueError):
+        found = _calibrated(making, model, precision)
+        write_file(file, json.dumps(found).encode())
+    return found
+
+
+def _calibrated(making: Making, model: "onnx.ModelProto", precision: str) -> dict[str, float]:
+    from engines.graphs import calibration, onnx_files
+    from engines.graphs.sites import sites
+
+    making.report("calibrating")
+    tensors = sorted({site.tensor for site in sites(model, precision) if not site.is_weight})
+    method = str(making.settings.get("calibration", METHODS[0]))
+    batches = _counted(making, calibration_batches(making.workload))
+    with tempfile.TemporaryDirectory(dir=making.caches) as scratch:
+        file = Path(scratch) / "model.onnx"
+        onnx_files.save(model, file)
+        return calibration.calibrate(file, batches, method, tensors, Path(scratch))
+
+
+def _counted(making: Making, batches: Iterator[Tensors]) -> Iterator[Tensors]:
+    for number, batch in enumerate(batches, 1):
+        making.report(f"calibrating, batch {number}")
+        yield batch
+
+
+def _key(making: Making, precision: str) -> str:
+    """Names what was computed for a precision of this very model and data."""
+    import onnxruntime as ort
+
+    workload, settings = making.workload, making.settings
+    method = settings.get("calibration") if precision in CALIBRATED else None
+    source = calibration_identity(workload)
+    made = [workload.model.digest, workload.override_shapes, settings.get("simplify")]
+    return digest(RECIPE, ort.__version__, made, precision, method, source)
+
+
+def _lower(
+    target: Target,
+    making: Making,
+    model: "onnx.ModelProto",
+    keep: frozenset[str],
+    scratch: Path,
+    file: Path,
+) -> None:
+    from engines.graphs import cpu_quantizer, onnx_files
+
+    if not making.is_at("converter", BUILTIN):
+        _lower_by_modelopt(making, model, keep, scratch, file)
+    elif target.is_cpu and making.precision == "int8":
+        source = scratch / "model.onnx"
+        onnx_files.save(model, source)
+        batches = _counted(making, calibration_batches(making.workload))
+        method = str(making.settings["calibration"])
+        cpu_quantizer.quantize_int8(source, batches, file, method, keep)
+    else:
+        onnx_files.save(_lowered(target, making, model, keep), file)
+
+
+def _lowered(
+    target: Target, making: Making, model: "onnx.ModelProto", keep: frozenset[str]
+) -> "onnx.ModelProto":
+    from engines.graphs import lowering, qdq, weight_only
+
+    precision, high = making.precision, str(making.settings.get("high_precision", "fp32"))
+    if precision in HALVES:
+        return lowering.lower(model, precision, keep)
+    amax = ranges(making, model, precision) if precision in CALIBRATED else {}
+    making.report("quantizing")
+    if high != "fp32":
+        model = lowering.lower(model, high, keep)
+    if precision in CALIBRATED:
+        left_out = CONVOLUTIONS if precision == "int8" and target.no_int8_convolutions else ()
+        keep |= {node.name for node in model.graph.node if node.op_type in left_out}
+        return qdq.insert_qdq(model, precision, amax, keep)
+    return weight_only.quantize_int4(model, keep)
+
+
+def _lower_by_modelopt(
+    making: Making, model: "onnx.ModelProto", keep: frozenset[str], scratch: Path, file: Path
+) -> None:
+    from engines.graphs import onnx_files
+
+    environment = modelopt.find()
+    if environment is None:
+        raise EngineError("NVIDIA ModelOpt is not there any more", "Set TUNER_MODELOPT_PYTHON again.")
+    source = scratch / "model.onnx"
+    onnx_files.save(model, source)
+    batches = _counted(making, calibration_batches(making.workload))
+    data = modelopt.save_batches(batches, scratch / "calibration")
+    making.report("running NVIDIA ModelOpt")
+    precision, settings = making.precision, making.settings
+    if precision in HALVES:
+        modelopt.autocast(environment, source, precision, keep, data, file)
+        return
+    method, high = str(settings.get("calibration", METHODS[0])), str(settings.get("high_precision", "fp32"))
+    modelopt.quantize(environment, source, precision, method, keep, data, high, file)

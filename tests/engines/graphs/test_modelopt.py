@@ -1,0 +1,319 @@
+"""By a stand-in for the other Python, and by the real one where TUNER_MODELOPT_PYTHON names it."""
+
+import json
+import os
+import stat
+import sys
+import textwrap
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+
+from engines.errors import EngineError, UserError
+from engines.graphs import lowering, modelopt, onnx_files, qdq, sites
+from engines.graphs.modelopt import Environment, autocast, find, quantize, save_batches
+from engines.values import Tensors
+from examples import models
+
+REAL = os.environ.get(modelopt.VARIABLE)
+NOTHING: frozenset[str] = frozenset()
+
+# writes down what it was asked, then does as the test says
+STAND_IN = """\
+#!{python}
+import json, os, sys, time
+from pathlib import Path
+if sys.argv[1] == "-c":
+    print("0.47.0")
+    sys.exit()
+folder = Path({folder!r})
+calls = sorted(folder.glob("call-*.json"))
+asked = {{"arguments": sys.argv[1:], "path": os.environ.get("PYTHONPATH"), "temporary": os.environ["TMPDIR"]}}
+if "--calibration_data_path" in sys.argv:
+    import numpy
+    data = numpy.load(sys.argv[sys.argv.index("--calibration_data_path") + 1])
+    asked["data"] = {{name: list(data[name].shape) for name in data.files}}
+(folder / f"call-{{len(calls)}}.json").write_text(json.dumps(asked))
+made = sys.argv[sys.argv.index("--output_path") + 1]
+{does}
+"""
+WRITES = "Path(made).write_bytes((folder / 'answer.onnx').read_bytes())"
+
+
+def _mlp() -> onnx.ModelProto:
+    model = models.NAMES["mlp"]()
+    onnx_files.name_nodes(model)
+    return model
+
+
+def _quantized() -> onnx.ModelProto:
+    model = _mlp()
+    return qdq.insert_qdq(model, "int8", {site.tensor: 1.0 for site in sites.sites(model, "int8")}, NOTHING)
+
+
+def _batches(count: int = 3) -> list[Tensors]:
+    random = np.random.default_rng(0)
+    return [{"features": random.normal(size=(4, 64)).astype(np.float32)} for _ in range(count)]
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    onnx.save(_mlp(), tmp_path / "model.onnx")
+    return tmp_path / "model.onnx"
+
+
+def _stand_in(folder: Path, does: str, answer: onnx.ModelProto | None = None) -> Environment:
+    if answer is not None:
+        onnx.save(answer, folder / "answer.onnx")
+    python = folder / "python"
+    python.write_text(STAND_IN.format(python=sys.executable, folder=str(folder), does=textwrap.dedent(does)))
+    python.chmod(python.stat().st_mode | stat.S_IXUSR)
+    return Environment(str(python), "0.47.0")
+
+
+def _call(folder: Path, number: int = 0) -> dict[str, Any]:
+    """What followed each option, and what else was seen of one call."""
+    asked = json.loads((folder / f"call-{number}.json").read_bytes())
+    options: dict[str, list[str]] = {}
+    last = ""
+    for argument in asked.pop("arguments"):
+        if argument.startswith("-"):
+            last = argument
+            options[last] = []
+        else:
+            options[last].append(argument)
+    return {**asked, **options}
+
+
+def test_autocast_is_asked_for_the_type_and_told_what_to_leave(tmp_path: Path, model: Path) -> None:
+    environment = _stand_in(tmp_path, WRITES, lowering.lower(_mlp(), "bf16", NOTHING))
+    data = save_batches(_batches(), tmp_path / "data")
+    autocast(environment, model, "bf16", frozenset({"Gemm_2", "a.b/c"}), data, tmp_path / "made.onnx")
+    call = _call(tmp_path)
+    assert call["-m"] == ["modelopt.onnx.autocast"]
+    assert call["--onnx_path"] == [str(model)]
+    assert call["--low_precision_type"] == ["bf16"]
+    assert call["--keep_io_types"] == []
+    assert call["--calibration_data"] == [str(data)]
+    assert call["--nodes_to_exclude"] == [r"^Gemm_2$", r"^a\.b/c$"]
+    assert onnx.load(tmp_path / "made.onnx").graph.initializer[0].data_type == onnx.TensorProto.BFLOAT16
+
+
+def test_without_data_or_nodes_to_keep_neither_is_said(tmp_path: Path, model: Path) -> None:
+    environment = _stand_in(tmp_path, WRITES, lowering.lower(_mlp(), "fp16", NOTHING))
+    autocast(environment, model, "fp16", NOTHING, None, tmp_path / "made.onnx")
+    assert not {"--calibration_data", "--nodes_to_exclude"} & _call(tmp_path).keys()
+
+
+def test_quantize_cuts_its_data_as_the_batches_were(tmp_path: Path, model: Path) -> None:
+    environment = _stand_in(tmp_path, WRITES, _quantized())
+    data = save_batches(_batches(3), tmp_path / "data")
+    quantize(environment, model, "int8", "minmax", NOTHING, data, "fp16", tmp_path / "made.onnx")
+    call = _call(tmp_path)
+    assert call["-m"] == ["modelopt.onnx.quantization"]
+    assert call["--quantize_mode"] == ["int8"]
+    assert call["--calibration_method"] == ["max"]
+    assert call["--high_precision_dtype"] == ["fp16"]
+    assert call["--calibration_shapes"] == ["features:4x64"]
+    assert call["data"] == {"features": [12, 64]}
+    assert call["--calibration_eps"] == ["cpu"]
+    assert (tmp_path / "made.onnx").exists()
+
+
+def test_nodes_that_are_kept_stay_fp32_since_the_rest_is_lowered_before(tmp_path: Path, model: Path) -> None:
+    environment = _stand_in(tmp_path, WRITES, lowering.lower(_quantized(), "fp16", NOTHING))
+    quantize(
+        environment, model, "fp8", "entropy", frozenset({"Gemm_2"}), None, "fp16", tmp_path / "made.onnx"
+    )
+    first, second = _call(tmp_path, 0), _call(tmp_path, 1)
+    assert (first["-m"], second["-m"]) == (["modelopt.onnx.autocast"], ["modelopt.onnx.quantization"])
+    assert first["--nodes_to_exclude"] == second["--nodes_to_exclude"] == ["^Gemm_2$"]
+    assert second["--onnx_path"] != [str(model)]
+    assert second["--high_precision_dtype"] == ["fp32"]
+
+
+@pytest.mark.parametrize(("given", "expected"), [(True, "awq_clip"), (False, "rtn_dq")])
+def test_int4_has_methods_of_its_own(given: bool, expected: str, tmp_path: Path, model: Path) -> None:
+    environment = _stand_in(tmp_path, WRITES, _quantized())
+    data = save_batches(_batches(), tmp_path / "data") if given else None
+    quantize(environment, model, "int4", "percentile", NOTHING, data, "fp32", tmp_path / "made.onnx")
+    assert _call(tmp_path)["--calibration_method"] == [expected]
+
+
+def test_weights_beside_the_model_are_allowed_for(tmp_path: Path, model: Path) -> None:
+    environment = _stand_in(tmp_path, WRITES, _quantized())
+    (tmp_path / "model.onnx.data").touch()
+    quantize(environment, model, "int8", "entropy", NOTHING, None, "fp32", tmp_path / "made.onnx")
+    assert "--use_external_data_format" in _call(tmp_path)
+
+
+def test_the_other_python_gets_no_packages_of_this_one_and_leaves_nothing_behind(
+    tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONPATH", "somewhere")
+    environment = _stand_in(tmp_path, WRITES, _quantized())
+    quantize(environment, model, "int8", "entropy", NOTHING, None, "fp32", tmp_path / "made.onnx")
+    assert _call(tmp_path)["path"] is None
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "answer.onnx",
+        "call-0.json",
+        "made.onnx",
+        "model.onnx",
+        "python",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("mode", "method", "keep", "high", "said"),
+    [
+        ("int8", "percentile", NOTHING, "fp32", "no calibration by percentile"),
+        ("int8", "minmax", frozenset({"Gemm_0"}), "bf16", "cannot calibrate a graph in bf16"),
+        ("int4", "minmax", NOTHING, "bf16", "cannot calibrate a graph in bf16"),
+    ],
+)
+def test_what_it_cannot_do_is_refused_without_asking_it(
+    mode: str, method: str, keep: frozenset[str], high: str, said: str, tmp_path: Path, model: Path
+) -> None:
+    environment = _stand_in(tmp_path, WRITES)
+    with pytest.raises(EngineError, match=said):
+        quantize(environment, model, mode, method, keep, None, high, tmp_path / "made.onnx")
+    assert not list(tmp_path.glob("call-*"))
+
+
+@pytest.mark.parametrize(
+    ("does", "said"),
+    [
+        (
+            "print('INFO: all is well')\nraise ValueError('no such tensor')",
+            "ModelOpt failed: ValueError: no such tensor",
+        ),
+        (
+            "import os\nprint('RuntimeError: at last')\nprint('cleaning up')\nsys.exit(3)",
+            "ModelOpt failed: RuntimeError: at last",
+        ),
+        ("print('it says no more'); sys.exit(1)", "ModelOpt failed: it says no more"),
+        ("sys.exit(1)", "it does not say why"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "ModelOpt died of SIGSEGV"),
+        ("pass", "ModelOpt failed"),
+    ],
+)
+def test_a_failure_is_told_by_its_last_telling_line(
+    does: str, said: str, tmp_path: Path, model: Path
+) -> None:
+    with pytest.raises(EngineError, match=said):
+        autocast(_stand_in(tmp_path, does), model, "fp16", NOTHING, None, tmp_path / "made.onnx")
+    assert not (tmp_path / "made.onnx").exists()
+
+
+def test_one_that_is_killed_ran_out_of_memory(tmp_path: Path, model: Path) -> None:
+    environment = _stand_in(tmp_path, "import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
+    with pytest.raises(EngineError, match="lack of memory") as failure:
+        autocast(environment, model, "fp16", NOTHING, None, tmp_path / "made.onnx")
+    assert failure.value.kind == "out_of_memory"
+
+
+def test_one_that_never_ends_is_stopped(tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(modelopt, "LONGEST_SECONDS", 0.5)
+    environment = _stand_in(tmp_path, "time.sleep(600)")
+    with pytest.raises(EngineError, match="still not done") as failure:
+        autocast(environment, model, "fp16", NOTHING, None, tmp_path / "made.onnx")
+    assert failure.value.kind == "timeout"
+
+
+def test_an_interrupt_leaves_no_process_behind(tmp_path: Path, model: Path) -> None:
+    does = """
+        import signal
+        (folder / "pid").write_text(str(os.getpid()))
+        os.kill(os.getppid(), signal.SIGINT)
+        time.sleep(600)
+    """
+    with pytest.raises(KeyboardInterrupt):
+        autocast(_stand_in(tmp_path, does), model, "fp16", NOTHING, None, tmp_path / "made.onnx")
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
+
+
+def test_a_success_that_changed_nothing_is_a_failure(tmp_path: Path, model: Path) -> None:
+    environment = _stand_in(tmp_path, WRITES, _mlp())
+    with pytest.raises(EngineError, match="quantized nothing"):
+        quantize(environment, model, "int8", "entropy", NOTHING, None, "fp32", tmp_path / "made.onnx")
+    with pytest.raises(EngineError, match="lowered nothing"):
+        autocast(environment, model, "fp16", NOTHING, None, tmp_path / "made.onnx")
+
+
+def test_batches_of_several_shapes_are_refused(tmp_path: Path, model: Path) -> None:
+    data = save_batches([*_batches(1), {"features": np.zeros((4, 32), np.float32)}], tmp_path / "data")
+    with pytest.raises(EngineError, match="batches of one shape"):
+        quantize(
+            _stand_in(tmp_path, WRITES), model, "int8", "entropy", NOTHING, data, "fp32", tmp_path / "made"
+        )
+
+
+def test_a_python_that_is_gone_is_a_failed_candidate(tmp_path: Path, model: Path) -> None:
+    with pytest.raises(EngineError, match="cannot be started"):
+        autocast(
+            Environment(str(tmp_path / "gone"), "0"), model, "fp16", NOTHING, None, tmp_path / "made.onnx"
+        )
+
+
+def test_the_python_that_is_named_is_found_with_its_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    environment = _stand_in(tmp_path, WRITES)
+    monkeypatch.setenv(modelopt.VARIABLE, environment.python)
+    assert find() == environment
+
+
+def test_a_name_that_is_no_python_is_the_users_to_mend(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(modelopt.VARIABLE, str(tmp_path / "gone"))
+    with pytest.raises(UserError, match="there is no Python at"):
+        find()
+
+
+@pytest.mark.skipif(find_spec("modelopt") is not None, reason="ModelOpt is installed")
+def test_a_python_without_it_is_the_users_to_mend_if_named_and_none_if_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv(modelopt.VARIABLE, raising=False)
+    assert find() is None
+    monkeypatch.setenv(modelopt.VARIABLE, sys.executable)
+    with pytest.raises(UserError, match="has no NVIDIA ModelOpt"):
+        find()
+
+
+@pytest.fixture
+def real() -> Environment:
+    if not REAL:
+        pytest.skip(f"{modelopt.VARIABLE} names no Python with NVIDIA ModelOpt")
+    found = find()
+    assert found is not None
+    return found
+
+
+def _types_of(file: Path, node: str) -> set[int]:
+    """The types of the weights that a node takes as they are."""
+    graph = onnx.load(file).graph
+    weights = {tensor.name: tensor.data_type for tensor in graph.initializer}
+    return {weights[name] for one in graph.node if one.name == node for name in one.input if name in weights}
+
+
+def test_the_real_one_lowers_and_keeps(real: Environment, tmp_path: Path, model: Path) -> None:
+    data = save_batches(_batches(), tmp_path / "data")
+    autocast(real, model, "fp16", frozenset({"Gemm_2"}), data, tmp_path / "made.onnx")
+    assert _types_of(tmp_path / "made.onnx", "Gemm_2") == {onnx.TensorProto.FLOAT}
+    assert _types_of(tmp_path / "made.onnx", "Gemm_0") == {onnx.TensorProto.FLOAT16}
+
+
+@pytest.mark.parametrize("mode", ["int8", "fp8"])
+def test_the_real_one_quantizes_and_keeps(mode: str, real: Environment, tmp_path: Path, model: Path) -> None:
+    data = save_batches(_batches(), tmp_path / "data")
+    quantize(real, model, mode, "minmax", frozenset({"Gemm_2"}), data, "fp16", tmp_path / "made.onnx")
+    made = onnx.load(tmp_path / "made.onnx")
+    assert "QuantizeLinear" in {node.op_type for node in made.graph.node}
+    assert _types_of(tmp_path / "made.onnx", "Gemm_2") == {onnx.TensorProto.FLOAT}

@@ -1,0 +1,83 @@
+"""`tuner compare`."""
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tuner.commands.common import FilePath, workspace_options
+
+WHAT = """A and B are each an ONNX file, a folder that tuner export wrote, a plan of TensorRT, a trial (7,
+trial:7 or STUDY/trial:7), or an npz file of outputs. Both are run on the same inputs. Two ONNX files are
+compared tensor by tensor too, in the order in which A runs. The exit code is 3 when an output of B is beyond
+the limit, or cannot be compared; outputs that only one of them has do not count."""
+
+
+@click.command(epilog=WHAT)
+@click.argument("first", metavar="A")
+@click.argument("second", metavar="B")
+@click.option(
+    "--inputs",
+    type=FilePath(),
+    metavar="NPZ",
+    help="Real inputs, an array for each by its name.  [default: random]",
+)
+@click.option(
+    "--shapes",
+    multiple=True,
+    metavar="SHAPES",
+    help="Shapes of the inputs, such as x:8x3x224x224.  [default: those that an engine was made for]",
+)
+@click.option(
+    "--limit",
+    type=float,
+    default=0.01,
+    show_default=True,
+    metavar="ERROR",
+    help="Largest relative L2 error.",
+)
+@click.option("--all", "to_the_end", is_flag=True, help="Compare every tensor of two ONNX files.")
+@click.option("--study", metavar="NAME", help="The study of trials that name none.  [default: the newest]")
+@workspace_options
+@click.option(
+    "--backend",
+    default="auto",
+    show_default=True,
+    metavar="NAME",
+    help="Who runs an engine file: tensorrt or tensorrt-rtx; with options as NAME:OPTION=VALUE,...",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON (see docs/json.md).")
+@click.option("-q", "--quiet", is_flag=True, help="Print the result only.")
+def command(
+    *,
+    study: str | None,
+    workspace: Path,
+    storage: str | None,
+    backend: str,
+    as_json: bool,
+    quiet: bool,
+    **options: Any,
+) -> int:
+    """Compare the outputs of A and B on the same inputs: A is what B is held to."""
+    from tuner import compared as shown
+    from tuner.cli import FOUND, NOTHING_FEASIBLE
+    from tuner.comparing import CompareOptions, compare
+    from tuner.progress import watcher_for
+    from tuner.sides import Places
+
+    places = Places(study, workspace, storage, backend)
+    asked = CompareOptions(**options, places=places)
+    watcher = watcher_for(quiet=quiet)
+    try:
+        result = compare(asked, watcher.preparing)
+        for note in shown.notes(result):
+            watcher.note(note)
+    finally:
+        watcher.close()
+    if as_json:
+        from tuner.documents import dump
+
+        print(dump(shown.document(result)), end="")
+    else:
+        shown.print_result(result, every_tensor=asked.to_the_end)
+    return NOTHING_FEASIBLE if result.is_beyond else FOUND

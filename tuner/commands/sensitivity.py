@@ -1,0 +1,61 @@
+"""`tuner sensitivity`."""
+
+from typing import Any
+
+import click
+
+from tuner.commands.common import FilePath
+
+
+@click.command()
+@click.argument("model", type=FilePath())
+@click.option(
+    "--precision",
+    type=click.Choice(["fp16", "bf16", "int8", "fp8", "int4"]),
+    default="int8",
+    show_default=True,
+    help="What each node is lowered to.",
+)
+@click.option(
+    "--shapes", multiple=True, metavar="SHAPES", help="Shapes of the inputs, such as x:8x3x224x224,y:1x128."
+)
+@click.option(
+    "--inputs", type=FilePath(), metavar="NPZ", help="Real inputs, an array for each.  [default: random]"
+)
+@click.option(
+    "--calibration",
+    metavar="SOURCE",
+    help="Data that is used instead: an npz, a folder of npy files, or MODULE:FUNCTION that yields batches.",
+)
+@click.option("--top", type=int, metavar="N", default=20, show_default=True, help="How many nodes are shown.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON (see docs/json.md).")
+@click.option("--output", type=FilePath(), metavar="HTML", help="Write a chart, a file that opens offline.")
+@click.option("-q", "--quiet", is_flag=True, help="Print the result only.")
+def command(*, as_json: bool, quiet: bool, **options: Any) -> None:
+    """Rank the nodes of MODEL by how much they hurt when they are lowered.
+
+    Each node is lowered by itself, and the outputs are compared with those of the model as it is. This is
+    simulated on the CPU: no engine is built, and no GPU is needed.
+    """
+    from tuner.progress import watcher_for
+
+    watcher = watcher_for(quiet=quiet)
+    try:
+        # takes a second, in which the display is there already
+        from tuner import sensitivity
+        from tuner.documents import dump
+
+        asked = sensitivity.SensitivityOptions(**options)
+        ranked = sensitivity.rank(asked, watcher)
+        if asked.output is not None:
+            from dashboards.charts.sensitivity import write
+
+            watcher.preparing("drawing the chart")
+            write(sensitivity.chart(ranked, asked.top), asked.output)
+            watcher.note(f"the chart is in {asked.output}")
+    finally:
+        watcher.close()
+    if as_json:
+        print(dump(sensitivity.ranking_document(ranked)), end="")
+    else:
+        sensitivity.print_ranking(ranked, asked.top)
