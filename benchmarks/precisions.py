@@ -17,6 +17,8 @@ from studies.space import searched
 from tuner.texts import one_line
 
 LONGEST = 140
+# to rank the nodes of a large model takes minutes
+LONGEST_TRIAL_SECONDS = 900.0
 
 
 def main() -> None:
@@ -45,7 +47,9 @@ def main() -> None:
         workspace=arguments.workspace,
         output=arguments.output,
         mode="new",
+        trial_timeout=LONGEST_TRIAL_SECONDS,
         racing=False,
+        finalists=0,
         progress=True,
     )
     print_table(result.study)

@@ -213,26 +213,36 @@ def _run(environment: Environment, module: str, arguments: Sequence[str], folder
     made = folder / "made.onnx"
     command = [environment.python, "-m", module, *arguments, "--output_path", str(made)]
     try:
-        ended = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            timeout=LONGEST_SECONDS,
-            cwd=folder,  # -m would import what lies in the current folder
-            env={**_variables(), "TMPDIR": str(folder)},
-            check=False,
-        )
+        code, said = _ended(command, folder)
     except subprocess.TimeoutExpired as error:
         message = f"NVIDIA ModelOpt was still not done after {LONGEST_SECONDS:.0f} s"
         raise EngineError(message, kind="timeout") from error
     except OSError as error:
         raise EngineError(f"NVIDIA ModelOpt cannot be started: {error}") from error
-    if ended.returncode or not made.exists():
-        raise _failure(ended)
+    if code or not made.exists():
+        raise _failure(code, said)
     return made
+
+
+def _ended(command: Sequence[str], folder: Path) -> tuple[int, str]:
+    """The exit code and all that was printed."""
+    with subprocess.Popen(
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        cwd=folder,  # -m would import what lies in the current folder
+        env={**_variables(), "TMPDIR": str(folder)},
+    ) as process:
+        try:
+            said, _ = process.communicate(timeout=LONGEST_SECONDS)
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise
+    return process.returncode, said
 
 
 def _variables() -> dict[str, str]:
@@ -240,15 +250,15 @@ def _variables() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
 
 
-def _failure(ended: "subprocess.CompletedProcess[str]") -> EngineError:
-    if ended.returncode == -signal.SIGKILL:
+def _failure(code: int, said: str) -> EngineError:
+    if code == -signal.SIGKILL:
         return EngineError("NVIDIA ModelOpt was killed, most likely for lack of memory", kind="out_of_memory")
-    if ended.returncode < 0:
-        return EngineError(f"NVIDIA ModelOpt died of {signal_name(-ended.returncode)}", kind="crashed")
-    lines = [line.strip() for line in ended.stdout.splitlines() if line.strip()]
+    if code < 0:
+        return EngineError(f"NVIDIA ModelOpt died of {signal_name(-code)}", kind="crashed")
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
     raised = [line for line in lines if _RAISED.fullmatch(line)]
-    said = (raised or lines or ["it does not say why"])[-1]
-    return EngineError(f"NVIDIA ModelOpt failed: {said}")
+    last = (raised or lines or ["it does not say why"])[-1]
+    return EngineError(f"NVIDIA ModelOpt failed: {last}")
 
 
 def _accept(made: Path, file: Path, *, holds_type: str = "", holds_operator: str = "") -> None:

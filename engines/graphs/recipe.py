@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 Detail = Callable[[str], None]
 
 # part of a graph's name: to be raised when the same model would be made into another graph
-RECIPE = 2
+RECIPE = 3
 HALVES = ("fp16", "bf16")
 CALIBRATED = ("int8", "fp8")
 QUANTIZED = (*CALIBRATED, "int4")
@@ -43,7 +43,9 @@ FEWEST_PRODUCTS = 2
 MOST_KEPT = 64
 # a setting outside of every space, with which `tuner bisect` names nodes, a line each
 KEPT_NODES = "kept_nodes"
+# each node costs a run of the model on every batch, so they are small
 RANKING_BATCHES = 2
+RANKING_SAMPLES = 2
 
 
 @dataclass(frozen=True)
@@ -248,7 +250,8 @@ def ranking(making: Making, model: "onnx.ModelProto") -> "tuple[sensitivity.Node
     from engines.graphs import sensitivity
 
     precision = base_precision(making.precision)
-    batches = list(islice(calibration_batches(making.workload), RANKING_BATCHES))
+    few = replace(making.workload, batch=min(making.workload.batch, RANKING_SAMPLES))
+    batches = list(islice(calibration_batches(few), RANKING_BATCHES))
 
     def rank() -> tuple[sensitivity.NodeError, ...]:
         amax = ranges(making, model, precision) if precision in CALIBRATED else {}

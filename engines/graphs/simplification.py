@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 NONE, ONNXSLIM = "none", "onnxslim"
 # it makes a product and a sum a Gemm, between two Reshapes where the product has more than two dimensions
 SKIPPED = ("FusionGemm",)
-INSTALL = "onnxslim is not installed: pip install 'trt-tuner[simplify]'"
+INSTALL = "onnxslim is not installed: pip install onnxslim"
 
 
 def available() -> tuple[str, ...]:
@@ -69,7 +69,7 @@ def _name_before(node: "NodeProto", makers: "Mapping[str, NodeProto]", taken: se
     maker = makers.get(node.output[0])
     while maker is not None and maker.name not in taken:
         if maker.op_type == node.op_type:
-            return maker.name
+            return str(maker.name)
         maker = makers.get(maker.input[0]) if maker.input else None
     return ""
 

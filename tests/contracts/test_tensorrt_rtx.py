@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 from engines.artifacts import make_engine, make_graph
 from engines.backends import Backend, open_backend
@@ -328,3 +328,22 @@ def _command(
     printed = capsys.readouterr()
     assert isinstance(ended.value.code, int)
     return Ended(ended.value.code, printed.out, printed.err)
+
+
+def test_sparse_kernels_are_searched_only_where_weights_are_sparse(
+    backend: Backend, mlp: Workload, tmp_path: Path
+) -> None:
+    model = onnx.load(mlp.model.path)
+    for tensor in model.graph.initializer:
+        values = numpy_helper.to_array(tensor).copy()
+        if values.ndim == 2:
+            values[::2] = 0.0
+            tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
+    pruned = tmp_path / "pruned.onnx"
+    onnx.save(model, pruned)
+    sparse = workload_of(pruned, features=(1, 64))
+    found = {
+        name: next(one for one in backend.dimensions(workload, False) if one.name == "sparse_weights").choices
+        for name, workload in {"dense": mlp, "sparse": sparse}.items()
+    }
+    assert found == {"dense": (False,), "sparse": (False, True)}

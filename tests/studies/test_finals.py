@@ -217,8 +217,9 @@ def test_beside_a_baseline_that_is_out_nothing_needs_to_be_proven() -> None:
 
 
 def test_finals_that_began_anew_count_from_their_beginning() -> None:
-    before = with_finals(study_at(1.0, 0.9), {0: [1.0] * 4, 1: [0.9] * 4, (1, 1): [0.5] * 4})
-    anew = with_finals(before, {0: [1.0] * 3, 1: [0.9] * 3, (1, 1): [0.95] * 3})
+    old: dict[int | tuple[int, int], list[float]] = {0: [1.0] * 4, 1: [0.9] * 4, (1, 1): [0.5] * 4}
+    new: dict[int | tuple[int, int], list[float]] = {0: [1.0] * 3, 1: [0.9] * 3, (1, 1): [0.95] * 3}
+    anew = with_finals(with_finals(study_at(1.0, 0.9), old), new)
     runs = sessions_of(anew, 2)
     assert {len(of) for of in runs.values()} == {3}
     assert max(runs[1, 1].values()) == pytest.approx(0.95, rel=0.01)

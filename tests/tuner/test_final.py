@@ -27,7 +27,7 @@ def held(study: StudyRecord) -> list[tuple[int, int, int]]:
     return [(one.trial, one.build, one.session) for one in study.repeats if one.role == "final"]
 
 
-def search(model: Path, folder: Path, **options: int) -> StudyRecord:
+def search(model: Path, folder: Path, **options: int | str) -> StudyRecord:
     given: dict[str, Any] = {"backend": BACKEND, "workspace": folder / "w", **options}
     found = tuner.search(model, **given)
     return found.study
@@ -81,12 +81,28 @@ def test_a_search_that_was_stopped_in_its_finals_goes_on_with_the_next_session(
     assert {number for _, _, number in held(finished)} == {0, 1, 2, 3, 4}
 
 
-def test_rebuilt_finalists_are_built_elsewhere_and_leave_nothing_behind(model: Path, tmp_path: Path) -> None:
-    study = search(model, tmp_path, trials=8, finalists=1, rebuild_finalists=2)
-    assert {build for trial, build, _ in held(study) if trial} == {0, 1, 2}
+def test_rebuilt_finalists_are_built_each_in_a_folder_of_its_own_and_leave_nothing_behind(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folders: dict[str, set[Path]] = {}
+
+    class Noted(Worker):
+        def __init__(self, opening: Open | None, workspace: Workspace, name: str = "") -> None:
+            super().__init__(opening, workspace, name)
+            folders.setdefault(name, set()).add(workspace.root)
+
+    monkeypatch.setattr("tuner.final.Worker", Noted)
+    backend = "fake:noise=0.05,run_noise=0.5"
+    study = search(model, tmp_path, trials=6, finalists=2, rebuild_finalists=1, backend=backend)
+    finalists = {trial for trial, _, _ in held(study) if trial}
+    assert len(finalists) == 2
+    assert {build for trial, build, _ in held(study) if trial} == {0, 1}
     assert {build for trial, build, _ in held(study) if not trial} == {0}
     rebuilt = [one.evaluation.engine for one in study.repeats if one.build and one.session == 0]
     assert all(engine is not None and not engine.reused for engine in rebuilt)
+    anew = [of for name, of in folders.items() if "rebuild" in name]
+    assert [len(of) for of in anew] == [1] * 2, "the same from session to session"
+    assert len(set.union(*anew)) == 2
     assert not [path for path in (tmp_path / "w" / "caches").iterdir() if path.is_dir()]
 
 
@@ -105,25 +121,6 @@ def test_finals_with_rebuilds_that_were_stopped_begin_anew_for_their_engines_are
     assert found is not None
     assert found.sessions == 5
     assert len(search(model, tmp_path, **options).repeats) == len(finished.repeats)
-
-
-def test_each_rebuild_has_caches_of_its_own(
-    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    folders: dict[str, set[Path]] = {}
-
-    class Noted(Worker):
-        def __init__(self, opening: Open | None, workspace: Workspace, name: str = "") -> None:
-            super().__init__(opening, workspace, name)
-            folders.setdefault(name, set()).add(workspace.root)
-
-    monkeypatch.setattr("tuner.final.Worker", Noted)
-    study = search(model, tmp_path, trials=8, finalists=2, rebuild_finalists=1)
-    rebuilt = {name: of for name, of in folders.items() if "rebuild" in name}
-    assert len(rebuilt) == len({one.trial for one in study.repeats if one.role == "final" and one.trial}) == 2
-    assert len(set.union(*rebuilt.values())) == 2
-    # which are the same from session to session
-    assert all(len(of) == 1 for of in folders.values())
 
 
 def test_the_time_that_is_over_ends_the_finals_after_three_sessions(

@@ -1,15 +1,30 @@
 """Builder and parser options that are not searched but may be fixed, asked of the module by name."""
 
+from pathlib import Path
 from typing import Any
 
 from engines.backends.tensorrt.config import POOLS, PREVIEW
 from engines.backends.tensorrt.vendor import Vendor
-from engines.values import Dimension
+from engines.values import Dimension, Workload
 
 ABOUT_POOLS = {
     "tactic_dram_mib": "host memory that trying tactics may take, in MiB; 0 is the default",
     "tactic_shared_memory_kib": "shared memory of a kernel in KiB; 0 is all there is",
 }
+
+
+SPARSE = "SPARSE_WEIGHTS"
+
+
+def sparse_weights(vendor: Vendor, workload: Workload) -> list[Dimension]:
+    """Kernels for weights that are 2:4 sparse: searched where the model's are, else only to be fixed."""
+    if SPARSE not in vendor.builder_flags():
+        return []
+    from engines.graphs.sparsity import is_sparse
+
+    name, about = SPARSE.lower(), "kernels for weights of which two in four are zero"
+    choices = (False, True) if is_sparse(Path(workload.model.path)) else (False,)
+    return [Dimension(name, "build", choices, False, about, fixable=(False, True))]
 
 
 def fixable_options(vendor: Vendor, config: Any, parser: Any) -> list[Dimension]:
@@ -18,7 +33,11 @@ def fixable_options(vendor: Vendor, config: Any, parser: Any) -> list[Dimension]
         *_compatibility(vendor, config),
         *_tiling_limit(vendor, config),
         *_pools(vendor),
-        *(_switch(name.lower(), False, f"the builder flag {name}") for name in vendor.builder_flags()),
+        *(
+            _switch(name.lower(), False, f"the builder flag {name}")
+            for name in vendor.builder_flags()
+            if name != SPARSE
+        ),
         *_previews(vendor, config),
         *_parser_flags(vendor, parser),
     ]

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from engines.backends.tensorrt import weak
-from engines.backends.tensorrt.fixable import fixable_options
+from engines.backends.tensorrt.fixable import fixable_options, sparse_weights
 from engines.backends.tensorrt.vendor import Vendor
 from engines.batches import batch_choices
 from engines.graphs.recipe import Target
@@ -28,7 +28,7 @@ def dimensions(
 ) -> tuple[Dimension, ...]:
     """The dimensions of building and running; `config` and `parser` are fresh ones to probe."""
     searched = [*_searched(vendor, config, workload), *weak.dimensions(vendor)]
-    built = [*searched, *fixable_options(vendor, config, parser)]
+    built = [*searched, *sparse_weights(vendor, workload), *fixable_options(vendor, config, parser)]
     run = [*_specialization(vendor), *_run(workload, concurrent)]
     return (_profile(workload), *built, *run)
 
