@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from engines.statistics import Estimate
-from engines.values import Evaluation, Failure, Settings, TaskMetric
-from studies.records import StudyRecord
+from engines.values import Evaluation, Failure, InputSource, Settings, TaskMetric
+from studies.records import StudyRecord, StudySpec, TrialRecord
 from tests.command import Command
 from tests.records import study_record
 from tests.repeats import THROTTLED, thorough_study
@@ -32,7 +32,7 @@ PAGE = Path(__file__).resolve().parents[2] / "docs" / "json.md"
 # objects whose keys depend on the study
 NAMED = re.compile(
     r"(versions|operators|index_limits|shapes|options|libraries|limits|settings|metrics|violations"
-    r"|stage_seconds|excluded|files|telemetry|throttled)$"
+    r"|stage_seconds|excluded|files|telemetry|throttled|scores|override_shapes)$"
 )
 
 
@@ -77,11 +77,33 @@ def studies() -> list[StudyRecord]:
     first = thorough.repeats[0]
     broken = Evaluation(first.evaluation.candidate, failure=Failure("load", "refused", "no"))
     again = (*thorough.repeats, replace(first, role="anchor", evaluation=broken))
+    scored = _with_score(study.trials[0])
     return [
-        study,
-        replace(study, spec=replace(spec, backend_options=Settings(device=0))),
+        replace(study, trials=(scored, *study.trials[1:])),
+        replace(study, spec=replace(_with_own_data(spec), backend_options=Settings(device=0))),
         replace(thorough, repeats=again),
     ]
+
+
+def _with_score(trial: TrialRecord) -> TrialRecord:
+    assert trial.accuracy is not None
+    accuracy = replace(trial.accuracy, scores={"accuracy": 0.97})
+    return replace(trial, evaluation=replace(trial.evaluation, accuracy=accuracy))
+
+
+def _with_own_data(spec: StudySpec) -> StudySpec:
+    """With all that a user can say of what is right."""
+    source = InputSource(path="data.npz", digest="0")
+    metric = TaskMetric("accuracy", "task:accuracy", "maximize", ".", "0")
+    own = replace(
+        spec.workload,
+        calibration=source,
+        expected=source,
+        metrics=(metric,),
+        keep_fp32=("Softmax",),
+        override_shapes={"x": (1, 3)},
+    )
+    return replace(spec, workload=own)
 
 
 def test_the_page_describes_a_study_and_its_trials(
@@ -107,7 +129,11 @@ def test_the_page_describes_what_a_search_prints(
     )
     undescribed = _fields([document]) - described
     # what is null here and an object elsewhere
-    empty = {field for field in undescribed if any(other.startswith(f"{field}.") for other in described)}
+    empty = {
+        field
+        for field in undescribed
+        if any(other.startswith((f"{field}.", f"{field}[]")) for other in described)
+    }
     assert undescribed == empty
     extra = _described(section["The end of a search"])
     assert extra <= document.keys()
