@@ -11,7 +11,7 @@ from pathlib import Path
 import tuner
 from benchmarks.runs import heading
 from dashboards import formats
-from engines.values import text_of
+from engines.values import Dimension, text_of
 from studies.records import StudyRecord, TrialRecord
 from studies.space import searched
 from tuner.texts import one_line
@@ -57,14 +57,21 @@ def main() -> None:
 
 
 def print_table(study: StudyRecord) -> None:
-    """Markdown, the trials sorted by what they are, with their reasons below."""
-    names = [one.name for one in searched(study.spec.space) if one.kind == "graph"]
+    """Markdown, the trials sorted by what they are, with what became of each."""
+    space = searched(study.spec.space)
     print(f"\n{Path(study.spec.workload.model.path).name} on {study.spec.machine.processor}")
-    print(f"\n| trial | {' | '.join(names)} | ms | times the baseline | error | |")
-    print(f"|{'---|' * (len(names) + 5)}")
-    for trial in sorted(study.trials, key=lambda one: [str(one.candidate.graph.get(name)) for name in names]):
-        settings = (text_of(trial.candidate.graph.get(name, "")) for name in names)
+    print(f"\n| trial | {' | '.join(one.name for one in space)} | ms | times the baseline | error | |")
+    print(f"|{'---|' * (len(space) + 5)}")
+    rows = [([_setting(one, trial) for one in space], trial) for trial in study.trials]
+    for settings, trial in sorted(rows, key=lambda row: row[0]):
         print(f"| {trial.number} | {' | '.join(settings)} | {' | '.join(_found(study, trial))} |")
+
+
+def _setting(dimension: Dimension, trial: TrialRecord) -> str:
+    """Nothing where it means nothing."""
+    settings = trial.candidate.settings
+    applies = all(settings[name] in values for name, values in dimension.applies_to.items())
+    return text_of(settings[dimension.name]) if applies else ""
 
 
 def _found(study: StudyRecord, trial: TrialRecord) -> tuple[str, ...]:

@@ -4,12 +4,14 @@ import difflib
 import math
 import re
 from collections.abc import Collection, Mapping, Sequence
+from itertools import chain
 
 from engines.errors import UserError
 from engines.statistics import Estimate
 from engines.values import Evaluation, TaskMetric
+from studies.certificates import BOUND
 from studies.metrics import ACCURACY_METRICS, known_metrics, metrics_of
-from studies.records import Constraint, Objective, TrialState
+from studies.records import Constraint, Objective, StudySpec, TrialRecord, TrialState
 
 DEFAULT_OBJECTIVE = "latency_ms"
 DEFAULT_ERROR_LIMIT = Constraint("error", "<=", 0.01)
@@ -66,6 +68,23 @@ def violations_of(
         if violation > 0:
             missed[str(constraint)] = violation
     return missed
+
+
+def check_told(baseline: TrialRecord, spec: StudySpec) -> None:
+    """Raises UserError where the baseline ran, but without a metric that the search is about."""
+    if baseline.measurement is None:
+        return
+    # that a block has no value, or a bound too few samples, may be otherwise in the next trial
+    known = {BOUND, *baseline.metrics, *chain(*(one.telemetry for one in baseline.measurement.blocks))}
+    objectives, constraints = ([one.metric for one in some] for some in (spec.objectives, spec.constraints))
+    for name in dict.fromkeys([*objectives, *constraints]):
+        if name in ACCURACY_METRICS - known:
+            raise UserError(f"the outputs of this model have no {name}", "Name another metric of accuracy.")
+        if name not in known:
+            raise UserError(
+                f"this machine does not tell {name}",
+                f"Of its metrics the baseline has {', '.join(baseline.metrics)}.",
+            )
 
 
 def _parse_constraint(text: str, known: Collection[str]) -> Constraint:

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
-from itertools import chain
 from typing import Literal, Protocol
 
 from engines.errors import UserError
@@ -18,11 +17,9 @@ from engines.ranges import nvtx_range
 from engines.values import Bar, Candidate, Evaluation, Failure, Settings, Stage
 from studies import mirror
 from studies.anchors import Anchors
-from studies.certificates import BOUND
 from studies.identity import evaluation_key
-from studies.metrics import ACCURACY_METRICS
 from studies.noise import Noise
-from studies.objectives import judge
+from studies.objectives import check_told, judge
 from studies.racing import bar_of
 from studies.records import RepeatRecord, StudySpec, TrialRecord
 from studies.repeats import Drift
@@ -154,7 +151,7 @@ class Owner:
         for record in state.records:
             sampler.mark_seen(record.candidate.settings)
         if state.records:
-            _refuse_what_is_not_told(state.records[0], self.spec)
+            check_told(state.records[0], self.spec)
         deadline = None if limits.seconds is None else time.monotonic() + limits.seconds
         with (
             mirror.open_mirror(self.storage, self.name, self.spec, sampler, state.records) as tell,
@@ -204,7 +201,7 @@ class Owner:
         )
         self.observer.finished(record)
         if number == 0:
-            _refuse_what_is_not_told(record, self.spec)
+            check_told(record, self.spec)
         return record
 
     def _anchors(self, state: _State, limits: Limits, repeats: Sequence[RepeatRecord]) -> Anchors:
@@ -280,23 +277,6 @@ def _ending(
 def _is_over(state: _State, deadline: float | None) -> bool:
     """A search that is too short for anything else has at least its baseline."""
     return bool(state.records) and deadline is not None and time.monotonic() >= deadline
-
-
-def _refuse_what_is_not_told(baseline: TrialRecord, spec: StudySpec) -> None:
-    """Raises UserError where the baseline ran without a metric that the search is about."""
-    if baseline.measurement is None:
-        return
-    # that a block has no value, or a bound too few samples, may be otherwise in the next trial
-    known = {BOUND, *baseline.metrics, *chain(*(one.telemetry for one in baseline.measurement.blocks))}
-    objectives, constraints = ([one.metric for one in some] for some in (spec.objectives, spec.constraints))
-    for name in dict.fromkeys([*objectives, *constraints]):
-        if name in ACCURACY_METRICS - known:
-            raise UserError(f"the outputs of this model have no {name}", "Name another metric of accuracy.")
-        if name not in known:
-            raise UserError(
-                f"this machine does not tell {name}",
-                f"Of its metrics the baseline has {', '.join(baseline.metrics)}.",
-            )
 
 
 def _trial_seconds(state: _State, limits: Limits) -> float:

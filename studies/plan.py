@@ -249,14 +249,10 @@ def _kept(model: ModelFacts, request: Request) -> tuple[str, ...]:
 
 def _random_ranges(spec: StudySpec) -> tuple[str, ...]:
     """What it means that ranges are taken from random data, where any are taken."""
-    calibrated = {"int8", "fp8", "weak_int8", "weak_best"}
-    used = {
-        choice
-        for one in spec.space
-        if one.name == "precision"
-        for choice in one.choices
-        if choice in calibrated
+    calibrated = {
+        value for one in spec.space if one.name == "calibration" for value in one.applies_to["precision"]
     }
+    used = {value for one in spec.space if one.name == "precision" for value in one.choices} & calibrated
     source = spec.workload.calibration or spec.workload.inputs
     if not used or not source.is_random:
         return ()

@@ -61,6 +61,8 @@ def bisect(study: StudyRecord, trial: TrialRecord, workspace: Workspace, watcher
     spec = study.spec
     _require_lowered(trial)
     _require_model(spec)
+    # a study that lies elsewhere may have been made with another one
+    workspace.create()
     watcher.preparing("ranking the nodes by how much they hurt")
     ranked = _ranked(spec, trial, workspace, watcher)
     limits = accuracy_limits(spec)
@@ -135,7 +137,7 @@ def _require_lowered(trial: TrialRecord) -> None:
             "Bisecting is for engines whose outputs are wrong.",
         )
     precision = str(trial.candidate.graph.get("precision", ""))
-    if not set(precision.split("_")) & {*recipe.HALVES, *recipe.QUANTIZED}:
+    if recipe.base_precision(precision) not in (*recipe.HALVES, *recipe.QUANTIZED):
         raise UserError(
             f"trial {trial.number} is in {precision or 'no precision'}, so no node of it was lowered",
             "Name a trial in fp16, bf16, int8, fp8 or int4.",
@@ -217,5 +219,7 @@ def _option(node: str) -> str:
 
 
 def _last(found: Bisection) -> Attempt | None:
-    kept = frozenset(found.nodes or ())
+    if found.nodes is None:
+        return None
+    kept = frozenset(found.nodes)
     return next((one for one in found.attempts if frozenset(one.kept) == kept), None)

@@ -205,7 +205,7 @@ def make_graph(
         if making.precision not in target.lowered:
             onnx_files.save(model, file)
             return {}
-        keep = kept_nodes(making, model)
+        keep = kept_nodes(making, model, _left_out(target, making, model))
         with tempfile.TemporaryDirectory(dir=file.parent) as scratch:
             _lower(target, making, model, keep, Path(scratch), file)
         return {"kept_fp32": " ".join(sorted(keep))} if keep else {}
@@ -230,8 +230,13 @@ def prepared(making: Making) -> "onnx.ModelProto":
     return model
 
 
-def kept_nodes(making: Making, model: "onnx.ModelProto") -> frozenset[str]:
-    """The nodes that stay in FP32: those that the user named, and as many as asked that hurt most."""
+def kept_nodes(
+    making: Making, model: "onnx.ModelProto", left_out: frozenset[str] = frozenset()
+) -> frozenset[str]:
+    """The nodes that stay in FP32: those that the user named, and as many as asked that hurt most.
+
+    Nodes that are `left_out` of the precision anyway are not counted.
+    """
     from engines.graphs import keeping
 
     chosen = str(making.settings.get(KEPT_NODES, ""))
@@ -239,9 +244,9 @@ def kept_nodes(making: Making, model: "onnx.ModelProto") -> frozenset[str]:
     count = int(making.settings.get("keep_fp32", 0))
     if not count:
         return named
-    ranked = [one.node for one in ranking(making, model) if one.node not in named]
+    ranked = [one.node for one in ranking(making, model) if one.node not in named | left_out]
     if count >= len(ranked):
-        raise EngineError(f"only {len(ranked)} nodes can be lowered, so keeping {count} leaves none")
+        raise EngineError(f"keeping {count} of the {len(ranked)} nodes that can be lowered leaves none")
     return named | frozenset(ranked[:count])
 
 
@@ -269,12 +274,18 @@ def base_precision(precision: str) -> str:
 def ranges(making: Making, model: "onnx.ModelProto", precision: str) -> dict[str, float]:
     """The largest absolute value of every tensor that is quantized; kept in the caches."""
     file = making.caches / f"ranges-{_key(making, precision)}.json"
-    try:
-        found: dict[str, float] = json.loads(file.read_bytes())
-    except (OSError, ValueError):
+    found = _read_ranges(file)
+    if found is None:
         found = _calibrated(making, model, precision)
         write_file(file, json.dumps(found).encode())
     return found
+
+
+def _read_ranges(file: Path) -> dict[str, float] | None:
+    try:
+        return {name: float(amax) for name, amax in json.loads(file.read_bytes()).items()}
+    except (OSError, ValueError, TypeError, AttributeError):
+        return None
 
 
 def _calibrated(making: Making, model: "onnx.ModelProto", precision: str) -> dict[str, float]:
@@ -343,10 +354,15 @@ def _lowered(
     if high != "fp32":
         model = lowering.lower(model, high, keep)
     if precision in CALIBRATED:
-        left_out = CONVOLUTIONS if precision == "int8" and target.no_int8_convolutions else ()
-        keep |= {node.name for node in model.graph.node if node.op_type in left_out}
-        return qdq.insert_qdq(model, precision, amax, keep)
+        return qdq.insert_qdq(model, precision, amax, keep | _left_out(target, making, model))
     return weight_only.quantize_int4(model, keep)
+
+
+def _left_out(target: Target, making: Making, model: "onnx.ModelProto") -> frozenset[str]:
+    """The convolutions, where int8 has none."""
+    if making.precision != "int8" or not target.no_int8_convolutions:
+        return frozenset()
+    return frozenset(node.name for node in model.graph.node if node.op_type in CONVOLUTIONS)
 
 
 def _lower_by_modelopt(

@@ -29,7 +29,15 @@ def result(tmp_path_factory: pytest.TempPathFactory) -> tuner.Result:
         trials=8,
         constraints="error<=0.05",
         shapes="images:2x3x64x64",
-        fix=("allow_spinning=false", "execution_mode=sequential", "intra_op_threads=0,1"),
+        fix=(
+            "simplify=none",
+            "keep_fp32=0",
+            "calibration=minmax",
+            "graph_optimization_level=basic,all",
+            "allow_spinning=false",
+            "execution_mode=sequential",
+            "intra_op_threads=0,1",
+        ),
         workspace=folder / "w",
         policy=QUICK,
     )
