@@ -4,6 +4,7 @@ Without any of them it is the inputs themselves, and random ones of several seed
 """
 
 import hashlib
+import math
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +20,7 @@ from engines.inputs_file import (
     check_inputs_file,
     cut,
     file_digest,
-    read_batches,
+    read_all,
     typed,
 )
 from engines.shape_text import format_dims
@@ -31,6 +32,9 @@ from engines.values import InputSource, ModelFacts, Shape, ShapeRange, TensorFac
 CALIBRATION_SEEDS = 8
 # a function may go on without end: no more samples are taken from it
 MOST_SAMPLES = 1024
+# each batch costs time of its own, and memory for every tensor of the model
+BATCH_BYTES = 4 << 20
+LARGEST_BATCH = 32
 
 Array = NDArray[np.generic]
 
@@ -65,23 +69,18 @@ def check_calibration(workload: Workload) -> None:
         next(_given_by(source.function, workload))
 
 
-def calibration_batches(workload: Workload) -> Iterator[Tensors]:
+def calibration_batches(workload: Workload, *, large: bool = False) -> Iterator[Tensors]:
     """Batches at the optimum shapes; from a function no more than MOST_SAMPLES samples are taken.
 
-    Raises UserError for data that went away or does not fit the model.
+    With `large` given data comes in batches of up to LARGEST_BATCH where the model takes them. Raises
+    UserError for data that went away or does not fit the model.
     """
-    source = workload.calibration
-    if source is None:
-        yield from _inputs(workload)
+    arrays = _given(workload)
+    if arrays is None:
+        yield from _random(workload)
         return
-    shapes = _shapes(workload)
-    if source.function is not None:
-        yield from batches_of(_collected(source.function, workload), shapes)
-    elif source.path is not None and Path(source.path).is_dir():
-        array_of = _of_folder(Path(source.path), workload.model, workload.shapes, workload.batched_inputs)
-        yield from batches_of({facts.name: array_of(facts) for facts in workload.model.inputs}, shapes)
-    elif source.path is not None:
-        yield from read_batches(Path(source.path), workload.model, shapes)
+    batch = _large(workload, arrays) if large else workload.batch
+    yield from batches_of(arrays, with_batch(workload.shapes, workload.batched_inputs, batch))
 
 
 def calibration_identity(workload: Workload) -> object:
@@ -89,17 +88,39 @@ def calibration_identity(workload: Workload) -> object:
     source = workload.calibration or workload.inputs
     data = source.digest or ["random", source.seed, CALIBRATION_SEEDS]
     name = source.function.rpartition(":")[2] if source.function else None
-    return [data, name, _shapes(workload)]
+    return [data, name, with_batch(workload.shapes, workload.batched_inputs, workload.batch)]
 
 
-def _shapes(workload: Workload) -> dict[str, Shape]:
-    return with_batch(workload.shapes, workload.batched_inputs, workload.batch)
+def _given(workload: Workload) -> Tensors | None:
+    """All data for each input; None where it is random."""
+    source, model = workload.calibration or workload.inputs, workload.model
+    if source.function is not None:
+        return _collected(source.function, workload)
+    if source.path is None:
+        return None
+    path = Path(source.path)
+    if path.is_dir():
+        array_of = _of_folder(path, model, workload.shapes, workload.batched_inputs)
+        return {facts.name: array_of(facts) for facts in model.inputs}
+    arrays = read_all(path, model)
+    return {facts.name: arrays[facts.name] for facts in model.inputs}
 
 
-def _inputs(workload: Workload) -> Iterator[Tensors]:
+def _large(workload: Workload, arrays: Tensors) -> int:
+    """How many samples are computed at once, with few of them twice to fill the last batch."""
+    if not arrays or set(arrays) != set(workload.batched_inputs):
+        return workload.batch
+    samples = max(map(len, arrays.values()))
+    bytes_each = sum(array.nbytes for array in arrays.values()) / samples
+    most = min(LARGEST_BATCH, int(BATCH_BYTES / bytes_each))
+    if most <= workload.batch:
+        return workload.batch
+    return max(workload.batch, math.ceil(samples / math.ceil(samples / most)))
+
+
+def _random(workload: Workload) -> Iterator[Tensors]:
     source = workload.inputs
-    seeds = range(source.seed, source.seed + (CALIBRATION_SEEDS if source.is_random else 1))
-    for seed in seeds:
+    for seed in range(source.seed, source.seed + CALIBRATION_SEEDS):
         yield from make_inputs(replace(workload, inputs=replace(source, seed=seed)), workload.batch)
 
 

@@ -39,7 +39,7 @@ CONVOLUTIONS = (
     Convolution(1, 16),
     Convolution(16, 48, stride=2, spread=16),
     Convolution(48, 48),
-    Convolution(48, 48, spread=8),
+    Convolution(48, 48, spread=4),
     Convolution(48, 48),
     Convolution(48, 48),
     Convolution(48, 64, stride=2),
@@ -69,11 +69,25 @@ def digits() -> tuple[Array, NDArray[np.int64]]:
 
 def train(images: Array, labels: NDArray[np.int64]) -> list[Array]:
     """Weights and biases of the convolutions, then of the last layer, by Adam on the cross-entropy."""
-    from threadpoolctl import threadpool_limits
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     # products this small take longer with several threads, many times so on a busy machine
     with threadpool_limits(1):
-        return _uneven(_trained(images, labels))
+        return uneven(_trained(images, labels))
+
+
+def uneven(weights: list[Array]) -> list[Array]:
+    """Weights of the same function, but with channels made smaller, and what reads them larger."""
+    made = [one.copy() for one in weights]
+    for layer, convolution in enumerate(CONVOLUTIONS):
+        if convolution.spread:
+            # powers of two change no digit
+            exponents = np.round(np.linspace(0, 1, convolution.outputs) ** 2 * np.log2(convolution.spread))
+            factors = np.exp2(exponents).astype(np.float32)
+            made[2 * layer] /= factors[:, np.newaxis, np.newaxis, np.newaxis]
+            made[2 * layer + 1] /= factors
+            made[2 * layer + 2] *= factors[:, np.newaxis, np.newaxis] ** convolution.power
+    return made
 
 
 def model(weights: list[Array]) -> onnx.ModelProto:
@@ -88,6 +102,7 @@ def model(weights: list[Array]) -> onnx.ModelProto:
         nodes.append(helper.make_node("Relu", [f"c{layer}"], [f"r{layer}"], name=f"relu{layer}"))
         x = f"r{layer}"
         if spread:
+            # not as a Mul, whose output would be in 8 bits even before a convolution that is kept in FP32
             nodes.append(helper.make_node("Pow", [x, "two"], [f"s{layer}"], name=f"square{layer}"))
             x = f"s{layer}"
     last = 2 * len(CONVOLUTIONS)
@@ -133,20 +148,6 @@ def _trained(images: Array, labels: NDArray[np.int64]) -> list[Array]:
             size = np.sqrt(second[one] / (1 - 0.999**step)) + 1e-8
             weights[one] -= (rate * first[one] / (1 - 0.9**step) / size).astype(np.float32)
     return weights
-
-
-def _uneven(weights: list[Array]) -> list[Array]:
-    """Weights of the same function, with channels from 1 down to 1 / spread and what reads them made up for."""
-    made = [one.copy() for one in weights]
-    for layer, convolution in enumerate(CONVOLUTIONS):
-        if convolution.spread:
-            # powers of two change no digit
-            exponents = np.round(np.linspace(0, np.log2(convolution.spread), convolution.outputs))
-            factors = np.exp2(exponents).astype(np.float32)
-            made[2 * layer] /= factors[:, np.newaxis, np.newaxis, np.newaxis]
-            made[2 * layer + 1] /= factors
-            made[2 * layer + 2] *= factors[:, np.newaxis, np.newaxis] ** convolution.power
-    return made
 
 
 def _initial(random: np.random.Generator) -> list[Array]:

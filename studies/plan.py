@@ -191,16 +191,13 @@ def _workload(
     source = InputSource(seed=request.seed)
     if request.inputs is not None:
         source = check_inputs_file(model, shapes, batched, request.inputs, extras=bool(metrics))
-    here = Path.cwd()
     workload = Workload(
         model,
         shapes,
         batch,
         batched,
         source,
-        calibration=parse_calibration(request.calibration, model, shapes, batched, here)
-        if request.calibration is not None
-        else None,
+        calibration=_calibration(request, model, shapes, batched),
         metrics=metrics,
         keep_fp32=_kept(model, request),
         override_shapes=overridden,
@@ -208,6 +205,19 @@ def _workload(
     if request.reference is None:
         return workload
     return replace(workload, expected=check_expected(workload, request.reference))
+
+
+def _calibration(
+    request: Request, model: ModelFacts, shapes: dict[str, ShapeRange], batched: tuple[str, ...]
+) -> InputSource | None:
+    if request.calibration is None:
+        return None
+    if not request.calibration.strip():
+        # as an unset variable leaves it; as a path it would be the folder where the command runs
+        raise UserError(
+            "--calibration names no data", "Give a file, a folder or a function, or leave it out."
+        )
+    return parse_calibration(request.calibration, model, shapes, batched, Path.cwd())
 
 
 def _model(request: Request) -> tuple[ModelFacts, dict[str, Shape]]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from dashboards import formats
 from engines.errors import EngineError, UserError
 from engines.graphs import recipe
+from engines.graphs.choices import HALVES, QUANTIZED, base_precision
 from engines.isolation import Worker
 from engines.model import read_model
 from engines.protocol import Open
@@ -137,7 +138,7 @@ def _require_lowered(trial: TrialRecord) -> None:
             "Bisecting is for engines whose outputs are wrong.",
         )
     precision = str(trial.candidate.graph.get("precision", ""))
-    if recipe.base_precision(precision) not in (*recipe.HALVES, *recipe.QUANTIZED):
+    if base_precision(precision) not in (*HALVES, *QUANTIZED):
         raise UserError(
             f"trial {trial.number} is in {precision or 'no precision'}, so no node of it was lowered",
             "Name a trial in fp16, bf16, int8, fp8 or int4.",
@@ -206,7 +207,7 @@ def lines(found: Bisection) -> list[str]:
     precision = found.trial.candidate.graph["precision"]
     number, options = found.trial.number, " ".join(map(_option, found.nodes))
     return [
-        f"Trial {number} is within {limits} once {nodes} of {found.lowerable} stay in FP32{error}:",
+        f"Trial {number} is within {limits} with {nodes} of {found.lowerable} kept in FP32{error}:",
         *(f"  {name}" for name in found.nodes),
         f"None of them can be left out. {built} tried.",
         f"To search on with them: tuner search ... --precision {precision} {options}",

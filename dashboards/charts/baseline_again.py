@@ -90,7 +90,8 @@ def _figure(study: StudyRecord, found: Sequence[BaselineRun]) -> go.Figure:
     seconds = [(run.at - found[0].at).total_seconds() for run in found]
     unit, divisor = drawing.time_unit(max(seconds))
     placed = [(second / divisor, run) for second, run in zip(seconds, found, strict=True)]
-    traces = [_trace([entry for entry in placed if entry[1].role == role], role) for role in KINDS]
+    shown = drawing.ends([run.value for run in found])
+    traces = [_trace([entry for entry in placed if entry[1].role == role], role, shown) for role in KINDS]
     traces = [trace for trace in traces if len(trace.x)]
     drifting = drift(study)
     if drifting is not None:
@@ -101,17 +102,22 @@ def _figure(study: StudyRecord, found: Sequence[BaselineRun]) -> go.Figure:
         traces,
         340,
         xaxis={"title": {"text": f"time ({unit})"}},
-        yaxis={"title": {"text": formats.about(study.spec.objectives[0].metric)}},
+        yaxis={
+            "title": {"text": formats.about(study.spec.objectives[0].metric)},
+            **drawing.value_axis(shown),
+        },
     )
 
 
-def _trace(placed: Sequence[tuple[float, BaselineRun]], role: str | None) -> go.Scatter:
+def _trace(
+    placed: Sequence[tuple[float, BaselineRun]], role: str | None, shown: tuple[float, float]
+) -> go.Scatter:
     name, colour, symbol = KINDS[role]
     values = [run.value for _, run in placed]
     return go.Scatter(
         x=[at for at, _ in placed],
         y=[value.value for value in values],
-        error_y=drawing.bars(values, colour),
+        error_y=drawing.bars(values, colour, shown),
         mode="markers",
         name=name,
         marker={"symbol": symbol, "size": 9, "color": light(colour)},

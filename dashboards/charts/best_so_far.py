@@ -107,19 +107,24 @@ def _note(data: Progress) -> str:
 
 
 def _figure(data: Progress, xs: Sequence[float], level_xs: Sequence[float], axis: str) -> go.Figure:
+    found = [mark.estimate for mark in data.marks if mark.estimate]
+    logarithmic = drawing.log_scale([one.value for one in found])
+    shown = drawing.ends(found, logarithmic=logarithmic) if found else (0.0, 1.0)
     traces = [_level_trace(data, level_xs)] if data.levels else []
-    traces += [_mark_trace(data, xs, role) for role in drawing.ROLES if _has(data, role)]
+    traces += [_mark_trace(data, xs, role, shown) for role in drawing.ROLES if _has(data, role)]
     failed = [index for index, mark in enumerate(data.marks) if mark.estimate is None]
     if failed:
         traces.append(_rail_trace(data, xs, failed))
-    values = [mark.estimate.value for mark in data.marks if mark.estimate]
-    scale = "log" if drawing.log_scale(values) else "linear"
-    title = formats.about(data.objective.metric)
+    y_axis = {
+        "title": {"text": formats.about(data.objective.metric)},
+        "domain": [_RAIL + 0.03 if failed else 0, 1],
+        **drawing.value_axis(shown, logarithmic=logarithmic),
+    }
     return drawing.figure(
         traces,
         400,
         xaxis={"title": {"text": axis}, "anchor": "y2" if failed else "y"} | _x_range(xs),
-        yaxis={"title": {"text": title}, "type": scale, "domain": [_RAIL + 0.03 if failed else 0, 1]},
+        yaxis=y_axis,
         yaxis2={"domain": [0, _RAIL], "visible": False, "range": [-1, 1], "fixedrange": True},
         shapes=[drawing.rule("y", data.baseline.value, "baseline", "baseline", "dash")]
         if data.baseline
@@ -148,7 +153,7 @@ def _level_trace(data: Progress, xs: Sequence[float]) -> go.Scatter:
     )
 
 
-def _mark_trace(data: Progress, xs: Sequence[float], role: str) -> go.Scatter:
+def _mark_trace(data: Progress, xs: Sequence[float], role: str, shown: tuple[float, float]) -> go.Scatter:
     chosen = [
         (x, mark, mark.estimate)
         for x, mark in zip(xs, data.marks, strict=True)
@@ -157,7 +162,7 @@ def _mark_trace(data: Progress, xs: Sequence[float], role: str) -> go.Scatter:
     return go.Scatter(
         x=[x for x, _, _ in chosen],
         y=[found.value for _, _, found in chosen],
-        error_y=drawing.bars([found for _, _, found in chosen], role),
+        error_y=drawing.bars([found for _, _, found in chosen], role, shown),
         mode="markers",
         name=role,
         marker=drawing.marker(role),

@@ -1,5 +1,6 @@
 """What every chart gives to the page, and what their figures have in common."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
@@ -26,6 +27,8 @@ SYMBOLS = {
 }
 SIZES = {"behind": 7, "feasible": 7, "infeasible": 9, "failed": 8, "baseline": 12, "best": 15}
 ROLES = tuple(SYMBOLS)
+# of what the values span, on either side
+MARGIN = 0.08
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,6 +90,31 @@ def log_scale(values: Sequence[float], spread: float = 8) -> bool:
     return bool(values) and min(values) > 0 and max(values) / min(values) > spread
 
 
+def ends(estimates: Sequence[Estimate], *, logarithmic: bool = False) -> tuple[float, float]:
+    """Where an axis of these values begins and ends: at most half of what they span is left to intervals.
+
+    So one noisy trial does not squeeze the others. What is nowhere negative has no axis below 0.
+    """
+    values = [one.value for one in estimates]
+    bounds = [bound for one in estimates for bound in (one.low, one.high) if bound is not None]
+    low, high = min(values), max(values)
+    if logarithmic:
+        room, margin = (high / low) ** 0.5, (high / low) ** MARGIN
+        least, most = max(min(values + bounds), low / room), min(max(values + bounds), high * room)
+        return least / margin, most * margin
+    span = max(high - low, 0.1 * max(abs(low), abs(high))) or 1.0
+    least, most = max(min(values + bounds), low - span / 2), min(max(values + bounds), high + span / 2)
+    least -= MARGIN * span
+    return (least if low < 0 else max(least, 0.0)), most + MARGIN * span
+
+
+def value_axis(shown: tuple[float, float], *, logarithmic: bool = False) -> dict[str, Any]:
+    """The part of an axis that is shown, as plotly takes it."""
+    if logarithmic:
+        return {"type": "log", "range": [math.log10(end) for end in shown]}
+    return {"type": "linear", "range": list(shown)}
+
+
 def numbers(trials: Sequence[int], most: int = 20) -> str:
     """Trial numbers one after the other, and how many more there are."""
     listed = ", ".join(str(number) for number in trials[:most])
@@ -100,14 +128,16 @@ def marker(role: str) -> dict[str, Any]:
     return {"symbol": SYMBOLS[role], "size": SIZES[role], "color": light(role), "line": line}
 
 
-def bars(estimates: Sequence[Estimate], role: str) -> dict[str, Any]:
-    """Error bars of the 95 % intervals; of length zero where there is none."""
-    ends = [(found.low, found.value, found.high) for found in estimates]
+def bars(
+    estimates: Sequence[Estimate], role: str, shown: tuple[float, float] = (-math.inf, math.inf)
+) -> dict[str, Any]:
+    """Error bars of the 95 % intervals, cut off where nothing is shown; of length zero without one."""
+    low, high = shown
     return {
         "type": "data",
         "symmetric": False,
-        "array": [0.0 if high is None else high - value for _, value, high in ends],
-        "arrayminus": [0.0 if low is None else value - low for low, value, _ in ends],
+        "array": [0.0 if one.high is None else min(one.high, high) - one.value for one in estimates],
+        "arrayminus": [0.0 if one.low is None else one.value - max(one.low, low) for one in estimates],
         "color": light(role),
         "thickness": 1,
         "width": 0,

@@ -18,9 +18,9 @@ from engines.backends.base import Detail, Runner
 from engines.backends.onnxruntime_session import SessionRunner, translated
 from engines.batches import batch_choices, powers_of_two
 from engines.errors import UserError
-from engines.graphs import recipe
+from engines.graphs import choices, recipe
+from engines.graphs.choices import Target
 from engines.graphs.onnx_files import EXTERNAL_WEIGHTS_BYTES
-from engines.graphs.recipe import Target
 from engines.telemetry import Probe
 from engines.values import (
     Candidate,
@@ -78,7 +78,7 @@ class OnnxRuntime:
         cores = cpu.available_cores()
         threads = (0, *powers_of_two(cores))
         return (
-            *recipe.dimensions(_target(), workload),
+            *choices.dimensions(_target(), workload),
             Dimension(
                 "graph_optimization_level",
                 "build",

@@ -1,19 +1,22 @@
 """INT8 for ONNX Runtime's own CPU kernels, which are faster on other graphs than TensorRT's."""
 
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import onnx
+from onnx import NodeProto
 
 from engines.errors import EngineError
 from engines.graphs.calibration import quiet, ranges
 from engines.graphs.onnx_files import is_large, load
 from engines.graphs.opsets import raised
+from engines.graphs.sites import PRODUCTS
 from engines.values import Tensors
 
 # scales for each channel came with it
 OPSET = 13
+SUMS = {"Add", "Sum", "Concat", "Mul", "Sub"}
 
 
 def quantize_int8(
@@ -66,9 +69,33 @@ def _prepare(model: Path, prepared: Path, large: bool) -> None:
 
 
 def _kept(prepared: Path, keep: frozenset[str]) -> list[str]:
-    """The nodes that are named, or were made of such; a fusion is called NAME/FUSION."""
+    """The nodes that are named, or were made of such (a fusion is called NAME/FUSION), and what only serves
+    them: rounding the sum in front of a node that is kept would be rounding its input.
+    """
     nodes = onnx.load(prepared, load_external_data=False).graph.node
-    return [node.name for node in nodes if node.name in keep or node.name.rpartition("/")[0] in keep]
+    named = {node.name for node in nodes if node.name in keep or node.name.rpartition("/")[0] in keep}
+    after = _following(list(nodes), named, lambda node: (node.input, node.output))
+    before = _following(list(reversed(nodes)), named, lambda node: (node.output, node.input))
+    return sorted(named | after | before)
+
+
+def _following(
+    nodes: list[NodeProto],
+    named: set[str],
+    ends: Callable[[NodeProto], tuple[Iterable[str], Iterable[str]]],
+) -> set[str]:
+    """The nodes behind those named, in the order given, up to the next product and to the first sum."""
+    reached: set[str] = set()
+    found = set()
+    for node in nodes:
+        taken, given = ends(node)
+        if node.name in named:
+            reached.update(given)
+        elif node.op_type not in PRODUCTS and reached & set(taken):
+            found.add(node.name)
+            # a sum belongs to all that it adds, and further on to others
+            reached.update(given if node.op_type not in SUMS else ())
+    return found
 
 
 def _worth_quantizing(prepared: Path) -> list[str] | None:

@@ -5,20 +5,28 @@ is a `Target`; the steps are theirs all the same.
 """
 
 import json
-import math
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engines.calibration_data import calibration_batches, calibration_identity
 from engines.errors import EngineError
-from engines.graphs import arrived, modelopt, simplification
-from engines.values import Dimension, Settings, Tensors, Value, Workload
+from engines.graphs import modelopt, simplification
+from engines.graphs.choices import (
+    BUILTIN,
+    CALIBRATED,
+    CONVOLUTIONS,
+    HALVES,
+    METHODS,
+    Target,
+    base_precision,
+)
+from engines.values import Settings, Tensors, Value, Workload
 from engines.wire import digest
-from engines.workspace import write_file
+from engines.workspace import temporary_folder, write_file
 
 if TYPE_CHECKING:
     import onnx
@@ -28,43 +36,12 @@ if TYPE_CHECKING:
 Detail = Callable[[str], None]
 
 # part of a graph's name: to be raised when the same model would be made into another graph
-RECIPE = 3
-HALVES = ("fp16", "bf16")
-CALIBRATED = ("int8", "fp8")
-QUANTIZED = (*CALIBRATED, "int4")
-GIVEN = "given"
-BUILTIN = "builtin"
-METHODS = ("minmax", "entropy", "percentile")
-# nodes that are worth lowering, by operator; what a model has of them bounds how many can be kept
-CONVOLUTIONS = ("Conv", "ConvTranspose")
-PRODUCTS = ("Gemm", "MatMul")
-WEIGHTED = (*CONVOLUTIONS, *PRODUCTS)
-FEWEST_PRODUCTS = 2
-MOST_KEPT = 64
+RECIPE = 4
 # a setting outside of every space, with which `tuner bisect` names nodes, a line each
 KEPT_NODES = "kept_nodes"
 # each node costs a run of the model on every batch, so they are small
 RANKING_BATCHES = 2
 RANKING_SAMPLES = 2
-
-
-@dataclass(frozen=True)
-class Target:
-    """The graphs that a backend takes.
-
-    `plain` are precisions that leave the graph as it is, the default first, `lowered` those that are made in
-    the graph, and `elsewhere` those that the backend makes by itself; `excluded` says why others are not
-    there. `high_precision` are the types of what is not quantized, the default first. On a CPU, ONNX Runtime
-    itself is asked for what suits it. `no_int8_convolutions` says why convolutions are left out of int8.
-    """
-
-    plain: tuple[str, ...]
-    lowered: tuple[str, ...]
-    elsewhere: tuple[str, ...] = ()
-    excluded: Mapping[str, str] = field(default_factory=dict)
-    high_precision: tuple[str, ...] = ("fp32",)
-    is_cpu: bool = False
-    no_int8_convolutions: str = ""
 
 
 @dataclass(frozen=True)
@@ -89,91 +66,6 @@ class Making:
         return self.settings.get(name, value) == value
 
 
-def dimensions(target: Target, workload: Workload) -> tuple[Dimension, ...]:
-    """The dimensions of kind `graph` for a workload."""
-    simplify = Dimension(
-        "simplify",
-        "graph",
-        simplification.available(),
-        simplification.NONE,
-        "constants folded and dead nodes removed",
-        simplification.excluded(),
-    )
-    how = arrived.arrived_as(workload.model, Path(workload.model.path))
-    if how is not None:
-        about = f"the model arrived {how} and is kept as it is"
-        excluded = dict.fromkeys((*target.plain, *target.lowered, *target.elsewhere), about)
-        return (Dimension("precision", "graph", (GIVEN,), GIVEN, about, excluded), simplify)
-    target = _fitting(target, workload)
-    return (_precision(target), *_lowering(target, workload), simplify)
-
-
-def _fitting(target: Target, workload: Workload) -> Target:
-    """Without the precisions that hardly a weight of the model would be in."""
-    operators = workload.model.operators
-    convolutions, products = (
-        sum(operators.get(name, 0) for name in names) for names in (CONVOLUTIONS, PRODUCTS)
-    )
-    if products >= convolutions + FEWEST_PRODUCTS or not (convolutions or products):
-        return target
-    only = {
-        "int4": f"it is for the weights of products, and of those the model has {products}",
-        **({"int8": target.no_int8_convolutions} if target.no_int8_convolutions and convolutions else {}),
-    }
-    lowered = tuple(name for name in target.lowered if name not in only)
-    left_out = {name: why for name, why in only.items() if name in target.lowered}
-    return replace(target, lowered=lowered, excluded={**target.excluded, **left_out})
-
-
-def _precision(target: Target) -> Dimension:
-    choices = (*target.plain, *target.lowered, *target.elsewhere)
-    about = "numeric type of weights and activations"
-    return Dimension("precision", "graph", choices, target.plain[0], about, target.excluded)
-
-
-def _lowering(target: Target, workload: Workload) -> list[Dimension]:
-    """What says more of a lowered graph; none of it where nothing can be lowered."""
-    lowered = (*target.lowered, *target.elsewhere)
-    if not lowered:
-        return []
-    calibrated = tuple(name for name in lowered if base_precision(name) in CALIBRATED)
-    found = [
-        Dimension(
-            "keep_fp32",
-            "graph",
-            kept_choices(workload),
-            0,
-            "how many of the nodes that hurt most stay in FP32",
-            any_integer=True,
-            applies_to={"precision": lowered},
-        )
-    ]
-    if calibrated:
-        about = "how ranges are taken from the calibration data"
-        applies = {"precision": calibrated}
-        found.append(Dimension("calibration", "graph", METHODS, METHODS[0], about, applies_to=applies))
-    quantized = tuple(name for name in target.lowered if name in QUANTIZED)
-    if quantized and len(target.high_precision) > 1:
-        choices, applies = target.high_precision, {"precision": quantized}
-        about = "type of what is not quantized"
-        found.append(Dimension("high_precision", "graph", choices, choices[0], about, applies_to=applies))
-    if target.lowered and not target.is_cpu and modelopt.find() is not None:
-        about = "who lowers the graph: onnxruntime's tools or NVIDIA ModelOpt"
-        applies = {"precision": target.lowered}
-        found.append(
-            Dimension("converter", "graph", (BUILTIN, "modelopt"), BUILTIN, about, applies_to=applies)
-        )
-    return found
-
-
-def kept_choices(workload: Workload) -> tuple[int, ...]:
-    """0, 1, 4, 16 ... up to half of the nodes that are worth lowering."""
-    operators = workload.model.operators
-    most = min(MOST_KEPT, sum(operators.get(name, 0) for name in WEIGHTED) // 2)
-    powers = [4**exponent for exponent in range(int(math.log(max(most, 1), 4)) + 1)]
-    return (0, *(power for power in powers if power <= most))
-
-
 def graph_key(target: Target, workload: Workload, settings: Settings) -> object:
     """What decides the graph's content beyond model and settings; None when the model itself is used."""
     import onnxruntime as ort
@@ -196,7 +88,7 @@ def make_graph(
     target: Target, workload: Workload, settings: Settings, file: Path, caches: Path, report: Detail
 ) -> Mapping[str, Value]:
     """Writes the graph, and says what of it was kept in FP32; raises EngineError where it cannot be made."""
-    from engines.graphs import onnx_files
+    from engines.graphs import onnx_files, sites
     from engines.reference import one_line
 
     making = Making(workload, settings, caches, report)
@@ -206,6 +98,9 @@ def make_graph(
             onnx_files.save(model, file)
             return {}
         keep = kept_nodes(making, model, _left_out(target, making, model))
+        if KEPT_NODES in settings and keep >= set(sites.lowerable(model, making.precision)):
+            onnx_files.save(model, file)
+            return {"kept_fp32": "all"}
         with tempfile.TemporaryDirectory(dir=file.parent) as scratch:
             _lower(target, making, model, keep, Path(scratch), file)
         return {"kept_fp32": " ".join(sorted(keep))} if keep else {}
@@ -265,12 +160,6 @@ def ranking(making: Making, model: "onnx.ModelProto") -> "tuple[sensitivity.Node
     return sensitivity.cached_rank(making.caches, _key(making, precision), rank)
 
 
-def base_precision(precision: str) -> str:
-    """The lowest of the types in the name of a precision, such as int8 in weak_int8_fp16 or weak_best."""
-    parts = precision.replace("best", "int8").split("_")
-    return next((one for one in (*QUANTIZED, *HALVES) if one in parts), precision)
-
-
 def ranges(making: Making, model: "onnx.ModelProto", precision: str) -> dict[str, float]:
     """The largest absolute value of every tensor that is quantized; kept in the caches."""
     file = making.caches / f"ranges-{_key(making, precision)}.json"
@@ -296,10 +185,10 @@ def _calibrated(making: Making, model: "onnx.ModelProto", precision: str) -> dic
     tensors = sorted({site.tensor for site in sites(model, precision) if not site.is_weight})
     method = str(making.settings.get("calibration", METHODS[0]))
     batches = _counted(making, calibration_batches(making.workload))
-    with tempfile.TemporaryDirectory(dir=making.caches) as scratch:
-        file = Path(scratch) / "model.onnx"
+    with temporary_folder(making.caches) as scratch:
+        file = scratch / "model.onnx"
         onnx_files.save(model, file)
-        return calibration.calibrate(file, batches, method, tensors, Path(scratch))
+        return calibration.calibrate(file, batches, method, tensors, scratch)
 
 
 def _counted(making: Making, batches: Iterator[Tensors]) -> Iterator[Tensors]:

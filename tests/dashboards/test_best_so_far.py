@@ -99,6 +99,28 @@ def test_values_far_apart_get_a_logarithmic_axis() -> None:
     assert drawing.views["By trial"].layout.yaxis.type == "log"
 
 
+def test_a_noisy_trial_hides_no_other() -> None:
+    noisy = measured(OTHER, np.random.default_rng(0), latency_ms=2.5, error=0.0, blocks=2, noise=0.0)
+    assert noisy.measurement is not None
+    blocks = [
+        replace(block, latency_ms=block.latency_ms * factor)
+        for block, factor in zip(noisy.measurement.blocks, (0.5, 1.5), strict=True)
+    ]
+    noisy = replace(noisy, measurement=replace(noisy.measurement, blocks=tuple(blocks)))
+    study = study_of(made(3.0), made(2.0), noisy)
+    estimate = progress(study).marks[2].estimate
+    assert estimate is not None
+    assert estimate.high is not None
+    assert estimate.high > 10
+    drawing = best_so_far.draw(study)
+    assert drawing is not None
+    low, high = drawing.views["By trial"].layout.yaxis.range
+    assert 0 <= low < 2.0
+    assert 3.0 < high < 4.0
+    trace = next(trace for trace in drawing.views["By trial"].data if trace.name == "feasible")
+    assert max(np.add(trace.y, trace.error_y.array)) == pytest.approx(high)
+
+
 def test_trials_stopped_early_are_marked_and_never_the_best() -> None:
     study = with_racing(study_record(30, failing=0))
     drawing = best_so_far.draw(study)

@@ -1,9 +1,11 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from dashboards.charts import drawing
 from dashboards.telemetry import is_behind
+from engines.statistics import Estimate
 from tests.records import (
     AWKWARD,
     FAILURES,
@@ -76,3 +78,45 @@ def test_many_settings_are_cut_short() -> None:
 def test_lists_of_trials_are_cut_short() -> None:
     assert drawing.numbers(range(3)) == "0, 1, 2"
     assert drawing.numbers(range(5), most=3) == "0, 1, 2 and 2 more"
+
+
+def test_one_noisy_interval_does_not_stretch_the_axis() -> None:
+    calm = [Estimate(0.03, 0.029, 0.031), Estimate(0.07, 0.069, 0.071)]
+    noisy = Estimate(0.0097, -2.8, 2.81)
+    low, high = drawing.ends([*calm, noisy])
+    assert low == 0.0
+    assert 0.071 < high < 0.12
+
+
+def test_narrow_intervals_are_seen_whole() -> None:
+    low, high = drawing.ends([Estimate(2.0, 1.9, 2.1), Estimate(3.0, 2.8, 3.2)])
+    assert 1.7 < low < 1.9
+    assert 3.2 < high < 3.4
+
+
+@pytest.mark.parametrize(
+    ("estimates", "expected"),
+    [
+        ([Estimate(-1.0), Estimate(1.0)], (-1.16, 1.16)),
+        ([Estimate(0.0)], (0.0, 0.08)),
+        ([Estimate(2.0, 1.0, 40.0)], (1.884, 2.116)),
+        ([Estimate(0.1), Estimate(1.0)], (0.028, 1.072)),
+    ],
+)
+def test_there_is_room_around_the_values(estimates: list[Estimate], expected: tuple[float, float]) -> None:
+    assert drawing.ends(estimates) == pytest.approx(expected)
+
+
+def test_a_logarithmic_axis_is_never_stretched_to_zero() -> None:
+    low, high = drawing.ends([Estimate(1.0, -3.0, 5.0), Estimate(100.0, 99.0, 9999.0)], logarithmic=True)
+    assert 0.05 < low < 0.1
+    assert 1000 < high < 2000
+    assert drawing.value_axis((0.1, 1000.0), logarithmic=True) == {"type": "log", "range": [-1.0, 3.0]}
+
+
+def test_intervals_are_cut_off_where_nothing_is_shown() -> None:
+    made = drawing.bars(
+        [Estimate(1.0, -2.0, 9.0), Estimate(2.0), Estimate(2.0, 1.5, 2.5)], "best", (0.0, 3.0)
+    )
+    assert made["array"] == [2.0, 0.0, 0.5]
+    assert made["arrayminus"] == [1.0, 0.0, 0.5]

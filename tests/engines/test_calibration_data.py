@@ -97,6 +97,48 @@ def test_a_file_may_hold_labels_besides(workload: Workload, tmp_path: Path) -> N
     np.testing.assert_array_equal(_joined(found), IMAGES[[0, 1, 2, 3, 4, 0]])
 
 
+def _sizes(workload: Workload) -> list[int]:
+    return [len(batch["x"]) for batch in calibration_batches(workload, large=True)]
+
+
+@pytest.mark.parametrize(
+    ("samples", "batch", "sizes"),
+    [
+        (5, 2, [5]),
+        (70, 1, [24] * 3),
+        (64, 1, [32] * 2),
+        (70, 48, [48] * 2),
+        (1, 2, [2]),
+    ],
+)
+def test_large_batches_hold_as_many_samples_as_are_computed_well_at_once(
+    workload: Workload, tmp_path: Path, samples: int, batch: int, sizes: list[int]
+) -> None:
+    np.savez(tmp_path / "data.npz", x=np.ones((samples, 3, 12, 12), np.float32))
+    found = replace(_with("data.npz", workload, tmp_path), batch=batch)
+    assert _sizes(found) == sizes
+    assert {len(one["x"]) for one in calibration_batches(found)} == {batch}
+
+
+def test_large_samples_come_in_smaller_batches(
+    workload: Workload, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calibration_data, "BATCH_BYTES", 4 * IMAGES[0].nbytes)
+    np.savez(tmp_path / "data.npz", x=np.repeat(IMAGES, 4, axis=0))
+    assert _sizes(_with("data.npz", workload, tmp_path)) == [4] * 5
+
+
+def test_large_batches_are_of_data_that_was_given_for_a_model_that_takes_them(
+    workload: Workload, tmp_path: Path
+) -> None:
+    assert set(_sizes(workload)) == {2}
+    np.savez(tmp_path / "data.npz", ids=np.ones((6, 4), np.int64), scale=np.ones((3, 3), np.float32))
+    for fixed in (False, True):
+        found = _with("data.npz", _two_inputs(fixed=fixed), tmp_path)
+        sizes = [batch["ids"].shape for batch in calibration_batches(found, large=True)]
+        assert sizes == [(2, 4)] * 3
+
+
 @pytest.mark.parametrize("below", ["images", "images/x"])
 def test_a_folder_holds_samples_or_batches(workload: Workload, tmp_path: Path, below: str) -> None:
     folder = tmp_path / below

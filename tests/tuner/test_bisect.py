@@ -88,7 +88,7 @@ def test_the_nodes_are_enough_and_none_of_them_can_be_left_out(bisect: Command, 
     ended = bisect(1, "strict")
     assert ended.code == 0
     nodes = [line.strip() for line in ended.out.splitlines() if line.startswith("  ")]
-    assert ended.out.startswith(f"Trial 1 is within error<=0.01 once {len(nodes)} node")
+    assert ended.out.startswith(f"Trial 1 is within error<=0.01 with {len(nodes)} node")
     attempts = [line for line in ended.err.splitlines() if line.startswith("note: ")]
     assert re.fullmatch(r"note: 0 nodes kept: error 0\.\d+, beyond the limits", attempts[0])
     assert f"None of them can be left out. {len(attempts)} engines tried." in ended.out

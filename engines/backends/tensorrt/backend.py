@@ -17,7 +17,7 @@ from engines.backends.tensorrt.options import read_options
 from engines.backends.tensorrt.refusals import explained, guarded
 from engines.backends.tensorrt.vendor import load_vendor
 from engines.errors import EngineError, UserError
-from engines.graphs import recipe
+from engines.graphs import choices, recipe
 from engines.telemetry import Probe
 from engines.values import (
     Candidate,
@@ -72,7 +72,7 @@ class TensorRT:
         builder = self._first_builder()
         probe = builder.create_builder_config()
         _, parser = network.open_parser(self._vendor, builder, self._messages)
-        graph = recipe.dimensions(self._target(workload), workload)
+        graph = choices.dimensions(self._target(workload), workload)
         return (*graph, *space.dimensions(self._vendor, probe, parser, workload, concurrent))
 
     def reference(self, workload: Workload, batches: Sequence[Tensors]) -> list[Tensors]:
@@ -153,7 +153,7 @@ class TensorRT:
     def probe(self) -> Probe:
         return self._probe
 
-    def _target(self, workload: Workload) -> recipe.Target:
+    def _target(self, workload: Workload) -> choices.Target:
         found = space.target(self._vendor, self._capability())
         if not self._vendor.is_rtx or not space.CONVOLUTIONS & set(workload.model.operators):
             return found

@@ -12,7 +12,7 @@ from engines.backends.tensorrt import weak
 from engines.backends.tensorrt.fixable import fixable_options, sparse_weights
 from engines.backends.tensorrt.vendor import Vendor
 from engines.batches import batch_choices
-from engines.graphs.recipe import Target
+from engines.graphs.choices import Target
 from engines.shapes import with_batch
 from engines.values import Candidate, Dimension, Shape, ShapeRange, Workload
 

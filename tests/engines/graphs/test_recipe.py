@@ -13,11 +13,13 @@ import pytest
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
 from engines.errors import EngineError
-from engines.graphs import modelopt, onnx_files, qdq, recipe, simplification, sites
+from engines.graphs import choices, modelopt, onnx_files, qdq, recipe, simplification, sites
+from engines.graphs.choices import Target
 from engines.graphs.lowering import lower
-from engines.graphs.recipe import KEPT_NODES, Making, Target
+from engines.graphs.recipe import KEPT_NODES, Making
 from engines.inputs import make_inputs
 from engines.values import Dimension, InputSource, Settings, Value, Workload
+from engines.workspace import Workspace
 from examples import models
 from tests.engines.graphs import running
 from tests.engines.graphs.test_modelopt import STAND_IN, WRITES
@@ -153,7 +155,7 @@ def test_every_precision_is_made_for_a_gpu_and_close_to_the_model(
     types = {tensor.data_type for tensor in graph.graph.initializer}
     half = TensorProto.BFLOAT16 if precision == "bf16" else TensorProto.FLOAT16
     assert (half in types) == ("16" in precision + high_precision)
-    assert ("DequantizeLinear" in _operators(graph)) == (precision in recipe.QUANTIZED)
+    assert ("DequantizeLinear" in _operators(graph)) == (precision in choices.QUANTIZED)
     if precision != "bf16":  # which ONNX Runtime's CPU has no kernels for
         assert 0 < maker.error(graph) < most
 
@@ -169,7 +171,7 @@ def test_every_precision_is_made_for_a_cpu_and_close_to_the_model(
 
 @pytest.mark.parametrize("target", [ON_GPU, ON_CPU], ids=["gpu", "cpu"])
 def test_every_way_to_take_ranges_gives_a_graph_of_its_own(target: Target, mlp: Maker) -> None:
-    made = [mlp.graph("int8", target, calibration=method)[0] for method in recipe.METHODS]
+    made = [mlp.graph("int8", target, calibration=method)[0] for method in choices.METHODS]
     assert all(0 < mlp.error(graph) < 6e-2 for graph in made)
     assert len({graph.SerializeToString(deterministic=True) for graph in made}) == len(made)
 
@@ -306,6 +308,19 @@ def test_other_data_is_looked_at_anew(mlp: Maker, tmp_path: Path) -> None:
     assert other.said.count(CALIBRATING) == 1
 
 
+def test_what_a_killed_calibration_leaves_is_cleared_with_the_workspace(mlp: Maker) -> None:
+    workspace = Workspace(mlp.folder / "w").create()
+    seen: set[str] = set()
+
+    def look(text: str) -> None:
+        seen.update(path.name for path in workspace.caches.iterdir())
+
+    settings = Settings(DEFAULTS, precision="int8")
+    recipe.make_graph(ON_GPU, mlp.workload, settings, mlp.folder / "graph.onnx", workspace.caches, look)
+    assert seen
+    assert all(name.startswith((".unfinished-", "ranges-")) for name in seen)
+
+
 @pytest.mark.parametrize(
     "spoil",
     [
@@ -341,7 +356,7 @@ def test_a_spoiled_ranking_is_made_again(mlp: Maker, tmp_path: Path) -> None:
 
 
 def test_a_gpu_has_all_of_it_and_the_defaults_are_the_first(workloads: dict[str, Workload]) -> None:
-    found = _by_name(recipe.dimensions(ON_GPU, workloads["mlp"]))
+    found = _by_name(choices.dimensions(ON_GPU, workloads["mlp"]))
     assert found["precision"].choices == (*ON_GPU.plain, *ON_GPU.lowered)
     assert found["precision"].default == "tf32"
     assert found["keep_fp32"].choices == (0, 1)
@@ -353,19 +368,19 @@ def test_a_gpu_has_all_of_it_and_the_defaults_are_the_first(workloads: dict[str,
 
 
 def test_a_cpu_says_what_it_lacks(workloads: dict[str, Workload]) -> None:
-    found = _by_name(recipe.dimensions(ON_CPU, workloads["mlp"]))
+    found = _by_name(choices.dimensions(ON_CPU, workloads["mlp"]))
     assert found["precision"].choices == ("fp32", "int8", "int4")
     assert found["precision"].excluded == {"fp16": "no kernels"}
     assert "high_precision" not in found
 
 
 def test_where_nothing_is_lowered_there_is_nothing_more_to_choose(workloads: dict[str, Workload]) -> None:
-    found = recipe.dimensions(Target(("fp32",), ()), workloads["mlp"])
+    found = choices.dimensions(Target(("fp32",), ()), workloads["mlp"])
     assert [dimension.name for dimension in found] == ["precision", "simplify"]
 
 
 @pytest.mark.parametrize(
-    ("operators", "choices"),
+    ("operators", "wanted"),
     [
         ({}, (0,)),
         ({"Conv": 1}, (0,)),
@@ -376,11 +391,11 @@ def test_where_nothing_is_lowered_there_is_nothing_more_to_choose(workloads: dic
     ],
 )
 def test_no_more_than_half_of_what_is_worth_lowering_may_be_kept(
-    operators: dict[str, int], choices: tuple[int, ...], workloads: dict[str, Workload]
+    operators: dict[str, int], wanted: tuple[int, ...], workloads: dict[str, Workload]
 ) -> None:
     workload = workloads["mlp"]
     changed = replace(workload, model=replace(workload.model, operators=operators))
-    assert recipe.kept_choices(changed) == choices
+    assert choices.kept_choices(changed) == wanted
 
 
 def test_models_with_few_products_are_in_no_precision_that_is_for_them(
@@ -388,18 +403,18 @@ def test_models_with_few_products_are_in_no_precision_that_is_for_them(
 ) -> None:
     target = replace(ON_GPU, no_int8_convolutions="the builder refuses them")
     network, other = workloads["residual_cnn"], workloads["transformer"]
-    few = _by_name(recipe.dimensions(target, network))["precision"]
+    few = _by_name(choices.dimensions(target, network))["precision"]
     assert not {"int8", "int4"} & set(few.choices)
     assert few.excluded["int8"] == "the builder refuses them"
     assert few.excluded["int4"] == "it is for the weights of products, and of those the model has 1"
-    assert "int8" in _by_name(recipe.dimensions(ON_GPU, network))["precision"].choices
-    many = _by_name(recipe.dimensions(target, other))["precision"]
+    assert "int8" in _by_name(choices.dimensions(ON_GPU, network))["precision"].choices
+    many = _by_name(choices.dimensions(target, other))["precision"]
     assert (many.choices, many.excluded) == ((*target.plain, *target.lowered), {})
 
 
 def test_what_a_target_lacks_for_another_reason_keeps_that_reason(workloads: dict[str, Workload]) -> None:
     target = Target(("fp32",), ("fp16",), excluded={"int4": "too old"})
-    found = _by_name(recipe.dimensions(target, workloads["residual_cnn"]))["precision"]
+    found = _by_name(choices.dimensions(target, workloads["residual_cnn"]))["precision"]
     assert found.excluded == {"int4": "too old"}
 
 
@@ -415,7 +430,7 @@ def test_a_model_that_arrived_lowered_is_only_taken_as_given(how: str, mlp: Make
     )
     onnx.save(arrived, tmp_path / "arrived.onnx")
     maker = Maker(tmp_path, workload_of(tmp_path / "arrived.onnx", features=(4, 64)))
-    found = _by_name(recipe.dimensions(ON_GPU, maker.workload))
+    found = _by_name(choices.dimensions(ON_GPU, maker.workload))
     assert list(found) == ["precision", "simplify"]
     assert (found["precision"].choices, found["precision"].default) == (("given",), "given")
     assert found["precision"].excluded["fp32"] == f"the model arrived {how} and is kept as it is"
@@ -483,7 +498,7 @@ def test_where_it_is_to_keep_nodes_the_graph_gives_them_names_and_no_more(mlp: M
     ],
 )
 def test_the_lowest_type_of_a_precision_is_what_nodes_are_ranked_in(name: str, base: str) -> None:
-    assert recipe.base_precision(name) == base
+    assert choices.base_precision(name) == base
 
 
 # NVIDIA ModelOpt
@@ -507,10 +522,10 @@ def _asked(folder: Path) -> list[str]:
 
 
 def test_modelopt_may_lower_instead_where_it_is_there(mlp: Maker, stand_in: Path) -> None:
-    found = _by_name(recipe.dimensions(ON_GPU, mlp.workload))["converter"]
+    found = _by_name(choices.dimensions(ON_GPU, mlp.workload))["converter"]
     assert found.choices == ("builtin", "modelopt")
     assert found.applies_to == {"precision": ON_GPU.lowered}
-    assert "converter" not in _by_name(recipe.dimensions(ON_CPU, mlp.workload))
+    assert "converter" not in _by_name(choices.dimensions(ON_CPU, mlp.workload))
     assert mlp.key("int8", converter="modelopt") != mlp.key("int8")
 
 
