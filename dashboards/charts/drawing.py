@@ -27,8 +27,8 @@ SYMBOLS = {
 }
 SIZES = {"behind": 7, "feasible": 7, "infeasible": 9, "failed": 8, "baseline": 12, "best": 15}
 ROLES = tuple(SYMBOLS)
-# of what the values span, on either side
-MARGIN = 0.08
+# of what the values span, on either side: for intervals, and beyond them
+WHISKERS, MARGIN = 0.25, 0.08
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,7 +91,7 @@ def log_scale(values: Sequence[float], spread: float = 8) -> bool:
 
 
 def ends(estimates: Sequence[Estimate], *, logarithmic: bool = False) -> tuple[float, float]:
-    """Where an axis of these values begins and ends: at most half of what they span is left to intervals.
+    """Where an axis of these values begins and ends: at most a quarter of their span is left to intervals.
 
     So one noisy trial does not squeeze the others. What is nowhere negative has no axis below 0.
     """
@@ -99,11 +99,12 @@ def ends(estimates: Sequence[Estimate], *, logarithmic: bool = False) -> tuple[f
     bounds = [bound for one in estimates for bound in (one.low, one.high) if bound is not None]
     low, high = min(values), max(values)
     if logarithmic:
-        room, margin = (high / low) ** 0.5, (high / low) ** MARGIN
+        room, margin = (high / low) ** WHISKERS, (high / low) ** MARGIN
         least, most = max(min(values + bounds), low / room), min(max(values + bounds), high * room)
         return least / margin, most * margin
     span = max(high - low, 0.1 * max(abs(low), abs(high))) or 1.0
-    least, most = max(min(values + bounds), low - span / 2), min(max(values + bounds), high + span / 2)
+    room = WHISKERS * span
+    least, most = max(min(values + bounds), low - room), min(max(values + bounds), high + room)
     least -= MARGIN * span
     return (least if low < 0 else max(least, 0.0)), most + MARGIN * span
 

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from engines.calibration_data import calibration_batches, calibration_identity
-from engines.errors import EngineError
+from engines.errors import EngineError, UserError
 from engines.graphs import modelopt, simplification
 from engines.graphs.choices import (
     BUILTIN,
@@ -34,9 +34,10 @@ if TYPE_CHECKING:
     from engines.graphs import sensitivity
 
 Detail = Callable[[str], None]
+T = TypeVar("T")
 
 # part of a graph's name: to be raised when the same model would be made into another graph
-RECIPE = 4
+RECIPE = 5
 # a setting outside of every space, with which `tuner bisect` names nodes, a line each
 KEPT_NODES = "kept_nodes"
 # each node costs a run of the model on every batch, so they are small
@@ -184,11 +185,23 @@ def _calibrated(making: Making, model: "onnx.ModelProto", precision: str) -> dic
     making.report("calibrating")
     tensors = sorted({site.tensor for site in sites(model, precision) if not site.is_weight})
     method = str(making.settings.get("calibration", METHODS[0]))
-    batches = _counted(making, calibration_batches(making.workload))
     with temporary_folder(making.caches) as scratch:
         file = scratch / "model.onnx"
         onnx_files.save(model, file)
-        return calibration.calibrate(file, batches, method, tensors, scratch)
+        return _on_data(
+            making, lambda batches: calibration.calibrate(file, batches, method, tensors, scratch)
+        )
+
+
+def _on_data(making: Making, take: Callable[[Iterator[Tensors]], T]) -> T:
+    """What comes of the calibration data, in large batches unless the model takes none but its own."""
+    workload = making.workload
+    try:
+        return take(_counted(making, calibration_batches(workload, large=True)))
+    except (UserError, MemoryError, OSError):
+        raise
+    except Exception:  # ONNX Runtime's many, for a batch that is dynamic in name alone
+        return take(_counted(making, calibration_batches(workload)))
 
 
 def _counted(making: Making, batches: Iterator[Tensors]) -> Iterator[Tensors]:
@@ -223,9 +236,8 @@ def _lower(
     elif target.is_cpu and making.precision == "int8":
         source = scratch / "model.onnx"
         onnx_files.save(model, source)
-        batches = _counted(making, calibration_batches(making.workload))
         method = str(making.settings["calibration"])
-        cpu_quantizer.quantize_int8(source, batches, file, method, keep)
+        _on_data(making, lambda batches: cpu_quantizer.quantize_int8(source, batches, file, method, keep))
     else:
         onnx_files.save(_lowered(target, making, model, keep), file)
 

@@ -99,7 +99,7 @@ def test_narrow_intervals_are_seen_whole() -> None:
     [
         ([Estimate(-1.0), Estimate(1.0)], (-1.16, 1.16)),
         ([Estimate(0.0)], (0.0, 0.08)),
-        ([Estimate(2.0, 1.0, 40.0)], (1.884, 2.116)),
+        ([Estimate(2.0, 1.0, 40.0)], (1.934, 2.066)),
         ([Estimate(0.1), Estimate(1.0)], (0.028, 1.072)),
     ],
 )
@@ -109,8 +109,8 @@ def test_there_is_room_around_the_values(estimates: list[Estimate], expected: tu
 
 def test_a_logarithmic_axis_is_never_stretched_to_zero() -> None:
     low, high = drawing.ends([Estimate(1.0, -3.0, 5.0), Estimate(100.0, 99.0, 9999.0)], logarithmic=True)
-    assert 0.05 < low < 0.1
-    assert 1000 < high < 2000
+    assert 0.2 < low < 0.3
+    assert 400 < high < 500
     assert drawing.value_axis((0.1, 1000.0), logarithmic=True) == {"type": "log", "range": [-1.0, 3.0]}
 
 

@@ -576,3 +576,22 @@ def test_a_model_without_products_is_refused_with_the_reason(tmp_path: Path) -> 
     for precision in ("int8", "fp8", "int4"):
         with pytest.raises(EngineError, match=f"nothing in this model can be quantized to {precision}"):
             Maker(tmp_path, workload_of(path)).graph(precision)
+
+
+def test_a_model_whose_batch_is_dynamic_in_name_alone_is_calibrated_at_its_own(tmp_path: Path) -> None:
+    shape = numpy_helper.from_array(np.array([2, 8], np.int64), "shape")
+    weight = numpy_helper.from_array(np.random.default_rng(0).normal(size=(8, 8)).astype(np.float32), "w")
+    nodes = [
+        helper.make_node("Reshape", ["x", "shape"], ["fixed"]),
+        helper.make_node("MatMul", ["fixed", "w"], ["y"]),
+    ]
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 8]) for name in "xy"]
+    graph = helper.make_graph(nodes, "stubborn", ends[:1], ends[1:], [shape, weight])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    onnx.save(model, tmp_path / "stubborn.onnx")
+    data = tmp_path / "data.npz"
+    np.savez(data, x=np.random.default_rng(1).normal(size=(64, 8)).astype(np.float32))
+    workload = workload_of(tmp_path / "stubborn.onnx", x=(2, 8))
+    given = replace(workload, calibration=InputSource(path=str(data), digest="d"))
+    made, _ = Maker(tmp_path, given).graph("int8", ON_CPU)
+    assert "QuantizeLinear" in _operators(made)
