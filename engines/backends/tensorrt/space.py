@@ -46,7 +46,7 @@ def target(vendor: Vendor, capability: float | None) -> Target:
         lowered=tuple(name for name in ("fp16", "bf16", "int8", "fp8", "int4") if name not in excluded),
         elsewhere=weak.choices(vendor, excluded),
         excluded={**excluded, **weak.excluded(vendor, excluded)},
-        high_precision=("fp16", "fp32"),
+        high_precision=tuple(name for name in ("fp16", "bf16", "fp32") if name not in excluded),
     )
 
 
