@@ -22,7 +22,8 @@ def _blocks(page: Path, language: str) -> list[str]:
 
 def _commands() -> list[str]:
     inline = [text for page in PAGES for text in re.findall(r"`(tuner \w[^`]*)`", page.read_text())]
-    lines = [line for page in PAGES for block in _blocks(page, "") for line in block.splitlines()]
+    blocks = (block.replace("\\\n", " ") for page in PAGES for block in _blocks(page, ""))
+    lines = [line for block in blocks for line in block.splitlines()]
     found = [line for line in [*inline, *lines] if re.match(r"tuner (" + "|".join(COMMANDS) + r")\b", line)]
     return sorted({" ".join(line.split()) for line in found})
 

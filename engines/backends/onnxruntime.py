@@ -20,7 +20,7 @@ from engines.batches import batch_choices, powers_of_two
 from engines.errors import UserError
 from engines.graphs import choices, recipe
 from engines.graphs.choices import Target
-from engines.graphs.onnx_files import EXTERNAL_WEIGHTS_BYTES
+from engines.graphs.onnx_files import EXTERNAL_WEIGHTS_BYTES, has_external_weights
 from engines.telemetry import Probe
 from engines.values import (
     Candidate,
@@ -136,7 +136,8 @@ class OnnxRuntime:
             ort.GraphOptimizationLevel, LEVELS[str(candidate.build["graph_optimization_level"])]
         )
         options.optimized_model_filepath = str(folder / ENGINE)
-        if workload.model.weight_bytes > EXTERNAL_WEIGHTS_BYTES:
+        # weights that lie beside the graph would be looked for beside the engine
+        if workload.model.weight_bytes > EXTERNAL_WEIGHTS_BYTES or has_external_weights(graph):
             options.add_session_config_entry(
                 "session.optimized_model_external_initializers_file_name", f"{ENGINE}.data"
             )

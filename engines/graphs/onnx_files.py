@@ -10,7 +10,7 @@ import onnx
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto
 
 from engines.errors import EngineError
-from engines.weights import size_bytes
+from engines.weights import size_bytes, tensors_of
 
 # protobuf cannot hold more than 2 GB, so the weights go beside the graph well before that
 EXTERNAL_WEIGHTS_BYTES = 1_000_000_000
@@ -48,6 +48,12 @@ def save(model: ModelProto, path: Path) -> None:
 def is_large(model: ModelProto) -> bool:
     """Whether the weights, which need not be in memory, are too large for one file."""
     return sum(size_bytes(tensor) for tensor in model.graph.initializer) > EXTERNAL_WEIGHTS_BYTES
+
+
+def has_external_weights(path: Path) -> bool:
+    """Whether any weights of the model lie in another file."""
+    model = onnx.load(path, load_external_data=False)
+    return any(tensor.data_location == TensorProto.EXTERNAL for tensor in tensors_of(model))
 
 
 def nodes_of(graph: GraphProto) -> Iterator[NodeProto]:

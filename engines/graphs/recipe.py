@@ -138,6 +138,8 @@ def kept_nodes(
     chosen = str(making.settings.get(KEPT_NODES, ""))
     named = keeping.matching(model, making.workload.keep_fp32) | frozenset(chosen.splitlines())
     count = int(making.settings.get("keep_fp32", 0))
+    if count < 0:
+        raise UserError(f"keep_fp32 is a number of nodes, not {count}", "Give --fix keep_fp32=0 or more.")
     if not count:
         return named
     ranked = [one.node for one in ranking(making, model) if one.node not in named | left_out]
