@@ -266,7 +266,8 @@ def _random_ranges(spec: StudySpec) -> tuple[str, ...]:
     source = spec.workload.calibration or spec.workload.inputs
     if not used or not source.is_random:
         return ()
+    verb, whose = ("is", "its") if len(used) == 1 else ("are", "their")
     return (
-        f"{' and '.join(sorted(map(str, used)))} are calibrated with random data: with real data their "
+        f"{' and '.join(sorted(map(str, used)))} {verb} calibrated with random data: with real data {whose} "
         "errors may be larger or smaller; give some with --calibration or --inputs",
     )

@@ -33,6 +33,8 @@ def calibrate(
     `model` lies in a folder that may be written to, `scratch` is one for a copy of it. Raises EngineError
     when there is no data, or values are not finite.
     """
+    if not tensors:
+        return {}
     with quiet():
         found = ranges(model, batches, method, scratch, tensors=tensors, symmetric=True).data
     return {tensor: _amax(tensor, found[tensor].range_value) for tensor in tensors}
@@ -62,6 +64,8 @@ def ranges(
     )
     if tensors is not None:
         calibrator.select_tensors_to_calibrate = lambda graph: _selected(graph, tensors)
+    if tensors is None and not calibrator.select_tensors_to_calibrate(calibrator.model)[0]:
+        raise EngineError("nothing in this model can be quantized to int8")
     calibrator.augment_graph()
     calibrator.infer_session = _session(Path(calibrator.augmented_model_path))
     _collect(calibrator, batches)

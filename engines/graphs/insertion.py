@@ -37,7 +37,9 @@ class Insertion:
         self._graph.initializer.append(numpy_helper.from_array(np.array(values, order="C"), name))
         return name
 
-    def node(self, site: Site, operator: str, inputs: Sequence[str], **attributes: int) -> str:
+    def node(
+        self, site: Site, operator: str, inputs: Sequence[str], **attributes: int | Sequence[int]
+    ) -> str:
         """Adds a node in front of the site's; the name of its output."""
         output = free_name(f"{site.tensor}_{operator}", self._names)
         node = helper.make_node(

@@ -10,7 +10,8 @@ import onnx
 from onnx import GraphProto, ModelProto, NodeProto, TensorProto
 
 from engines.errors import EngineError
-from engines.weights import size_bytes, tensors_of
+from engines.model_parts import tensors_of
+from engines.weights import size_bytes
 
 # protobuf cannot hold more than 2 GB, so the weights go beside the graph well before that
 EXTERNAL_WEIGHTS_BYTES = 1_000_000_000

@@ -1,8 +1,9 @@
 """INT8 and FP8 by Q/DQ pairs, as TensorRT reads them: on the inputs of products, and nowhere else.
 
-Symmetric: one scale for an activation, one for each output channel of a weight. Weights are stored quantized;
-biases and sums are left alone. ONNX Runtime's quantizer serves its own CPU (see `cpu_quantizer`): its FP8 is
-wrong by more than the outputs themselves.
+Symmetric: one scale for an activation, one for each output channel of a weight. Weights are stored quantized,
+those of products by rows of an output channel, as PyTorch has them, which TensorRT-RTX computes up to 1.5 times
+faster. Biases and sums are left alone. ONNX Runtime's quantizer serves its own CPU (see `cpu_quantizer`): its
+FP8 is wrong by more than the outputs themselves.
 """
 
 import math
@@ -78,16 +79,20 @@ def _activation(
 
 
 def _weight(insertion: Insertion, site: Site, kind: str) -> str:
-    values = insertion.values(site.tensor)
+    values, channel = insertion.values(site.tensor), site.axis
+    is_turned = values.ndim == 2 and channel == 1
+    if is_turned:
+        values, channel = values.T, 0
     sizes = np.abs(values.astype(np.float32))
-    others = None if site.axis is None else tuple(axis for axis in range(sizes.ndim) if axis != site.axis)
+    others = None if channel is None else tuple(axis for axis in range(sizes.ndim) if axis != channel)
     scale = scale_of(sizes.max(axis=others), LARGEST[kind], values.dtype)
     spread = scale.astype(np.float32)
     if others is not None:
         spread = np.expand_dims(spread, others)
     stored = insertion.weight(f"{site.tensor}_{kind}", _quantized(values.astype(np.float32) / spread, kind))
-    axis = {} if site.axis is None else {"axis": site.axis}
-    return insertion.node(site, "DequantizeLinear", [stored, *_scale(insertion, site, scale, kind)], **axis)
+    axis = {} if channel is None else {"axis": channel}
+    weight = insertion.node(site, "DequantizeLinear", [stored, *_scale(insertion, site, scale, kind)], **axis)
+    return insertion.node(site, "Transpose", [weight], perm=[1, 0]) if is_turned else weight
 
 
 def _scale(insertion: Insertion, site: Site, scale: NDArray[np.generic], kind: str) -> tuple[str, str]:

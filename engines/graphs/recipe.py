@@ -88,7 +88,10 @@ def graph_key(target: Target, workload: Workload, settings: Settings) -> object:
 def make_graph(
     target: Target, workload: Workload, settings: Settings, file: Path, caches: Path, report: Detail
 ) -> Mapping[str, Value]:
-    """Writes the graph, and says what of it was kept in FP32; raises EngineError where it cannot be made."""
+    """Writes the graph, and says what of it was kept in FP32.
+
+    Raises EngineError where it cannot be made, and UserError for what the user must mend first.
+    """
     from engines.graphs import onnx_files, sites
     from engines.reference import one_line
 
@@ -105,7 +108,7 @@ def make_graph(
         with tempfile.TemporaryDirectory(dir=file.parent) as scratch:
             _lower(target, making, model, keep, Path(scratch), file)
         return {"kept_fp32": " ".join(sorted(keep))} if keep else {}
-    except (EngineError, MemoryError, OSError):
+    except (EngineError, UserError, MemoryError, OSError):
         raise
     except Exception as error:
         raise EngineError(f"cannot make the {making.precision} graph: {one_line(error)}") from error

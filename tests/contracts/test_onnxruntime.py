@@ -1,13 +1,18 @@
 import os
 from pathlib import Path
 
+import onnx
 import pytest
 
 from engines import cpu
 from engines.backends.onnxruntime import OnnxRuntime, most_threads
 from engines.backends.onnxruntime_session import Flush
+from engines.evaluation import Bench, evaluate
 from engines.values import NOTHING, Settings
+from engines.workspace import Workspace
+from studies.space import candidate_at
 from tests.contracts.backend import BackendContract
+from tests.workloads import QUICK, tiny_conv, workload_of
 
 SETTINGS = Settings(streams=1, intra_op_threads=1, execution_mode="sequential")
 
@@ -29,6 +34,19 @@ class TestOnnxRuntime(BackendContract):
 )
 def test_threads_that_can_run_at_once_are_counted(changed: dict[str, int], threads: int) -> None:
     assert most_threads(Settings(SETTINGS, **changed)) == threads
+
+
+@pytest.mark.parametrize("level", ["disable_all", "all"])
+def test_weights_in_another_file_come_along_with_the_engine(level: str, tmp_path: Path) -> None:
+    path = tmp_path / "model.onnx"
+    onnx.save(
+        onnx.load(tiny_conv(tmp_path)), path, save_as_external_data=True, location="w.bin", size_threshold=0
+    )
+    workload = workload_of(path, x=(2, 3, 12, 12))
+    bench = Bench(OnnxRuntime(NOTHING, tmp_path), workload, Workspace(tmp_path / "workspace").create(), QUICK)
+    space = bench.backend.dimensions(workload, concurrent=False)
+    found = evaluate(bench, candidate_at(space, {"graph_optimization_level": level}), lambda stage, _: None)
+    assert found.failure is None
 
 
 def test_an_engine_that_is_not_open_takes_no_core() -> None:

@@ -172,7 +172,7 @@ def test_that_ranges_are_those_of_random_data_is_said(
 ) -> None:
     ended = command("search", mlp, *REAL, "--dry-run", *options)
     assert ended.code == 0
-    note = "note: int8 are calibrated with random data: with real data their errors may be larger or smaller"
+    note = "note: int8 is calibrated with random data: with real data its errors may be larger or smaller"
     assert ended.err.count(note) == is_said
     assert ended.err.count("calibrated") == is_said
 

@@ -7,7 +7,7 @@ from onnx import helper
 
 from engines.errors import EngineError
 from engines.graphs import onnx_files
-from engines.graphs.calibration import METHODS, calibrate
+from engines.graphs.calibration import METHODS, calibrate, ranges
 from tests.engines.graphs.running import example, inputs, small_model
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -56,6 +56,9 @@ def test_it_is_silent_and_leaves_logging_as_it_was(
 def test_data_must_be_there_and_finite(tmp_path: Path) -> None:
     with pytest.raises(EngineError, match="no calibration data"):
         calibrate(_file(tmp_path), [], "minmax", ["x"], tmp_path)
+    assert calibrate(_file(tmp_path), _batches(1.0), "entropy", [], tmp_path) == {}
+    with pytest.raises(EngineError, match="nothing in this model can be quantized"):
+        ranges(_file(tmp_path), _batches(1.0), "entropy", tmp_path, operators=["Conv"])
     with pytest.raises(EngineError, match="'x' is not finite"):
         calibrate(_file(tmp_path), _batches(np.inf), "minmax", ["x"], tmp_path)
     with pytest.raises(EngineError, match="cannot be calibrated on batch 2"):

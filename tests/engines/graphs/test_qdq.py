@@ -10,7 +10,16 @@ from engines.errors import EngineError
 from engines.graphs import lowering, onnx_files, sites
 from engines.graphs.calibration import calibrate
 from engines.graphs.qdq import insert_qdq
-from tests.engines.graphs.running import SHAPES, build_on_rtx, error_of, example, inputs, small_model
+from tests.engines.graphs.running import (
+    SHAPES,
+    build_on_rtx,
+    error_of,
+    example,
+    inputs,
+    relative_error,
+    run,
+    small_model,
+)
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 NOTHING: frozenset[str] = frozenset()
@@ -83,13 +92,29 @@ def test_weights_are_stored_in_8_bits_with_a_scale_for_each_channel_and_biases_l
     model = small_model([node], {"w": weight, "b": np.ones(2, np.float32)}, shape=[2, 2])
     quantized = insert_qdq(model, "int8", {"x": 2.54}, NOTHING)
     tensors = {tensor.name: numpy_helper.to_array(tensor) for tensor in quantized.graph.initializer}
-    np.testing.assert_array_equal(tensors["w_int8"], np.array([[127, -127], [-64, 0]], np.int8))
+    np.testing.assert_array_equal(tensors["w_int8"], np.array([[127, -64], [-127, 0]], np.int8))
     np.testing.assert_allclose(tensors["w_scale"], [0.01, 0.5 / 127], rtol=1e-6)
     # a vector of one would be no scale of the tensor to TensorRT, which then computes in FP32
     assert tensors["x_scale"].shape == ()
     np.testing.assert_allclose(tensors["x_scale"], 0.02, rtol=1e-6)
     assert "w" not in tensors
     assert quantized.graph.node[-1].input[2] == "b"
+
+
+@pytest.mark.parametrize("kind", ["int8", "fp8"])
+def test_a_product_reads_its_weight_from_rows_of_an_output_channel(kind: str) -> None:
+    weight = np.random.default_rng(0).normal(size=(8, 4)).astype(np.float32)
+    model = small_model([helper.make_node("MatMul", ["x", "w"], ["y"])], {"w": weight}, shape=[2, 8])
+    quantized = insert_qdq(model, kind, {"x": 3.0}, NOTHING)
+    made = {name: node for node in quantized.graph.node for name in node.output}
+    turned = made[made["y"].input[1]]
+    assert turned.op_type == "Transpose"
+    dequantized = made[turned.input[0]]
+    assert helper.get_node_attr_value(dequantized, "axis") == 0
+    stored = {tensor.name: tuple(tensor.dims) for tensor in quantized.graph.initializer}
+    assert [stored[name] for name in dequantized.input[:2]] == [(4, 8), (4,)]
+    x = np.random.default_rng(1).normal(size=(2, 8)).astype(np.float32)
+    assert relative_error(run(quantized, {"x": x}), x @ weight) < 0.1
 
 
 def test_a_channel_of_zeros_and_a_tensor_of_zeros_stay_so() -> None:

@@ -12,7 +12,7 @@ import onnx
 import pytest
 from onnx import ModelProto, TensorProto, helper, numpy_helper
 
-from engines.errors import EngineError
+from engines.errors import EngineError, UserError
 from engines.graphs import choices, modelopt, onnx_files, qdq, recipe, simplification, sites
 from engines.graphs.choices import Target
 from engines.graphs.lowering import lower
@@ -117,6 +117,8 @@ def _lowered_nodes(graph: ModelProto, names: list[str]) -> set[str]:
 
     def is_low(tensor: str) -> bool:
         maker = made_by.get(tensor)
+        if maker is not None and maker.op_type == "Transpose":
+            maker = made_by.get(maker.input[0])
         if maker is not None and maker.op_type == "DequantizeLinear":
             return True
         return types.get(tensor) in (TensorProto.FLOAT16, TensorProto.BFLOAT16)
@@ -247,6 +249,11 @@ def test_a_count_that_leaves_nothing_to_lower_is_refused(
 ) -> None:
     with pytest.raises(EngineError, match=f"^keeping {count} of the {left} nodes that can be lowered"):
         mlp.having(keep_fp32=patterns).graph("int8", keep_fp32=count)
+
+
+def test_a_negative_count_is_the_users_mistake(mlp: Maker) -> None:
+    with pytest.raises(UserError, match="keep_fp32 is a number of nodes, not -1"):
+        mlp.graph("int8", keep_fp32=-1)
 
 
 @pytest.mark.parametrize("target", [ON_GPU, ON_CPU], ids=["gpu", "cpu"])
