@@ -56,6 +56,8 @@ def _settings(study: StudyRecord) -> Html:
     rows = [_metric_row(metric, trials) for metric in shown_metrics(study)]
     dimensions = sorted(study.spec.space, key=lambda dimension: not _changes(study, dimension, other))
     rows += [_setting_row(study, dimension, other) for dimension in dimensions]
+    if any(trial.kept_fp32 for trial in trials if trial):
+        rows.append(_kept_row(trials))
     table = element(
         "table",
         element("thead", element("tr", *(element("th", head, scope="col") for head in heads))),
@@ -91,6 +93,12 @@ def _setting_row(study: StudyRecord, dimension: Dimension, other: TrialRecord | 
     return element(
         "tr", head, before, element("td", element("strong", after), " ", _mark("changed")), class_="changed"
     )
+
+
+def _kept_row(trials: Sequence[TrialRecord | None]) -> Html:
+    cells = (element("td", ", ".join(trial.kept_fp32) if trial else "") for trial in trials)
+    title = "Nodes of the lowered graph that stayed in FP32"
+    return element("tr", element("th", "kept in FP32", scope="row", title=title), *cells)
 
 
 def _before(study: StudyRecord, dimension: Dimension) -> Value:

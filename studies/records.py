@@ -102,6 +102,12 @@ class TrialRecord:
     def engine(self) -> Artifact | None:
         return self.evaluation.engine
 
+    @property
+    def kept_fp32(self) -> tuple[str, ...]:
+        """The nodes of a lowered graph that stayed in FP32."""
+        graph = self.evaluation.graph
+        return tuple(str(graph.facts.get("kept_fp32", "")).splitlines()) if graph else ()
+
 
 RepeatRole = Literal[
     "self-test",  # the baseline as if it were another candidate, at the beginning

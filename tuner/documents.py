@@ -115,6 +115,7 @@ def trial_document(study: StudyRecord, trial: TrialRecord) -> dict[str, Any]:
         "accuracy": to_plain(trial.accuracy) if trial.accuracy else None,
         "measurement": measurement_document(trial.measurement) if trial.measurement else None,
         "certificate": certificate_document(study, trial),
+        "kept_fp32": list(trial.kept_fp32),
         "engine": trial.engine.digest if trial.engine else None,
         "started_at": trial.started_at.isoformat(),
         "seconds": round(trial.seconds, 6),

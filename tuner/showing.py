@@ -6,7 +6,7 @@ from typing import get_args
 from dashboards import finalists, formats, wording
 from dashboards.deadlines import deadline
 from dashboards.telemetry import facts, marks_of
-from engines.values import Stage, Value
+from engines.values import Dimension, Stage, Value
 from studies.finals import finals
 from studies.records import StudyRecord, TrialRecord
 from studies.space import searched
@@ -32,7 +32,9 @@ def print_studies(summaries: Sequence[StudySummary]) -> None:
 
 def print_study(study: StudyRecord) -> None:
     """A row a trial, and what the study found."""
-    dimensions = [dimension.name for dimension in searched(study.spec.space)]
+    dimensions = [
+        one.name for one in study.spec.space if one in searched(study.spec.space) or _varies(study, one)
+    ]
     own = [metric.name for metric in study.spec.workload.metrics]
     metrics = list(dict.fromkeys([*(one.metric for one in study.spec.objectives), *own, *METRICS_SHOWN]))
     table = new_table("trial", "state", *metrics, *dimensions, "why")
@@ -46,6 +48,11 @@ def print_study(study: StudyRecord) -> None:
         print()
         print_tables(study)
     print("\n".join(lines_after(study)))
+
+
+def _varies(study: StudyRecord, dimension: Dimension) -> bool:
+    """Whether trials differ in it, as they do where the baseline lies outside of a fixed space."""
+    return len({trial.candidate.settings.get(dimension.name) for trial in study.trials}) > 1
 
 
 def print_trial(study: StudyRecord, trial: TrialRecord) -> None:
@@ -93,6 +100,8 @@ def _made(trial: TrialRecord) -> Iterator[Fact]:
     seconds = trial.evaluation.stage_seconds
     for stage in (name for name in get_args(Stage) if name in seconds):
         yield f"{stage} took", formats.duration(seconds[stage])
+    if trial.kept_fp32:
+        yield "kept in FP32", ", ".join(map(one_line, trial.kept_fp32))
     for name, fact in _engine_facts(trial).items():
         yield name, one_line(formats.setting(fact))
 

@@ -66,12 +66,13 @@ def _fitting(target: Target, workload: Workload) -> Target:
     convolutions, products = (
         sum(operators.get(name, 0) for name in names) for names in (CONVOLUTIONS, PRODUCTS)
     )
-    if products >= convolutions + FEWEST_PRODUCTS or not (convolutions or products):
+    if products >= convolutions + FEWEST_PRODUCTS:
         return target
-    only = {
-        "int4": f"it is for the weights of products, and of those the model has {products}",
-        **({"int8": target.no_int8_convolutions} if target.no_int8_convolutions and convolutions else {}),
-    }
+    only = {"int4": f"it is for the weights of products, and of those the model has {products}"}
+    if not (convolutions or products):
+        only = dict.fromkeys(QUANTIZED, "the model has neither convolutions nor products")
+    elif convolutions and target.no_int8_convolutions:
+        only["int8"] = target.no_int8_convolutions
     lowered = tuple(name for name in target.lowered if name not in only)
     left_out = {name: why for name, why in only.items() if name in target.lowered}
     return replace(target, lowered=lowered, excluded={**target.excluded, **left_out})

@@ -1,7 +1,7 @@
 """INT8 and FP8 by Q/DQ pairs, as TensorRT reads them: on the inputs of products, and nowhere else.
 
 Symmetric: one scale for an activation, one for each output channel of a weight. Weights are stored quantized,
-those of products by rows of an output channel, as PyTorch has them, which TensorRT-RTX computes up to 1.5 times
+those of products by rows of an output channel, as PyTorch has them, which makes TensorRT-RTX up to 1.5 times
 faster. Biases and sums are left alone. ONNX Runtime's quantizer serves its own CPU (see `cpu_quantizer`): its
 FP8 is wrong by more than the outputs themselves.
 """

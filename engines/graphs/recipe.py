@@ -37,7 +37,7 @@ Detail = Callable[[str], None]
 T = TypeVar("T")
 
 # part of a graph's name: to be raised when the same model would be made into another graph
-RECIPE = 5
+RECIPE = 6
 # a setting outside of every space, with which `tuner bisect` names nodes, a line each
 KEPT_NODES = "kept_nodes"
 # each node costs a run of the model on every batch, so they are small
@@ -102,16 +102,25 @@ def make_graph(
             onnx_files.save(model, file)
             return {}
         keep = kept_nodes(making, model, _left_out(target, making, model))
-        if KEPT_NODES in settings and keep >= set(sites.lowerable(model, making.precision)):
-            onnx_files.save(model, file)
-            return {"kept_fp32": "all"}
+        if keep >= set(sites.lowerable(model, making.precision)):
+            return _nothing_lowered(making, model, file)
         with tempfile.TemporaryDirectory(dir=file.parent) as scratch:
             _lower(target, making, model, keep, Path(scratch), file)
-        return {"kept_fp32": " ".join(sorted(keep))} if keep else {}
+        return {"kept_fp32": "\n".join(sorted(keep))} if keep else {}
     except (EngineError, UserError, MemoryError, OSError):
         raise
     except Exception as error:
         raise EngineError(f"cannot make the {making.precision} graph: {one_line(error)}") from error
+
+
+def _nothing_lowered(making: Making, model: "onnx.ModelProto", file: Path) -> Mapping[str, Value]:
+    """Where all is kept, which only `tuner bisect` has a use for."""
+    from engines.graphs import onnx_files
+
+    if KEPT_NODES not in making.settings:
+        raise EngineError(f"nothing in this model can be in {making.precision}, or all of it is kept in FP32")
+    onnx_files.save(model, file)
+    return {}
 
 
 def prepared(making: Making) -> "onnx.ModelProto":
@@ -203,7 +212,7 @@ def _on_data(making: Making, take: Callable[[Iterator[Tensors]], T]) -> T:
     workload = making.workload
     try:
         return take(_counted(making, calibration_batches(workload, large=True)))
-    except (UserError, MemoryError, OSError):
+    except (UserError, EngineError, MemoryError, OSError):
         raise
     except Exception:  # ONNX Runtime's many, for a batch that is dynamic in name alone
         return take(_counted(making, calibration_batches(workload)))

@@ -258,7 +258,7 @@ def test_a_negative_count_is_the_users_mistake(mlp: Maker) -> None:
 
 @pytest.mark.parametrize("target", [ON_GPU, ON_CPU], ids=["gpu", "cpu"])
 def test_patterns_that_leave_nothing_to_lower_are_refused(target: Target, mlp: Maker) -> None:
-    with pytest.raises(EngineError, match="nothing in this model can be quantized to int8"):
+    with pytest.raises(EngineError, match="all of it is kept in FP32"):
         mlp.having(keep_fp32=("Gemm",)).graph("int8", target)
 
 
@@ -581,7 +581,7 @@ def test_a_model_without_products_is_refused_with_the_reason(tmp_path: Path) -> 
     path = tmp_path / "relu.onnx"
     onnx.save(running.small_model([helper.make_node("Relu", ["x"], ["y"])], {}, shape=["n", 4]), path)
     for precision in ("int8", "fp8", "int4"):
-        with pytest.raises(EngineError, match=f"nothing in this model can be quantized to {precision}"):
+        with pytest.raises(EngineError, match=f"nothing in this model can be in {precision}"):
             Maker(tmp_path, workload_of(path)).graph(precision)
 
 
@@ -602,3 +602,10 @@ def test_a_model_whose_batch_is_dynamic_in_name_alone_is_calibrated_at_its_own(t
     given = replace(workload, calibration=InputSource(path=str(data), digest="d"))
     made, _ = Maker(tmp_path, given).graph("int8", ON_CPU)
     assert "QuantizeLinear" in _operators(made)
+
+
+def test_keeping_all_that_could_be_lowered_is_refused_but_for_a_bisection(mlp: Maker) -> None:
+    with pytest.raises(EngineError, match="all of it is kept in FP32"):
+        mlp.having(keep_fp32=("*",)).graph("fp16", ON_GPU)
+    made, facts = mlp.graph("int8", ON_GPU, kept_nodes="\n".join(mlp.ranked("int8")))
+    assert (mlp.error(made), facts) == (0.0, frozenset())
