@@ -46,7 +46,7 @@ def _bert() -> Any:
     """
     from torch import nn
 
-    class Attention(nn.Module):
+    class Attention(nn.Module):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
             self.query, self.key, self.value, self.out = (nn.Linear(HIDDEN, HIDDEN) for _ in range(4))
@@ -60,7 +60,7 @@ def _bert() -> Any:
             joined = (scores.softmax(-1) @ value).transpose(1, 2).reshape(-1, SEQUENCE, HIDDEN)
             return self.out(joined)
 
-    class Layer(nn.Module):
+    class Layer(nn.Module):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
             self.attention, self.norms = Attention(), nn.ModuleList(nn.LayerNorm(HIDDEN) for _ in range(2))
@@ -70,7 +70,7 @@ def _bert() -> Any:
             x = self.norms[0](x + self.attention(x))
             return self.norms[1](x + self.feed(x))
 
-    class Encoder(nn.Module):
+    class Encoder(nn.Module):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
             self.tokens = nn.Embedding(VOCABULARY, HIDDEN)

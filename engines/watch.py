@@ -6,12 +6,16 @@ from collections.abc import Mapping
 from engines.errors import TunerError
 from engines.values import Failure, FailureKind, Stage
 
+# a graph is made once for many trials, and calibrating it takes as long as its model runs: from one sign of
+# progress to the next it may take this
+GRAPH_SECONDS = 1800.0
+
 
 class Watch:
-    """How far a worker has come with one request, and how long it may take."""
+    """How far a worker has come with one request, and how long it may take, its graph not counted."""
 
     def __init__(self, seconds: float) -> None:
-        self.limit = seconds
+        self._seconds = seconds
         self.stage: Stage = "prepare"
         self.detail = ""
         self.stage_seconds: dict[str, float] = {}
@@ -19,10 +23,22 @@ class Watch:
         self._since = time.monotonic()
         self._deadline = self._since + seconds
 
+    @property
+    def limit(self) -> float:
+        """Seconds that the request may take, or its graph alone while that is being made."""
+        return GRAPH_SECONDS if self._makes_graph else self._seconds
+
+    @property
+    def _makes_graph(self) -> bool:
+        return self._has_begun and self.stage == "graph"
+
     def seconds_left(self) -> float:
-        return max(0.0, self._deadline - time.monotonic())
+        end = self._since + GRAPH_SECONDS if self._makes_graph else self._deadline
+        return max(0.0, end - time.monotonic())
 
     def enter(self, stage: Stage, detail: str) -> None:
+        if self._makes_graph:
+            self._deadline += time.monotonic() - self._since
         self._account()
         self.stage, self.detail, self._has_begun = stage, detail, True
 

@@ -93,7 +93,7 @@ def test_a_module_is_run_once(tmp_path: Path) -> None:
         ("other.py:accuracy", "no such file"),
         ("sys:exit", "there is no module 'sys'"),
         ("folder:f", "'folder' is a folder"),
-        ("task:acuracy", "has no function 'acuracy'. Did you mean 'accuracy'?"),
+        ("task:accuracys", "has no function 'accuracys'. Did you mean 'accuracy'?"),
         ("task:LIMIT", "'LIMIT' in"),
         ("broken:f", "cannot import 'broken': SyntaxError"),
         ("raising:f", "cannot import 'raising': ValueError: no data (line 2 of raising.py)"),

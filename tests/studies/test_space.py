@@ -1,7 +1,7 @@
 import pytest
 
 from engines.errors import UserError
-from engines.values import Candidate, Dimension, Settings
+from engines.values import Candidate, Dimension, Settings, Value
 from studies import space as spaces
 
 PRECISION = Dimension(
@@ -90,7 +90,7 @@ def test_a_dimension_has_one_value_where_it_does_not_apply() -> None:
     points = list(spaces.points(CONDITIONAL))
     assert len(points) == spaces.size(CONDITIONAL) == 2 * (1 + 2 + 1)
     assert {point["calibration"] for point in points if point["precision"] == "fp16"} == {"minmax"}
-    asked = {"precision": "fp16", "calibration": "entropy", "level": 1}
+    asked: dict[str, Value] = {"precision": "fp16", "calibration": "entropy", "level": 1}
     assert spaces.candidate_at(CONDITIONAL, asked).graph == {"precision": "fp16", "calibration": "minmax"}
 
 
