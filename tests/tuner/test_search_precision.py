@@ -118,7 +118,7 @@ def test_nodes_that_are_named_are_kept_and_cost_less_accuracy(mlp: Path) -> None
     _, lowered = _trials(mlp, constraints="error<=1")
     _, kept = _trials(mlp, constraints="error<=1", keep_fp32=("Gemm_[02]", "Relu"))
     assert kept.evaluation.graph is not None
-    assert kept.evaluation.graph.facts["kept_fp32"] == "Gemm_0 Gemm_2 Relu_1 Relu_3"
+    assert kept.evaluation.graph.facts["kept_fp32"] == "Gemm_0\nGemm_2\nRelu_1\nRelu_3"
     assert 0 < _error(kept) < _error(lowered)
 
 
