@@ -1,0 +1,77 @@
+"""What a search learns from: each candidate that was tried, as numbers."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from engines.values import Candidate, Stage
+from studies.noise import Noise
+from studies.records import StudySpec, TrialRecord
+
+# an interval of 95 % is this many standard deviations to both sides
+NORMAL_95 = 1.96
+# where nothing is known of the noise
+USUAL_VARIANCE = 0.01**2
+
+
+@dataclass(frozen=True)
+class Observation:
+    """One candidate and what came of it.
+
+    `values` are the objectives, `variances` those of their logarithms, None where there is nothing to show.
+    `margins` say of each constraint, in the study's order, how far it is missed: the logarithm of the metric
+    by its limit, negative where the limit is kept, and None where the metric is not known. `failed` is the
+    stage at which the candidate failed, `seconds` what each stage took, and nothing for what was reused.
+    """
+
+    candidate: Candidate
+    values: tuple[float, ...] | None
+    variances: tuple[float, ...] = ()
+    margins: tuple[float | None, ...] = ()
+    failed: Stage | None = None
+    seconds: Mapping[Stage, float] = field(default_factory=dict)
+
+
+def observation_of(record: TrialRecord, spec: StudySpec, noise: Noise | None = None) -> Observation:
+    """The trial as the search sees it; `noise` is what differs from run to run."""
+    estimates = [record.metrics.get(one.metric) for one in spec.objectives]
+    known = [one for one in estimates if one is not None and math.isfinite(one.value)]
+    between = noise.between**2 if noise is not None else 0.0
+    whole = len(known) == len(estimates) and record.failure is None
+    half_widths = [one.relative_half_width for one in known]
+    return Observation(
+        candidate=record.candidate,
+        values=tuple(one.value for one in known) if whole else None,
+        variances=tuple(
+            between + (USUAL_VARIANCE if width is None else (width / NORMAL_95) ** 2) for width in half_widths
+        ),
+        margins=tuple(
+            margin(estimate.value, one.limit, one.operator == "<=") if estimate is not None else None
+            for one in spec.constraints
+            for estimate in (record.metrics.get(one.metric),)
+        ),
+        failed=record.failure.stage if record.failure is not None else None,
+        seconds={} if record.reused else record.evaluation.stage_seconds,
+    )
+
+
+def margin(value: float, limit: float, at_most: bool) -> float:
+    """How far the value is beyond its limit, as a logarithm where both are positive."""
+    if value > 0 and limit > 0:
+        beyond = math.log(value / limit)
+    else:
+        beyond = (value - limit) / (abs(limit) or 1.0)
+    return beyond if at_most else -beyond
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """A study of another model on the same machine; the first observation is its baseline.
+
+    `similarity` is from 0 (tells nothing of this model) to 1 (the same model); only ratios to the baseline
+    are taken over.
+    """
+
+    name: str
+    similarity: float
+    observations: tuple[Observation, ...]
