@@ -29,7 +29,7 @@ class Observation:
     variances: tuple[float, ...] = ()
     margins: tuple[float | None, ...] = ()
     failed: Stage | None = None
-    seconds: Mapping[Stage, float] = field(default_factory=dict)
+    seconds: Mapping[str, float] = field(default_factory=dict)
 
 
 def observation_of(record: TrialRecord, spec: StudySpec, noise: Noise | None = None) -> Observation:
@@ -57,10 +57,8 @@ def observation_of(record: TrialRecord, spec: StudySpec, noise: Noise | None = N
 
 def margin(value: float, limit: float, at_most: bool) -> float:
     """How far the value is beyond its limit, as a logarithm where both are positive."""
-    if value > 0 and limit > 0:
-        beyond = math.log(value / limit)
-    else:
-        beyond = (value - limit) / (abs(limit) or 1.0)
+    has_logarithm = value > 0 and limit > 0
+    beyond = math.log(value / limit) if has_logarithm else (value - limit) / (abs(limit) or 1.0)
     return beyond if at_most else -beyond
 
 
