@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from engines.values import Candidate, Stage
+from engines.values import Candidate, Evaluation, Stage
 from studies.noise import Noise
 from studies.records import StudySpec, TrialRecord
 
@@ -51,8 +51,18 @@ def observation_of(record: TrialRecord, spec: StudySpec, noise: Noise | None = N
             for estimate in (record.metrics.get(one.metric),)
         ),
         failed=record.failure.stage if record.failure is not None else None,
-        seconds={} if record.reused else record.evaluation.stage_seconds,
+        seconds={} if record.reused else _seconds(record.evaluation),
     )
+
+
+def _seconds(evaluation: Evaluation) -> dict[str, float]:
+    """What the stages took, but for those that found what had been made before."""
+    made = {"graph": evaluation.graph, "build": evaluation.engine}
+    return {
+        stage: seconds
+        for stage, seconds in evaluation.stage_seconds.items()
+        if (artifact := made.get(stage)) is None or not artifact.reused
+    }
 
 
 def margin(value: float, limit: float, at_most: bool) -> float:

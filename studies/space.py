@@ -51,7 +51,7 @@ def settled(space: Sequence[Dimension], point: Point) -> dict[str, Value]:
     found: dict[str, Value] = {}
     for dimension in space:
         value = point.get(dimension.name, dimension.choices[0])
-        found[dimension.name] = value if _applies(dimension, found) else _idle(dimension)
+        found[dimension.name] = value if applies(dimension, found) else idle(dimension)
     return found
 
 
@@ -87,7 +87,7 @@ def size(space: Sequence[Dimension]) -> int:
     deciders = [dimension for dimension in space if dimension.name in deciding]
     others = [dimension for dimension in space if dimension.name not in deciding]
     return sum(
-        math.prod(len(dimension.choices) for dimension in others if _applies(dimension, point))
+        math.prod(len(dimension.choices) for dimension in others if applies(dimension, point))
         for point in points(deciders)
     )
 
@@ -110,16 +110,17 @@ def contains(space: Sequence[Dimension], settings: Mapping[str, Value]) -> bool:
     """Whether the settings, of every dimension, are a point of the space."""
     return all(
         dimension.name in settings
-        and (settings[dimension.name] in dimension.choices or not _applies(dimension, settings))
+        and (settings[dimension.name] in dimension.choices or not applies(dimension, settings))
         for dimension in space
     )
 
 
-def _applies(dimension: Dimension, point: Point) -> bool:
+def applies(dimension: Dimension, point: Point) -> bool:
+    """Whether the dimension means anything at the point, which names what decides that."""
     return all(point.get(name) in values for name, values in dimension.applies_to.items())
 
 
-def _idle(dimension: Dimension) -> Value:
+def idle(dimension: Dimension) -> Value:
     """What a dimension is where it means nothing."""
     return dimension.default if dimension.default in dimension.choices else dimension.choices[0]
 

@@ -1,0 +1,98 @@
+"""The candidates that may still be asked for."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from studies import space as spaces
+from studies.encoding import IDLE, Codes, Encoding
+from studies.space import Point
+
+# a space that is larger is not listed, and candidates are drawn and looked for near the best
+MOST_LISTED = 50_000
+DRAWS = 20
+
+
+class Pool:
+    """Candidates as rows, without those that were seen or cannot be made.
+
+    `listed` are the only ones that there are; None for the whole space.
+    """
+
+    def __init__(self, encoding: Encoding, listed: Sequence[Point] | None = None) -> None:
+        self._encoding = encoding
+        self._seen: set[tuple[int, ...]] = set()
+        self._forbidden: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
+        self._kept: dict[int, int] = {}
+        self._rows: Codes | None = None
+        if listed is not None:
+            self._rows = np.unique(encoding.rows(listed), axis=0)
+        elif encoding.raw_size <= MOST_LISTED:
+            self._rows = encoding.every()
+        self._size = spaces.size(encoding.whole) if self._rows is None else len(self._rows)
+
+    @property
+    def is_listed(self) -> bool:
+        """Whether all candidates are known one by one."""
+        return self._rows is not None
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether there is no candidate left."""
+        return not len(self._rows) if self._rows is not None else len(self._seen) >= self._size
+
+    def mark_seen(self, row: Sequence[int]) -> None:
+        """Never to be asked for again."""
+        self._seen.add(self._merged(row))
+        self._sift()
+
+    def forbid(self, row: Sequence[int], places: NDArray[np.int64]) -> None:
+        """Nothing that has the row's choices in all these places can be made."""
+        self._forbidden.append((places, np.array(row)[places]))
+        self._sift()
+
+    def leave_out(self, place: int, code: int) -> None:
+        """The dimension stays at this choice: what differs in it alone is the same."""
+        self._kept[place] = code
+        self._seen = {self._merged(row) for row in self._seen}
+        self._sift()
+
+    def draw(self, most: int, near: Codes, random: np.random.Generator) -> Codes:
+        """At most so many candidates at random, and where not all are listed the neighbours of some rows."""
+        if self._rows is not None:
+            count = len(self._rows)
+            return self._rows if count <= most else self._rows[random.permutation(count)[:most]]
+        drawn = np.concatenate([self._encoding.drawn(most // 2, random), self.around(near)[: most // 2]])
+        found = self._left(np.unique(drawn, axis=0))
+        return found if len(found) else self._last(random)
+
+    def around(self, rows: Codes) -> Codes:
+        """The candidates that differ in one choice from one of the rows."""
+        return self._left(self._encoding.neighbours(rows)) if len(rows) else rows
+
+    def _last(self, random: np.random.Generator) -> Codes:
+        """Nearly all were seen: more draws find one of the rest, or there is none."""
+        for _ in range(DRAWS):
+            found = self._left(np.unique(self._encoding.drawn(MOST_LISTED, random), axis=0))
+            if len(found):
+                return found
+        self._size = 0
+        return np.zeros((0, len(self._encoding.searched)), dtype=np.int64)
+
+    def _sift(self) -> None:
+        if self._rows is not None:
+            self._rows = self._left(self._rows)
+
+    def _left(self, rows: Codes) -> Codes:
+        keep = np.array([tuple(row) not in self._seen for row in rows.tolist()], dtype=np.bool_)
+        for place, code in self._kept.items():
+            keep &= (rows[:, place] == code) | (rows[:, place] == IDLE)
+        for places, codes in self._forbidden:
+            keep &= (rows[:, places] != codes).any(axis=1)
+        return rows[keep]
+
+    def _merged(self, row: Sequence[int]) -> tuple[int, ...]:
+        return tuple(
+            self._kept.get(place, int(code)) if code != IDLE else IDLE for place, code in enumerate(row)
+        )

@@ -1,0 +1,187 @@
+"""What to try next: the candidate whose expected improvement is worth most for the time that it takes.
+
+Every candidate that was not tried is scored, or a part of them where there are too many: the improvement to
+be expected of it, times the probability that it can be built and keeps the constraints, by the seconds that it
+would cost. Nothing is asked for twice, nor what needs a graph or an engine that cannot be made.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from engines.values import Value
+from studies import acquisition
+from studies import space as spaces
+from studies.acquisition import below, chance_below
+from studies.costs import DECIDING, Costs
+from studies.encoding import Codes, Encoding, Matrix
+from studies.memory import LIMIT, Memory
+from studies.observations import Earlier, Observation
+from studies.pool import Pool
+from studies.records import Direction
+from studies.space import Point, Space
+from studies.stopping import Left
+from studies.surrogate import Beliefs, Surrogate, Vector
+
+MARGINS = Beliefs(effect=0.7**2, pairs=0.3, rest=0.05**2)
+FAILURES = Beliefs(effect=0.2**2, pairs=0.3, rest=0.1**2)
+FAILED = 0.5
+# what is scored in a step: so many candidates times trials, and within these numbers of candidates
+MOST_PRODUCTS = 400_000
+FEWEST_SCORED, MOST_SCORED = 1_000, 8_000
+NEAR = 8
+# of so many candidates it is drawn so often what may be left to gain
+HOPEFUL, DRAWS = 128, 256
+
+
+@dataclass(frozen=True)
+class Taste:
+    """What a search cares for: `thrift` is 1 for gain by second and 0 for gain by trial."""
+
+    thrift: float = 0.5
+
+
+class Searcher:
+    """Learns from observations and suggests points that were not seen.
+
+    `constraints` is their number, `listed` the only points that there are (None for the whole space).
+    """
+
+    def __init__(
+        self,
+        space: Space,
+        directions: Sequence[Direction],
+        constraints: int,
+        seed: int,
+        *,
+        earlier: Sequence[Earlier] = (),
+        listed: Sequence[Point] | None = None,
+        taste: Taste = Taste(),
+    ) -> None:
+        self.encoding = Encoding(tuple(space))
+        self._random = np.random.default_rng(seed)
+        self._taste = taste
+        self._pool = Pool(self.encoding, listed)
+        self._costs = Costs(self.encoding)
+        self._memory = Memory(self.encoding, directions, constraints, earlier)
+        factors = self.encoding.factors
+        self._objectives = [Surrogate(factors) for _ in directions]
+        self._margins = [Surrogate(factors, MARGINS) for _ in range(constraints)]
+        self._failures = Surrogate(factors, FAILURES)
+        self._is_behind = True
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether there is no candidate left to try."""
+        return self._pool.is_exhausted
+
+    def mark_seen(self, settings: Mapping[str, Value]) -> None:
+        """Never to be suggested again; what lies outside of the space is ignored."""
+        if spaces.contains(self.encoding.whole, settings):
+            self._pool.mark_seen(self.encoding.codes(settings))
+
+    def leave_out(self, name: str, value: Value) -> None:
+        """The dimension changes nothing, and stays at the value from now on."""
+        for place, one in enumerate(self.encoding.searched):
+            if one.name == name:
+                self._pool.leave_out(place, 1 + one.choices.index(value))
+
+    def add(self, observation: Observation) -> None:
+        """Takes a finished trial, the baseline first."""
+        row = self._memory.add(observation)
+        self._is_behind = True
+        if row is None:
+            return
+        self._pool.mark_seen(row)
+        self._costs.add(row, observation)
+        kinds = DECIDING.get(observation.failed or "")
+        if kinds is not None:
+            self._pool.forbid(row, self.encoding.places(kinds))
+
+    def suggest(self) -> dict[str, Value]:
+        """The point to try next; there must be one that was not seen."""
+        self._learn()
+        rows = self._pool.draw(self._most_scored(), self._memory.best_rows(NEAR), self._random)
+        if not self._memory.is_telling:
+            return self.encoding.point(rows[self._random.integers(len(rows))])
+        scores = self._scores(rows)
+        if not self._pool.is_listed:
+            rows, scores = self._climb(rows, scores)
+        best = np.flatnonzero(scores >= scores.max() * (1 - 1e-9))
+        return self.encoding.point(rows[self._random.choice(best)])
+
+    def left_to_gain(self, least: float) -> Left | None:
+        """What may be found that is better than the best so far; `chance` is for more than the `least` gain.
+
+        None with several objectives, or before anything is feasible.
+        """
+        best = self._memory.best(self._smoothed()) if len(self._objectives) == 1 else None
+        if best is None or self.is_exhausted:
+            return None if best is None else Left(0.0, 0.0)
+        rows = self._pool.draw(self._most_scored(), self._memory.best_rows(NEAR), self._random)
+        found = self._objectives[0].predict(rows)
+        hope = chance_below(best[0] - np.log1p(least), found) * self._chance_ok(rows)
+        rows = rows[np.argsort(-hope)[:HOPEFUL]]
+        drawn = self._objectives[0].draws(rows, DRAWS, self._random)
+        possible = self._random.random(drawn.shape) < self._chance_made(rows)
+        for margins in self._known_margins():
+            possible &= margins.draws(rows, DRAWS, self._random) <= LIMIT
+        gains = np.maximum(best[0] - np.where(possible, drawn, np.inf).min(axis=1), 0.0)
+        return Left(float(np.expm1(gains).mean()), float((gains > np.log1p(least)).mean()))
+
+    def _learn(self) -> None:
+        if not self._is_behind or not self._memory.is_telling:
+            return
+        self._is_behind = False
+        for number, surrogate in enumerate(self._objectives):
+            surrogate.learn(self._memory.objective(number))
+        for number, surrogate in enumerate(self._margins):
+            if self._memory.knows_margin(number):
+                surrogate.learn(self._memory.margin(number))
+        if self._memory.any_failed:
+            self._failures.learn(self._memory.failures())
+
+    def _smoothed(self) -> Matrix:
+        self._learn()
+        return np.stack([one.smoothed() for one in self._objectives], axis=1)
+
+    def _scores(self, rows: Codes) -> Vector:
+        worth = self._chance_ok(rows) / self._costs.predict(rows) ** self._taste.thrift
+        return worth * self._gains(rows)
+
+    def _gains(self, rows: Codes) -> Vector:
+        """The expected improvement; before anything is feasible, that is all that counts."""
+        smoothed = self._smoothed()
+        best = self._memory.best(smoothed)
+        if best is None:
+            return np.ones(len(rows))
+        found = [one.predict(rows) for one in self._objectives]
+        if len(found) == 1:
+            return below(best[0], found[0])
+        front = self._memory.front(smoothed)
+        return acquisition.hypervolume_growth(front, self._memory.worst(smoothed), found[0], found[1])
+
+    def _chance_ok(self, rows: Codes) -> Vector:
+        chance = self._chance_made(rows)
+        for margins in self._known_margins():
+            chance = chance * chance_below(LIMIT, margins.predict(rows))
+        return chance
+
+    def _chance_made(self, rows: Codes) -> Vector:
+        if not self._memory.any_failed:
+            return np.ones(len(rows))
+        return chance_below(FAILED, self._failures.predict(rows))
+
+    def _known_margins(self) -> list[Surrogate]:
+        return [one for number, one in enumerate(self._margins) if self._memory.knows_margin(number)]
+
+    def _climb(self, rows: Codes, scores: Vector) -> tuple[Codes, Vector]:
+        """Looks among the neighbours of those with the best scores for still better ones."""
+        near = self._pool.around(rows[np.argsort(-scores)[:NEAR]])
+        if not len(near):
+            return rows, scores
+        return np.concatenate([rows, near]), np.concatenate([scores, self._scores(near)])
+
+    def _most_scored(self) -> int:
+        return int(np.clip(MOST_PRODUCTS // max(1, len(self._memory)), FEWEST_SCORED, MOST_SCORED))
