@@ -1,0 +1,68 @@
+import numpy as np
+import pytest
+
+from engines.values import Dimension, Value
+from studies import pool as pools
+from studies.encoding import Encoding
+from studies.pool import Pool
+
+SPACE = (
+    Dimension("precision", "graph", ("fp32", "int8"), "fp32", ""),
+    Dimension("level", "build", (0, 1, 2), 0, ""),
+    Dimension("cuda_graph", "run", (False, True), False, ""),
+)
+ENCODING = Encoding(SPACE)
+RANDOM = np.random.default_rng(0)
+NOTHING = np.zeros((0, 3), dtype=np.int64)
+
+
+@pytest.fixture(params=["listed", "drawn"])
+def pool(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Pool:
+    """A pool that knows every candidate, and one that has to draw them."""
+    if request.param == "drawn":
+        monkeypatch.setattr(pools, "MOST_LISTED", 5)
+    return Pool(ENCODING)
+
+
+def _all(pool: Pool) -> set[tuple[int, ...]]:
+    return {tuple(row) for _ in range(30) for row in pool.draw(100, NOTHING, RANDOM).tolist()}
+
+
+def test_every_candidate_can_be_drawn(pool: Pool) -> None:
+    assert _all(pool) == {tuple(row) for row in ENCODING.every().tolist()}
+
+
+def test_what_was_seen_is_never_drawn_again(pool: Pool) -> None:
+    pool.mark_seen((1, 1, 1))
+    assert (1, 1, 1) not in _all(pool)
+    assert len(_all(pool)) == 11
+
+
+def test_a_pool_is_exhausted_when_everything_was_seen(pool: Pool) -> None:
+    for row in ENCODING.every().tolist():
+        assert not pool.is_exhausted
+        pool.mark_seen(row)
+    assert pool.is_exhausted
+
+
+def test_what_needs_an_engine_that_cannot_be_made_is_left_out(pool: Pool) -> None:
+    pool.forbid((2, 3, 1), np.array([0, 1]))
+    assert not {(2, 3, 1), (2, 3, 2)} & _all(pool)
+    assert len(_all(pool)) == 10
+
+
+def test_a_dead_dimension_stays_where_it_is_and_what_differs_in_it_alone_was_seen(pool: Pool) -> None:
+    pool.mark_seen((1, 2, 1))
+    pool.leave_out(1, 1)
+    assert _all(pool) == {(1, 1, 2), (2, 1, 1), (2, 1, 2)}
+
+
+def test_only_what_is_listed_is_drawn() -> None:
+    listed: list[dict[str, Value]] = [{"precision": "int8", "level": 2, "cuda_graph": True}]
+    assert _all(Pool(ENCODING, listed)) == {(2, 3, 2)}
+
+
+def test_neighbours_of_the_best_are_among_what_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pools, "MOST_LISTED", 5)
+    found = Pool(ENCODING).draw(20, np.array([[2, 3, 2]]), np.random.default_rng(1)).tolist()
+    assert {(1, 3, 2), (2, 1, 2), (2, 2, 2), (2, 3, 1)} <= {tuple(row) for row in found}
