@@ -24,17 +24,11 @@ EFFECTS = {"fp16": 0.6, "int8": 0.4, "narrow": 0.9, "static": 0.7, True: 0.8}
 
 def _latency(point: Point) -> float:
     factors = [EFFECTS.get(point[name], 1.0) for name in ("precision", "profile", "cuda_graph")]
-    return (
-        10
-        * float(np.prod(factors))
-        * (1 + 0.02 * abs(int(point["level"]) - 2))
-        * int(point["streams"]) ** 0.1
-    )
+    more = (1 + 0.02 * abs(int(point["level"]) - 2)) * math.pow(int(point["streams"]), 0.1)
+    return 10 * math.prod(factors) * more
 
 
-def _observed(
-    point: Point, *, limit: bool = True, seconds: Callable[[Point], float] | None = None
-) -> Observation:
+def _observed(point: Point, *, limit: bool = True, build: float = 0.0) -> Observation:
     error = 0.03 if point["precision"] == "int8" else 1e-3
     margin = float(np.log(error / 0.01))
     return Observation(
@@ -46,9 +40,10 @@ def _observed(
     )
 
 
-def _search(
-    searcher: Searcher, trials: int, observed: Callable[[Point], Observation] = _observed
-) -> list[Point]:
+Observe = Callable[[Point], Observation]
+
+
+def _search(searcher: Searcher, trials: int, observed: Observe = _observed) -> list[Point]:
     points: list[Point] = [BASELINE]
     searcher.add(observed(BASELINE))
     for _ in range(trials - 1):
