@@ -17,7 +17,8 @@ PACKAGES = ("trt-tuner", "optuna", "sqlalchemy", "numpy", "click")
 def heading() -> str:
     """The command, the day, the machine and the versions, a line each."""
     arguments = " ".join(sys.argv[1:])
-    program = Path(sys.argv[0]).stem
+    path = Path(sys.argv[0])
+    program = path.parent.name if path.stem == "__main__" else path.stem
     memory = f"{cpu.total_memory_bytes() / 2**30:.0f} GiB"
     machine = [cpu.processor_name(), f"{cpu.available_cores()} cores", memory, cpu.system_name()]
     versions = ", ".join(f"{name} {_version(name)}" for name in PACKAGES)

@@ -101,6 +101,7 @@ def _search(study: StudyRecord) -> list[Fact]:
         ("space", f"{size:,} candidates in {formats.plural(len(searched), 'dimension')}"),
         ("trials", f"{wording.counted(study)}{f', {reused:,} answered from storage' if reused else ''}"),
         ("time", formats.duration(sum(trial.seconds for trial in study.trials))),
+        *([("begun with", wording.priors(study.priors))] if study.priors else []),
         ("started", formats.moment(study.created_at)),
     ]
 

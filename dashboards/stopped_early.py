@@ -24,7 +24,7 @@ def stopped_early(study: StudyRecord) -> StoppedEarly:
     spans = {
         trial.number: _span(trial.measurement)
         for trial in study.trials
-        if trial.measurement is not None and not trial.reused
+        if trial.measurement is not None and not trial.reused and trial.same_as is None
     }
     behind = tuple(trial.number for trial in study.trials if is_behind(trial))
     complete = [span for number, span in spans.items() if number not in behind]

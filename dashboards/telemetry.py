@@ -67,6 +67,8 @@ def marks_of(trial: TrialRecord) -> tuple[str, ...]:
     """What a reader is to know of the trial beside its state, in a word or two each."""
     measurement = trial.measurement
     marks = ["reused"] if trial.reused else []
+    if trial.same_as is not None:
+        marks.append(f"same engine as trial {trial.same_as}")
     if measurement is None:
         return tuple(marks)
     if measurement.behind:

@@ -1,13 +1,14 @@
 """What a study found, in sentences: the same words for the page, its charts and the command."""
 
 from collections import Counter
+from collections.abc import Sequence
 
 from dashboards.formats import estimate, factor, interval, plural, unit_of
 from engines.statistics import Estimate
 from studies.analysis import Comparison, comparison, objective_value
 from studies.certificates import BOUND
 from studies.finals import verdict_of
-from studies.records import Objective, StudyRecord, TrialRecord
+from studies.records import Objective, Prior, StudyRecord, TrialRecord
 
 
 def verdict(study: StudyRecord) -> str:
@@ -33,6 +34,14 @@ def headline(study: StudyRecord) -> str:
     if found.verdict == "same":
         return "As good as the baseline" if _baseline_misses(found) else "Keep the baseline"
     return f"{_by_how_much(found)}{' (unproven)' if found.verdict == 'unproven' else ''}"
+
+
+def priors(earlier: Sequence[Prior]) -> str:
+    """The earlier studies that a study began with, how similar they are, and how much was taken from each."""
+    return ", ".join(
+        f"{one.study} (similarity {one.similarity:.2f}, {plural(one.observations, 'trial')})"
+        for one in earlier
+    )
 
 
 def counted(study: StudyRecord) -> str:

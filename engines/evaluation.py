@@ -5,9 +5,8 @@ A candidate that fails is a result; only what the user must mend (UserError) is 
 
 import errno
 import sys
-import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -22,6 +21,7 @@ from engines.inputs import make_inputs
 from engines.measuring import Meter
 from engines.ranges import nvtx_range
 from engines.reference_file import read_reference
+from engines.sharing import Recognised, fingerprint
 from engines.values import (
     Accuracy,
     Artifact,
@@ -99,14 +99,31 @@ def evaluate(bench: Bench, candidate: Candidate, report: Report, bar: Bar | None
 
     `report` is told each stage as it begins, and details.
     """
-    return evaluate_with(
-        bench, candidate, report, lambda meter, warmup: measuring.measure(meter, warmup, bar)
-    )
+    return evaluate_with(bench, candidate, report, _to_the_bar(bar))
+
+
+def evaluate_unless_measured(
+    bench: Bench, candidate: Candidate, report: Report, bar: Bar | None, measured: Collection[str]
+) -> Evaluation | Recognised:
+    """The same, but an engine that has one of the fingerprints `measured` is only checked."""
+    progress = _Progress(report, bench.backend.clock, measured)
+    return _evaluate(bench, candidate, progress, _to_the_bar(bar))
 
 
 def evaluate_with(bench: Bench, candidate: Candidate, report: Report, timing: Timing) -> Evaluation:
     """What comes of the candidate when `timing` times the warm engine."""
-    progress = _Progress(report)
+    found = _evaluate(bench, candidate, _Progress(report, bench.backend.clock), timing)
+    assert isinstance(found, Evaluation), "nothing was measured before"
+    return found
+
+
+def _to_the_bar(bar: Bar | None) -> Timing:
+    return lambda meter, warmup: measuring.measure(meter, warmup, bar)
+
+
+def _evaluate(
+    bench: Bench, candidate: Candidate, progress: "_Progress", timing: Timing
+) -> Evaluation | Recognised:
     measurement = failure = None
     try:
         with nvtx_range("trial"):
@@ -115,6 +132,8 @@ def evaluate_with(bench: Bench, candidate: Candidate, report: Report, timing: Ti
         raise
     except Exception as error:
         failure = _failure_of(error, progress.stage)
+    if measurement is None and failure is None:
+        return progress.recognised()
     return Evaluation(
         candidate=candidate,
         graph=progress.graph,
@@ -131,6 +150,8 @@ class _Progress:
     """What is known of a candidate so far, so that a failure keeps it."""
 
     report: Report
+    clock: Callable[[], float]
+    measured: Collection[str] = ()
     stage: Stage = "graph"
     stage_seconds: dict[str, float] = field(default_factory=dict)
     graph: Artifact | None = None
@@ -139,6 +160,16 @@ class _Progress:
     resident: int | None = None
     memory_bytes: int | None = None
 
+    @property
+    def is_measured(self) -> bool:
+        return fingerprint(self.engine) in self.measured
+
+    def recognised(self) -> Recognised:
+        assert self.graph is not None
+        assert self.engine is not None
+        assert self.accuracy is not None
+        return Recognised(self.graph, self.engine, self.accuracy, self.stage_seconds)
+
     def detail(self, text: str) -> None:
         self.report(self.stage, text)
 
@@ -146,15 +177,18 @@ class _Progress:
     def during(self, stage: Stage) -> Iterator[None]:
         self.stage = stage
         self.report(stage, "")
-        start = time.perf_counter()
+        start = self.clock()
         try:
             with nvtx_range(stage):
                 yield
         finally:
-            self.stage_seconds[stage] = self.stage_seconds.get(stage, 0.0) + time.perf_counter() - start
+            self.stage_seconds[stage] = self.stage_seconds.get(stage, 0.0) + self.clock() - start
 
 
-def _run_stages(bench: Bench, candidate: Candidate, progress: _Progress, timing: Timing) -> Measurement:
+def _run_stages(
+    bench: Bench, candidate: Candidate, progress: _Progress, timing: Timing
+) -> Measurement | None:
+    """The measurement; None for an engine that was measured before."""
     with progress.during("graph"):
         progress.graph, file = make_graph(
             bench.backend, bench.workload, candidate.graph, bench.workspace, progress.detail
@@ -173,6 +207,8 @@ def _run_stages(bench: Bench, candidate: Candidate, progress: _Progress, timing:
     try:
         meter = Meter(runner, bench.policy, reference.batch, bench.backend.probe())
         measurement = _check_and_measure(meter, reference, bench.workload, progress, timing)
+        if measurement is None:
+            return None
         held = runner.device_memory_bytes
         return replace(measurement, memory_bytes=progress.memory_bytes, device_memory_bytes=held)
     finally:
@@ -208,11 +244,13 @@ def _build_and_load(
 
 def _check_and_measure(
     meter: Meter, reference: Reference, workload: Workload, progress: _Progress, timing: Timing
-) -> Measurement:
+) -> Measurement | None:
     """Checks before and after, so that an engine that is right once and wrong under load is caught."""
     runner = meter.runner
     with progress.during("check"):
         before = progress.accuracy = _check(runner, reference, workload)
+    if progress.is_measured:
+        return None
     with progress.during("warm-up"):
         warmup = measuring.warm_up(meter)
     with progress.during("measure"):

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
@@ -27,6 +27,7 @@ from engines.protocol import (
     Evaluated,
     Held,
     Hold,
+    Known,
     MeasureEngine,
     Message,
     Open,
@@ -40,6 +41,7 @@ from engines.protocol import (
     decode_reply,
     encode,
 )
+from engines.sharing import completed
 from engines.values import Bar, Candidate, Evaluation, Stage
 from engines.watch import Lost, Watch
 from engines.workspace import Workspace
@@ -49,6 +51,8 @@ OPENING_SECONDS = 300.0
 ESCAPES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 # how often a waiting owner looks up, so that progress can show the time that passes
 TICK_SECONDS = 0.2
+
+NONE_MEASURED: Mapping[str, Evaluation] = {}
 
 # told the stage, and how far it is where the backend tells
 OnProgress = Callable[[Stage, str], None]
@@ -111,10 +115,15 @@ class Worker:
         seconds: float,
         on_progress: OnProgress = _ignore,
         bar: Bar | None = None,
+        measured: Mapping[str, Evaluation] = NONE_MEASURED,
     ) -> Evaluation:
-        """What comes of the candidate within the time; the worker's death is a failed evaluation."""
+        """What comes of the candidate within the time; the worker's death is a failed evaluation.
+
+        An engine with one of the fingerprints in `measured` is checked, and has the measurement of that one.
+        """
         self._revive()
-        found = self._evaluation(Evaluate(candidate, bar), candidate, seconds, on_progress)
+        request = Evaluate(candidate, bar, tuple(measured))
+        found = self._evaluation(request, candidate, seconds, on_progress, measured)
         assert found is not None
         return found
 
@@ -136,12 +145,19 @@ class Worker:
         return found
 
     def _evaluation(
-        self, request: Message, candidate: Candidate, seconds: float, on_progress: OnProgress
+        self,
+        request: Message,
+        candidate: Candidate,
+        seconds: float,
+        on_progress: OnProgress,
+        measured: Mapping[str, Evaluation] = NONE_MEASURED,
     ) -> Evaluation | None:
         try:
             reply = self._ask(request, seconds, on_progress)
         except Lost as lost:
             return Evaluation(candidate, failure=lost.failure, stage_seconds=lost.stage_seconds)
+        if isinstance(reply, Known):
+            return completed(candidate, reply.found, measured[reply.found.fingerprint])
         assert isinstance(reply, Evaluated | Held)
         return reply.evaluation if isinstance(reply, Evaluated) else None
 

@@ -10,6 +10,7 @@ import msgspec
 
 from engines import wire
 from engines.comparing import NodeCompared
+from engines.sharing import Recognised
 from engines.values import (
     Bar,
     Candidate,
@@ -59,12 +60,21 @@ class Prepared(Message, frozen=True):
 
 
 class Evaluate(Message, frozen=True):
+    """`measured` are the fingerprints of engines that were measured under this run spec."""
+
     candidate: Candidate
     bar: Bar | None = None
+    measured: tuple[str, ...] = ()
 
 
 class Evaluated(Message, frozen=True):
     evaluation: Evaluation
+
+
+class Known(Message, frozen=True):
+    """The engine is one of those measured: it was checked, and not timed."""
+
+    found: Recognised
 
 
 class Hold(Message, frozen=True):
@@ -186,7 +196,7 @@ class Refused(Message, frozen=True):
 Alone = MeasureEngine | DescribeEngine | RunEngine | RunModel | CompareGraphs
 Request = Open | Prepare | Evaluate | Hold | Sample | Release | Alone
 Answer = EngineMeasured | EngineDescribed | EngineRan | GraphsCompared
-Reply = Opened | Prepared | Evaluated | Held | Answer | Progress | Refused
+Reply = Opened | Prepared | Evaluated | Known | Held | Answer | Progress | Refused
 
 
 def encode(message: Message) -> bytes:

@@ -20,7 +20,7 @@ from typing import BinaryIO
 
 from engines.backends import open_backend
 from engines.errors import UserError
-from engines.evaluation import Bench, Report, evaluate, evaluate_with
+from engines.evaluation import Bench, Report, evaluate_unless_measured, evaluate_with
 from engines.measuring import (
     Meter,
     block_seconds,
@@ -38,6 +38,7 @@ from engines.protocol import (
     Evaluated,
     Held,
     Hold,
+    Known,
     MeasureEngine,
     Message,
     Open,
@@ -52,6 +53,7 @@ from engines.protocol import (
     decode_request,
     encode,
 )
+from engines.sharing import Recognised
 from engines.values import Block, Measurement, Stage
 from engines.workspace import Workspace
 
@@ -135,8 +137,9 @@ def _answer(bench: Bench, request: Request, wire: _Wire) -> Message:
             reference = bench.reference(batch)
             keep_what_is_loaded()
             return Prepared(batch * len(reference.inputs))
-        case Evaluate(candidate=candidate, bar=bar):
-            return Evaluated(evaluate(bench, candidate, wire.report, bar))
+        case Evaluate(candidate=candidate, bar=bar, measured=measured):
+            found = evaluate_unless_measured(bench, candidate, wire.report, bar, measured)
+            return Known(found) if isinstance(found, Recognised) else Evaluated(found)
         case Hold(candidate=candidate):
             return Evaluated(evaluate_with(bench, candidate, wire.report, partial(_sample_on_request, wire)))
     raise AssertionError(f"nothing is held that {type(request).__name__} could be about")

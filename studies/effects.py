@@ -98,11 +98,11 @@ def chosen(trial: TrialRecord, dimension: Dimension) -> Value:
 
 
 def _observations(trials: Sequence[TrialRecord], objective: Objective) -> tuple[list[TrialRecord], Matrix]:
-    # A candidate that is answered from storage is not another observation.
+    # A candidate that is answered from storage is not another observation, nor one that shares another's.
     seen: dict[object, tuple[TrialRecord, float]] = {}
     for trial in trials:
         estimate = objective_value(trial, objective)
-        if estimate is not None and estimate.value > 0:
+        if estimate is not None and estimate.value > 0 and trial.same_as is None:
             seen.setdefault(trial.candidate, (trial, math.log(estimate.value)))
     logs = np.array([log for _, log in seen.values()])
     return [trial for trial, _ in seen.values()], logs

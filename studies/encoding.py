@@ -90,7 +90,7 @@ class Encoding:
     def every(self) -> Codes:
         """All candidates."""
         counts = [len(one.choices) for one in self.searched]
-        raw = np.indices(counts).reshape(len(counts), -1).T + 1
+        raw = np.indices(counts).reshape(len(counts), self.raw_size).T + 1
         return np.unique(self.settle(raw), axis=0)
 
     def drawn(self, count: int, random: np.random.Generator) -> Codes:

@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Table, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from engines import wire
+from engines.sharing import MEASURED_AS
 from engines.values import (
     Accuracy,
     Artifact,
@@ -101,7 +102,8 @@ def _first_making(artifact: Artifact) -> dict[str, object]:
         "digest": artifact.digest,
         "size_bytes": artifact.size_bytes,
         "seconds": artifact.seconds,
-        "facts": artifact.facts,
+        # what an engine was measured as belongs to the evaluation, not to the engine
+        "facts": {name: fact for name, fact in artifact.facts.items() if name != MEASURED_AS},
     }
 
 

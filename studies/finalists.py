@@ -24,6 +24,7 @@ def finalists(study: StudyRecord, most: int) -> tuple[TrialRecord, ...]:
     direction = study.spec.objectives[0].direction
     values.sort(key=lambda pair: pair[1].value if direction == "minimize" else -pair[1].value)
     best = values[0][1]
+    values = _unshared(values)
     chosen = [trial for trial, value in values if trial.number != 0 and _overlap(value, best)][:most]
     return (study.trials[0], *chosen) if chosen else ()
 
@@ -40,6 +41,16 @@ def _values(study: StudyRecord) -> list[tuple[TrialRecord, Estimate]]:
         and trial.number not in wrong
         and not _is_behind(trial)
     ]
+
+
+def _unshared(values: list[tuple[TrialRecord, Estimate]]) -> list[tuple[TrialRecord, Estimate]]:
+    """The first of the trials that have one measurement: their engines are the same."""
+    first: dict[int, tuple[TrialRecord, Estimate]] = {}
+    for pair in sorted(values, key=lambda pair: pair[0].number):
+        trial = pair[0]
+        first.setdefault(trial.number if trial.same_as is None else trial.same_as, pair)
+    kept = {trial.number for trial, _ in first.values()}
+    return [pair for pair in values if pair[0].number in kept]
 
 
 def _is_behind(trial: TrialRecord) -> bool:

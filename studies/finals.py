@@ -106,12 +106,16 @@ def finals(study: StudyRecord) -> Finals | None:
 
 
 def disproved(study: StudyRecord) -> frozenset[int]:
-    """The trials whose own engines were wrong in any finals: right in the trial and wrong later."""
-    return frozenset(
+    """The trials whose own engines were wrong in any finals: right in the trial and wrong later.
+
+    So are those with the same engine, which were not even checked after they had run for a while.
+    """
+    wrong = {
         one.trial
         for one in study.repeats
         if one.role == "final" and one.build == 0 and _was_wrong(one, study)
-    )
+    }
+    return frozenset(wrong | {trial.number for trial in study.trials if trial.same_as in wrong})
 
 
 def sessions_of(study: StudyRecord, after: int) -> dict[Key, dict[int, float]]:

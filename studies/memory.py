@@ -21,7 +21,7 @@ LIMIT = -FARTHEST_KEPT
 MARGIN_VARIANCE = 0.05**2
 FAILURE_VARIANCE = 0.05**2
 # more trials than these cost more time than they tell; of others the best are kept, and some of the rest
-MOST_KNOWN = 256
+MOST_KNOWN = 200
 OWN = 0
 
 
@@ -120,14 +120,14 @@ class Memory:
 
     def best_rows(self, count: int) -> Codes:
         """The rows of the best feasible trials by each objective."""
-        own = [one for one in self._trials if one.model == OWN and one.is_feasible and one.values and one.row]
+        own = [one for one in self._trials if one.model == OWN and one.is_feasible]
         chosen = {
             trial.row
             for number in range(len(self._signs))
             for trial in sorted(own, key=lambda one: one.values[number] if one.values else 0.0)[:count]
         }
-        width = len(self._encoding.searched)
-        return np.array(sorted(row for row in chosen if row), dtype=np.int64).reshape(-1, width)
+        rows = sorted(row for row in chosen if row is not None)
+        return np.array(rows, dtype=np.int64).reshape(len(rows), len(self._encoding.searched))
 
     def _feasible(self, smoothed: Matrix) -> Matrix:
         """The values of feasible trials of this study, those outside of the space as they were measured."""

@@ -1,6 +1,6 @@
 """The metrics that objectives and constraints may name: one entry a metric, and those of the user's."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from engines import statistics
@@ -21,10 +21,11 @@ class Metric:
     of: Callable[[Evaluation], Estimate | None]
 
 
-def metrics_of(evaluation: Evaluation) -> dict[str, Estimate]:
-    """Every metric that the evaluation has, by name, the user's own among them."""
+def metrics_of(evaluation: Evaluation, only: Collection[str] | None = None) -> dict[str, Estimate]:
+    """Every metric that the evaluation has, or only those named, the user's own among them."""
     scores = evaluation.accuracy.scores if evaluation.accuracy else {}
-    found = {name: value_of(evaluation, name) for name in (*METRICS, *scores)}
+    names = [name for name in (*METRICS, *scores) if only is None or name in only]
+    found = {name: value_of(evaluation, name) for name in names}
     return {name: estimate for name, estimate in found.items() if estimate is not None}
 
 

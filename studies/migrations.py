@@ -211,9 +211,14 @@ ALTER TABLE tuner_evaluation ADD COLUMN scores TEXT
 """
 
 
+def m005_add_priors(connection: Connection) -> None:
+    _run(connection, "ALTER TABLE tuner_study ADD COLUMN priors TEXT")
+
+
 MIGRATIONS: tuple[Migration, ...] = (
     m001_create_tables,
     m002_add_device_memory,
     m003_add_repeats,
     m004_add_measures_of_accuracy,
+    m005_add_priors,
 )

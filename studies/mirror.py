@@ -1,26 +1,29 @@
-"""The study as an ordinary Optuna study in the same database, for Optuna's own tools; and for the sampler.
+"""The study as an ordinary Optuna study in the same database, for Optuna's own tools.
 
 Our tables are the truth. A finished trial is added here afterwards in one step, so a killed search leaves at
 worst a trial to be added again; Optuna's numbers are ours.
 """
 
+import logging
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy.exc import DBAPIError
 
 from engines.errors import UserError
+from studies import space as spaces
 from studies.records import Constraint, StudySpec, TrialRecord
-from studies.sampler import DistinctSampler, unlogged
+from studies.space import Space
 from studies.storage import Storage
 
-# beyond any limit that is missed by a factor, so that the sampler keeps away from what cannot be built
+# beyond any limit that is missed by a factor, so that samplers keep away from what cannot be built
 FAILED_VIOLATION = 1e6
 # Optuna makes its tables without a lock: of two searches that begin in a new database at once, the slower one
 # trips over what the other has just made, and finds it when it tries again
@@ -29,23 +32,20 @@ ATTEMPTS = 10
 
 @dataclass(frozen=True)
 class Mirror:
-    """The Optuna study and the sampler, and what it takes to tell both of our records."""
+    """The Optuna study, and what it takes to tell it of our records."""
 
     study: optuna.Study
-    sampler: DistinctSampler
     spec: StudySpec
     storage: Storage
 
     def add(self, record: TrialRecord) -> None:
-        trial = as_trial(record, self.spec, self.sampler)
-        self.sampler.add(trial)
         with self.storage.errors_translated(StorageInternalError):
-            self.study.add_trial(trial)
+            self.study.add_trial(as_trial(record, self.spec))
 
 
 @contextmanager
 def open_mirror(
-    storage: Storage, name: str, spec: StudySpec, sampler: DistinctSampler, records: Sequence[TrialRecord]
+    storage: Storage, name: str, spec: StudySpec, records: Sequence[TrialRecord]
 ) -> Iterator[Mirror]:
     """The Optuna study of this name, created where it does not exist, with every record that we have.
 
@@ -63,9 +63,7 @@ def open_mirror(
             known = len(study.get_trials(deepcopy=False))
         if known > len(records):
             raise _unknown_trials(name, storage.location, known - len(records))
-        mirror = Mirror(study, sampler, spec, storage)
-        for record in records[:known]:
-            sampler.add(as_trial(record, spec, sampler))
+        mirror = Mirror(study, spec, storage)
         for record in records[known:]:
             mirror.add(record)
         yield mirror
@@ -88,7 +86,7 @@ def _open_tables(storage: Storage) -> RDBStorage:
             attempt += 1
 
 
-def as_trial(record: TrialRecord, spec: StudySpec, sampler: DistinctSampler) -> FrozenTrial:
+def as_trial(record: TrialRecord, spec: StudySpec) -> FrozenTrial:
     """The record as Optuna keeps it.
 
     A failure is pruned and far from feasible, so that samplers learn of it. Settings that are not searched
@@ -96,18 +94,34 @@ def as_trial(record: TrialRecord, spec: StudySpec, sampler: DistinctSampler) -> 
     a sampler would take it for the point that has the rest of its settings.
     """
     settings = record.candidate.settings
-    inside = sampler.distributions if sampler.contains(settings) else {}
+    inside = distributions(spec.space) if spaces.contains(spec.space, settings) else {}
     values = [record.metrics[one.metric].value for one in spec.objectives if one.metric in record.metrics]
     failed = record.state == "failed" or len(values) < len(spec.objectives)
     violations = {"failed": FAILED_VIOLATION} if failed else relative_violations(record, spec.constraints)
     return create_trial(
         state=TrialState.PRUNED if failed else TrialState.COMPLETE,
         values=None if failed else values,
-        params=sampler.point_of(settings) if inside else {},
+        params=spaces.point_of(spec.space, settings) if inside else {},
         distributions=inside,
         user_attrs={name: value for name, value in settings.items() if name not in inside},
         constraints=violations,
     )
+
+
+def distributions(space: Space) -> dict[str, BaseDistribution]:
+    """The searched dimensions as Optuna has them."""
+    return {one.name: CategoricalDistribution(one.choices) for one in spaces.searched(space)}
+
+
+@contextmanager
+def unlogged() -> Iterator[None]:
+    """Keeps Optuna's remarks on what it creates and finds from the user's terminal."""
+    before = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(logging.WARNING)
+    try:
+        yield
+    finally:
+        optuna.logging.set_verbosity(before)
 
 
 def relative_violations(record: TrialRecord, constraints: Sequence[Constraint]) -> dict[str, float]:

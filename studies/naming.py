@@ -145,12 +145,12 @@ def _newest_like(storage: Storage, spec: StudySpec, names: tuple[str, ...]) -> s
 
 
 def _free_name(spec: StudySpec, names: tuple[str, ...]) -> str:
-    stem = _stem(spec.workload.model.path)
-    numbered = (f"{stem}-{number}" for number in itertools.count(2))
-    return next(name for name in itertools.chain([stem], numbered) if name not in names)
+    first = stem(spec.workload.model.path)
+    numbered = (f"{first}-{number}" for number in itertools.count(2))
+    return next(name for name in itertools.chain([first], numbered) if name not in names)
 
 
-def _stem(path: str) -> str:
+def stem(path: str) -> str:
     """The model's name made one that a study may have."""
     name = path.replace("\\", "/").rpartition("/")[2].removesuffix(".onnx")
     printable = "".join(character if character.isprintable() else "_" for character in name)

@@ -43,10 +43,14 @@ def parse_constraints(texts: Sequence[str], metrics: Sequence[TaskMetric] = ()) 
 
 
 def judge(
-    evaluation: Evaluation, constraints: Sequence[Constraint]
+    evaluation: Evaluation, constraints: Sequence[Constraint], only: Collection[str] | None = None
 ) -> tuple[TrialState, dict[str, Estimate], dict[str, float]]:
-    """What the evaluation is worth: its state, its metrics, and by how much it misses which constraints."""
-    metrics = metrics_of(evaluation)
+    """What the evaluation is worth: its state, its metrics, and by how much it misses which constraints.
+
+    With `only`, of the metrics just these and what the constraints are about.
+    """
+    named = None if only is None else {*only, *(constraint.metric for constraint in constraints)}
+    metrics = metrics_of(evaluation, named)
     if evaluation.failure is not None:
         return "failed", metrics, {}
     # what was cut short, because it was beaten, may not have come to where the metric is known

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from engines.values import Candidate, Evaluation, Stage
+from engines.values import Candidate, Evaluation, Failure, Stage
 from studies.noise import Noise
 from studies.records import StudySpec, TrialRecord
 
@@ -50,9 +50,16 @@ def observation_of(record: TrialRecord, spec: StudySpec, noise: Noise | None = N
             for one in spec.constraints
             for estimate in (record.metrics.get(one.metric),)
         ),
-        failed=record.failure.stage if record.failure is not None else None,
+        failed=_failed(record.failure),
         seconds={} if record.reused else _seconds(record.evaluation),
     )
+
+
+def _failed(failure: Failure | None) -> Stage | None:
+    """Our own mistake in making something is no verdict on whether it can be made."""
+    if failure is None:
+        return None
+    return "measure" if failure.kind == "internal" else failure.stage
 
 
 def _seconds(evaluation: Evaluation) -> dict[str, float]:

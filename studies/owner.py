@@ -5,7 +5,7 @@ trial in flight, and the next run goes on behind it.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -15,20 +15,24 @@ from typing import Literal, Protocol
 from engines.errors import UserError
 from engines.ranges import nvtx_range
 from engines.values import Bar, Candidate, Evaluation, Failure, Settings, Stage
-from studies import mirror
+from studies import mirror, sharing
 from studies.anchors import Anchors
+from studies.dead import dead
 from studies.identity import evaluation_key
 from studies.noise import Noise
 from studies.objectives import check_told, judge
+from studies.observations import Earlier, observation_of
 from studies.racing import bar_of
 from studies.records import RepeatRecord, StudySpec, TrialRecord
 from studies.repeats import Drift
 from studies.rigour import TRIALS_ALONE, Rigour
-from studies.sampler import DistinctSampler
+from studies.sampling import Narrowing, Sampler
+from studies.searcher import Searcher
 from studies.space import candidate_at
+from studies.stopping import Left, is_converged, least_gain
 from studies.storage import Storage
 
-Ending = Literal["complete", "exhausted", "timeout", "interrupted"]
+Ending = Literal["complete", "exhausted", "converged", "timeout", "interrupted"]
 
 BASELINE_SECONDS = 1800.0
 SHORTEST_LIMIT_SECONDS = 60.0
@@ -47,8 +51,12 @@ class Executor(Protocol):
         seconds: float,
         on_progress: Callable[[Stage, str], None],
         bar: Bar | None = None,
+        measured: Mapping[str, Evaluation] = {},
     ) -> Evaluation:
-        """What comes of the candidate within the time, measured until it is clearly worse than the bar."""
+        """What comes of the candidate within the time, measured until it is clearly worse than the bar.
+
+        An engine with one of the fingerprints in `measured` is checked, and has the measurement of that one.
+        """
 
     def log_position(self) -> int: ...
 
@@ -67,17 +75,31 @@ class Observer(Protocol):
     def note(self, text: str) -> None:
         """Something to know."""
 
+    def expecting(self, left: Left) -> None:
+        """What is left to gain."""
+
     def preparing(self, what: str) -> None:
         """What is being done outside a trial; may be called again and again."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """When to end: trials in all, seconds in this run (None for no end), seconds a trial (None to derive)."""
+    """When to end: trials in all, seconds in this run (None for no end), seconds a trial (None to derive),
+    and the least relative improvement worth going on for (None for any).
+    """
 
     trials: int
     seconds: float | None = None
     trial_seconds: float | None = None
+    min_gain: float | None = None
+
+
+@dataclass(frozen=True)
+class Ended:
+    """Why a search ended, and what is left to gain; None where it was not asked for, or cannot be told."""
+
+    ending: Ending
+    left: Left | None = None
 
 
 @dataclass
@@ -104,6 +126,8 @@ class _State:
     noise: Noise | None = None
     drift: Drift | None = None
     refused: dict[tuple[Settings, ...], tuple[int, Failure]] = field(default_factory=dict)
+    left_out: set[str] = field(default_factory=set)
+    left: Left | None = None
 
     def add(self, record: TrialRecord) -> None:
         self.records.append(record)
@@ -127,7 +151,8 @@ class Owner:
     """One study being searched: where it is stored, who evaluates, who watches.
 
     With `remeasure`, what earlier studies measured is measured again; `rigour` says what else is measured
-    more than once.
+    more than once. `earlier` is what studies of similar models showed, and `sampler` makes whoever says what
+    to try next, where it is not the searcher that learns.
     """
 
     name: str
@@ -138,23 +163,25 @@ class Owner:
     seed: int = 0
     remeasure: bool = False
     rigour: Rigour = TRIALS_ALONE
+    earlier: tuple[Earlier, ...] = ()
+    sampler: Callable[[], Sampler] | None = None
 
-    def run(self, limits: Limits, stop: Stop) -> Ending:
-        """Evaluates until a limit is met, the space is exhausted, or somebody stops it."""
+    def run(self, limits: Limits, stop: Stop) -> Ended:
+        """Evaluates until a limit is met, nothing is left to gain or to try, or somebody stops it."""
         study = self.storage.read_study(self.name)
         state = _State()
         for record in study.trials:
             state.add(record)
         anchors = self._anchors(state, limits, study.repeats)
-        directions = [objective.direction for objective in self.spec.objectives]
-        sampler = DistinctSampler(self.spec.space, directions, self.seed + len(state.records))
+        state.noise = anchors.noise(state.records)
+        sampler = self.sampler() if self.sampler is not None else self._searcher()
         for record in state.records:
-            sampler.mark_seen(record.candidate.settings)
+            sampler.add(observation_of(record, self.spec, state.noise))
         if state.records:
             check_told(state.records[0], self.spec)
         deadline = None if limits.seconds is None else time.monotonic() + limits.seconds
         with (
-            mirror.open_mirror(self.storage, self.name, self.spec, sampler, state.records) as tell,
+            mirror.open_mirror(self.storage, self.name, self.spec, state.records) as tell,
             stop.while_running(),
             nvtx_range("study"),
         ):
@@ -162,12 +189,33 @@ class Owner:
                 self._measure_baseline(state, anchors, lambda: stop.requested or _is_over(state, deadline))
                 if stop.requested or _is_over(state, deadline):
                     continue
+                self._leave_out_dead(state, sampler)
+                if sampler.is_exhausted:
+                    continue
                 record = self._try(self._next(state, sampler), state, limits)
                 state.add(record)
+                sampler.add(observation_of(record, self.spec, state.noise))
                 tell.add(record)
-        return ending
+                self._look_ahead(state, sampler, limits)
+        return Ended(ending, state.left)
 
-    def _next(self, state: _State, sampler: DistinctSampler) -> Candidate:
+    def _searcher(self) -> Searcher:
+        return Searcher(
+            self.spec.space,
+            [objective.direction for objective in self.spec.objectives],
+            len(self.spec.constraints),
+            self.seed,
+            earlier=self.earlier,
+        )
+
+    def _look_ahead(self, state: _State, sampler: Sampler, limits: Limits) -> None:
+        """What is left to gain, where the search is to end when that is little."""
+        if limits.min_gain:
+            state.left = sampler.left_to_gain(least_gain(limits.min_gain, state.noise, self.rigour))
+            if state.left is not None:
+                self.observer.expecting(state.left)
+
+    def _next(self, state: _State, sampler: Sampler) -> Candidate:
         if not state.records:
             candidate = self.spec.baseline
         else:
@@ -189,7 +237,7 @@ class Owner:
         elif evaluation.measurement is not None and evaluation.measurement.behind:
             # cut short against a bar that another study does not have
             key = f"{key}-behind"
-        _stop_on_full_disk(evaluation)
+        stop_on_full_disk(evaluation)
         log = "" if reused else self.executor.log_since(log_start)
         seconds = time.perf_counter() - start
         self.storage.add_trial(
@@ -199,6 +247,7 @@ class Owner:
         record = TrialRecord(
             number, candidate, verdict, metrics, violations, evaluation, started_at, seconds, reused, log
         )
+        record = replace(record, same_as=sharing.same_as(evaluation, state.records))
         self.observer.finished(record)
         if number == 0:
             check_told(record, self.spec)
@@ -207,7 +256,7 @@ class Owner:
     def _anchors(self, state: _State, limits: Limits, repeats: Sequence[RepeatRecord]) -> Anchors:
         def evaluate(baseline: Candidate) -> Evaluation:
             found = self.executor.evaluate(baseline, _trial_seconds(state, limits), lambda *_: None)
-            _stop_on_full_disk(found)
+            stop_on_full_disk(found)
             return found
 
         key = evaluation_key(self.spec, self.spec.baseline)
@@ -243,7 +292,18 @@ class Owner:
     def _evaluate(self, number: int, candidate: Candidate, state: _State, limits: Limits) -> Evaluation:
         watch = partial(self.observer.stage, number)
         bar = self._bar(state)
-        return self.executor.evaluate(candidate, _trial_seconds(state, limits), watch, bar)
+        measured = {} if self.remeasure else sharing.measured(state.records, candidate.run)
+        return self.executor.evaluate(candidate, _trial_seconds(state, limits), watch, bar, measured)
+
+    def _leave_out_dead(self, state: _State, sampler: Sampler) -> None:
+        """Where the sampler can do without them."""
+        if not isinstance(sampler, Narrowing):
+            return
+        for found in dead(state.records, self.spec.space):
+            if found.name not in state.left_out:
+                state.left_out.add(found.name)
+                sampler.leave_out(found.name, found.value)
+                self.observer.note(found.reason)
 
     def _bar(self, state: _State) -> Bar | None:
         if not self.rigour.racing:
@@ -263,7 +323,7 @@ def _assumed(candidate: Candidate, state: _State) -> Evaluation | None:
 
 
 def _ending(
-    state: _State, limits: Limits, stop: Stop, sampler: DistinctSampler, deadline: float | None
+    state: _State, limits: Limits, stop: Stop, sampler: Sampler, deadline: float | None
 ) -> Ending | None:
     if stop.requested:
         return "interrupted"
@@ -271,6 +331,8 @@ def _ending(
         return "complete"
     if sampler.is_exhausted:
         return "exhausted"
+    if is_converged(state.left, len(state.records)):
+        return "converged"
     return "timeout" if _is_over(state, deadline) else None
 
 
@@ -294,7 +356,7 @@ def _cost(evaluation: Evaluation) -> float:
     return making + sum(evaluation.stage_seconds.values())
 
 
-def _stop_on_full_disk(evaluation: Evaluation) -> None:
+def stop_on_full_disk(evaluation: Evaluation) -> None:
     if evaluation.failure is not None and evaluation.failure.kind == "disk_full":
         raise UserError(
             evaluation.failure.message,

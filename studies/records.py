@@ -72,7 +72,8 @@ class TrialRecord:
     """One candidate and what came of it.
 
     `metrics` holds what could be derived, by name (see `studies.metrics`); `violations` maps a constraint's
-    text to how far it was missed; `reused` says that the measurement was answered from storage.
+    text to how far it was missed; `reused` says that the measurement was answered from storage. `same_as` is
+    the earlier trial that was measured in this one's place, since their engines are the same.
     """
 
     number: int
@@ -85,6 +86,7 @@ class TrialRecord:
     seconds: float
     reused: bool = False
     log: str = ""
+    same_as: int | None = None
 
     @property
     def failure(self) -> Failure | None:
@@ -113,6 +115,7 @@ RepeatRole = Literal[
     "self-test",  # the baseline as if it were another candidate, at the beginning
     "anchor",  # the baseline between trials, to see the machine drift
     "final",  # a finalist, interleaved with the others
+    "again",  # one of the best of a recorded space, in another pass
 ]
 
 
@@ -122,7 +125,7 @@ class RepeatRecord:
 
     Finals are numbered by the trials that the study had (`after`), and have sessions in which every
     finalist is loaded anew and timed in turn; `build` is 0 for the trial's own engine and counts its cold
-    rebuilds from 1.
+    rebuilds from 1. Of a recorded space the session is the number of the pass, from 1.
     """
 
     trial: int
@@ -138,9 +141,21 @@ class RepeatRecord:
         return self.evaluation.measurement
 
 
+@dataclass(frozen=True)
+class Prior:
+    """An earlier study that a study began with: its name, similarity (0 to 1) and how many of its trials."""
+
+    study: str
+    similarity: float
+    observations: int
+
+
 @dataclass(frozen=True, eq=False)
 class StudyRecord:
-    """A study as stored; trial 0 is the baseline, trials and repeats are in the order they were made."""
+    """A study as stored; trial 0 is the baseline, trials and repeats are in the order they were made.
+
+    `priors` are the earlier studies that it began with, the most similar first.
+    """
 
     name: str
     spec: StudySpec
@@ -148,3 +163,4 @@ class StudyRecord:
     created_at: datetime
     versions: Mapping[str, str] = field(default_factory=dict)
     repeats: tuple[RepeatRecord, ...] = ()
+    priors: tuple[Prior, ...] = ()

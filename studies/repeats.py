@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
@@ -69,13 +69,20 @@ def freed(estimate: Estimate, trial: TrialRecord, change: Drift | None) -> Estim
     """The trial's estimate as it would have been at the study's beginning."""
     if change is None or trial.reused:
         return estimate
-    return change.freed(estimate, trial.started_at + timedelta(seconds=trial.seconds))
+    return change.freed(estimate, _measured_at(trial))
+
+
+def _measured_at(trial: TrialRecord) -> datetime:
+    """When the trial's measurement ended, which may be another trial's."""
+    if trial.same_as is None or trial.measurement is None:
+        return trial.started_at + timedelta(seconds=trial.seconds)
+    return datetime.fromtimestamp(trial.measurement.blocks[-1].started_at, UTC)
 
 
 def baseline_runs(
     trials: Sequence[TrialRecord], repeats: Sequence[RepeatRecord], metric: str
 ) -> tuple[BaselineRun, ...]:
-    """Every measurement of the baseline outside the finals, in order; one known from before is none."""
+    """What was measured of the baseline between trials, in order; one known from before is none."""
     found = [
         BaselineRun(trial.started_at + timedelta(seconds=trial.seconds), None, trial.metrics[metric])
         for trial in trials[:1]
@@ -83,7 +90,7 @@ def baseline_runs(
     ]
     for repeat in repeats:
         value = value_of(repeat.evaluation, metric)
-        if repeat.role != "final" and value is not None:
+        if repeat.role in ("self-test", "anchor") and value is not None:
             found.append(BaselineRun(repeat.started_at, repeat.role, value))
     return tuple(found)
 

@@ -5,35 +5,53 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from engines.statistics import Estimate
-from studies.records import Objective, TrialRecord
+from studies.forecast import Extent, Forecast, always_held, extent_of, forecast
+from studies.records import Objective, StudySpec, TrialRecord
+from studies.rigour import TRIALS_ALONE, Rigour
+from studies.stopping import Left
 
 
 @dataclass
 class Standing:
-    """What is known after each trial of a run that may go on behind an earlier one."""
+    """What is known after each trial of a run that may go on behind an earlier one.
 
-    objective: Objective
+    `trials` and `seconds` are the limits of the search, the finals not included; `min_gain` is the least that
+    is worth going on for (None for anything), and `left` what is still to be gained, None before it is known.
+    """
+
+    spec: StudySpec
     trials: int
     seconds: float | None = None
+    rigour: Rigour = TRIALS_ALONE
     finished: int = 0
     failed: int = 0
     infeasible: int = 0
     baseline: Estimate | None = None
     best: Estimate | None = None
     best_number: int | None = None
-    _durations: list[float] = field(default_factory=list)
+    min_gain: float | None = None
+    left: Left | None = None
+    _records: list[TrialRecord] = field(default_factory=list)
     _begun: float = field(default_factory=time.monotonic)
 
+    def __post_init__(self) -> None:
+        self._extent: Extent = extent_of(self.spec.space)
+        self._forecast: Forecast | None = None
+
+    @property
+    def objective(self) -> Objective:
+        """The first of them."""
+        return self.spec.objectives[0]
+
     def add_all(self, records: Iterable[TrialRecord]) -> None:
-        """What an earlier run left; its durations say nothing of this one."""
+        """What an earlier run left."""
         for record in records:
             self._count(record)
+        self._look_ahead()
 
     def add(self, record: TrialRecord) -> None:
         self._count(record)
-        # what was known before takes no time, and says nothing of the trials that are still to be made
-        if not record.reused and record.evaluation.stage_seconds:
-            self._durations.append(record.seconds)
+        self._look_ahead()
 
     @property
     def elapsed(self) -> float:
@@ -52,14 +70,23 @@ class Standing:
         return ratio if self.objective.direction == "maximize" else 1 / ratio
 
     def seconds_left(self) -> float | None:
-        """From the mean of the trials made so far, and never beyond the time limit; None before the first."""
-        if not self._durations or self.finished >= self.trials:
+        """From what the trials took so far, the finals included; None before anything was measured.
+
+        With a time limit the search is cut short, and the finals to the sessions that are always held.
+        """
+        ahead = self._forecast
+        if ahead is None or self.finished >= self.trials:
             return None
-        mean = sum(self._durations) / len(self._durations)
-        left = max(0.0, (self.trials - self.finished) * mean)
-        return left if self.seconds is None else min(left, max(0.0, self.seconds - self.elapsed))
+        searching, finals = ahead.searching.expected, ahead.finals.expected
+        if self.seconds is None or searching <= self.seconds - self.elapsed:
+            return searching + finals
+        return max(0.0, self.seconds - self.elapsed) + always_held(self.rigour) * finals
+
+    def _look_ahead(self) -> None:
+        self._forecast = forecast(self.spec, self._extent, self._records, self.rigour, self.trials)
 
     def _count(self, record: TrialRecord) -> None:
+        self._records.append(record)
         self.finished += 1
         self.failed += record.state == "failed"
         self.infeasible += record.state == "infeasible"

@@ -50,6 +50,8 @@ study = Table(
     Column("machine_digest", ForeignKey("tuner_machine.digest"), nullable=False),
     Column("versions", PlainJson, nullable=False),
     Column("spec", Text, nullable=False),
+    # the earlier studies that it began with; NULL in older databases
+    Column("priors", PlainJson),
 )
 
 # as first stored; what later evaluations found in the workspace is in their own rows

@@ -1,7 +1,7 @@
 """What to try next: the candidate whose expected improvement is worth most for the time that it takes.
 
-Every candidate that was not tried is scored, or a part of them where there are too many: the improvement to
-be expected of it, times the probability that it can be built and keeps the constraints, by the seconds that it
+Every candidate that was not tried is scored, or a part of them where there are too many: the improvement that
+can be expected, times the probability that it can be built and keeps the constraints, by the seconds that it
 would cost. Nothing is asked for twice, nor what needs a graph or an engine that cannot be made.
 """
 

@@ -55,6 +55,12 @@ def settled(space: Sequence[Dimension], point: Point) -> dict[str, Value]:
     return found
 
 
+def point_of(space: Sequence[Dimension], settings: Mapping[str, Value]) -> dict[str, Value]:
+    """The searched part of a point, with the same value wherever a dimension means nothing."""
+    whole = settled(space, settings)
+    return {one.name: whole[one.name] for one in searched(space)}
+
+
 def candidate_at(space: Sequence[Dimension], point: Point) -> Candidate:
     """The candidate at a point of the space (see `settled`)."""
     values = settled(space, point)
@@ -95,6 +101,11 @@ def size(space: Sequence[Dimension]) -> int:
 def engines_in(space: Sequence[Dimension]) -> int:
     """The number of different engines; the other candidates only run one of them in another way."""
     return size([dimension for dimension in space if dimension.kind != "run"])
+
+
+def graphs_in(space: Sequence[Dimension]) -> int:
+    """The number of different graphs that engines are built from."""
+    return size([dimension for dimension in space if dimension.kind == "graph"])
 
 
 def points(space: Sequence[Dimension]) -> Iterable[Point]:

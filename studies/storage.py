@@ -5,7 +5,7 @@ The database may also hold Optuna's own tables. Nothing is ever changed or delet
 
 import json
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
@@ -21,7 +21,7 @@ from studies.database import location, reading, writing
 from studies.database_errors import is_duplicate, translated
 from studies.evaluation_rows import newest_evaluation_id, read_evaluation
 from studies.migrations import migrate
-from studies.records import RepeatRecord, StudyRecord, StudySpec
+from studies.records import Prior, RepeatRecord, StudyRecord, StudySpec
 from studies.repeat_rows import insert_repeat
 from studies.study_rows import Event, FinishedTrial, NewTrial, StudySummary
 
@@ -75,11 +75,13 @@ class Storage:
         with translated(self.engine.url, wrappers):
             yield
 
-    def create_study(self, name: str, spec: StudySpec, versions: Mapping[str, str]) -> None:
+    def create_study(
+        self, name: str, spec: StudySpec, versions: Mapping[str, str], priors: Sequence[Prior] = ()
+    ) -> None:
         """Adds a study without trials; raises UserError when the name is taken."""
         try:
             with writing(self.engine) as connection:
-                study_rows.insert_study(connection, name, spec, versions)
+                study_rows.insert_study(connection, name, spec, versions, priors)
         except IntegrityError as error:
             if not is_duplicate(error):
                 raise
@@ -105,6 +107,11 @@ class Storage:
         """A study with all that it holds; raises UserError, naming those there are, when it is not there."""
         with self._reading() as connection:
             return study_rows.read_study(connection, name)
+
+    def read_metrics(self, name: str, metrics: Collection[str]) -> StudyRecord:
+        """The study with only these metrics of its trials, without logs and repeats: several times sooner."""
+        with self._reading() as connection:
+            return study_rows.read_metrics(connection, name, metrics)
 
     def add_trial(
         self,

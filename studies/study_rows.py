@@ -1,12 +1,13 @@
 """Studies, their trials and events as rows and back, inside a transaction that the caller holds."""
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import PurePath
 from typing import Any, NamedTuple
 
+import msgspec
 from sqlalchemy import Connection, Row, func, insert, select
 
 from engines import wire
@@ -22,8 +23,9 @@ from studies.evaluation_rows import (
     read_evaluations,
 )
 from studies.objectives import judge
-from studies.records import StudyRecord, StudySpec, TrialRecord
+from studies.records import Prior, StudyRecord, StudySpec, TrialRecord
 from studies.repeat_rows import read_repeats
+from studies.sharing import marked
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,13 @@ class NewTrial:
     log: str
 
 
-def insert_study(connection: Connection, name: str, spec: StudySpec, versions: Mapping[str, str]) -> None:
+def insert_study(
+    connection: Connection,
+    name: str,
+    spec: StudySpec,
+    versions: Mapping[str, str],
+    priors: Sequence[Prior] = (),
+) -> None:
     machine = wire.digest(spec.machine)
     insert_once(connection, schema.machine, digest=machine, facts=wire.to_json(spec.machine).decode())
     values = {
@@ -80,6 +88,7 @@ def insert_study(connection: Connection, name: str, spec: StudySpec, versions: M
         "machine_digest": machine,
         "versions": versions,
         "spec": wire.to_json(spec).decode(),
+        "priors": tuple(priors),
     }
     connection.execute(insert(schema.study), values)
 
@@ -138,15 +147,34 @@ def find_spec(connection: Connection, name: str) -> StudySpec | None:
 
 def read_study(connection: Connection, name: str) -> StudyRecord:
     study_id = find_study_id(connection, name)
-    study = connection.execute(select(schema.study).where(schema.study.c.id == study_id)).one()
-    spec = wire.from_json(study.spec, StudySpec)
+    study, spec = _header(connection, study_id)
     trials = connection.execute(_TRIALS.where(schema.trial.c.study_id == study_id)).all()
     # read after the trials: whatever others add meanwhile, the evaluation of each of these is there
-    chosen = select(schema.trial.c.evaluation_id).where(schema.trial.c.study_id == study_id)
-    evaluations = read_evaluations(connection, schema.evaluation.c.id.in_(chosen))
-    records = tuple(_trial(row, spec, evaluations[row.evaluation_id]) for row in trials)
+    evaluations = _evaluations(connection, study_id)
+    records = marked([_trial(row, spec, evaluations[row.evaluation_id]) for row in trials])
     repeats = read_repeats(connection, study_id)
-    return StudyRecord(name, spec, records, study.created_at, study.versions, repeats)
+    priors = tuple(msgspec.convert(prior, Prior) for prior in study.priors or ())
+    return StudyRecord(name, spec, records, study.created_at, study.versions, repeats, priors)
+
+
+def read_metrics(connection: Connection, name: str, metrics: Collection[str]) -> StudyRecord:
+    study_id = find_study_id(connection, name)
+    study, spec = _header(connection, study_id)
+    query = select(schema.trial).where(schema.trial.c.study_id == study_id).order_by(schema.trial.c.number)
+    trials = connection.execute(query).all()
+    evaluations = _evaluations(connection, study_id)
+    records = marked([_trial(row, spec, evaluations[row.evaluation_id], metrics) for row in trials])
+    return StudyRecord(name, spec, records, study.created_at, study.versions)
+
+
+def _header(connection: Connection, study_id: int) -> tuple[Row[Any], StudySpec]:
+    study = connection.execute(select(schema.study).where(schema.study.c.id == study_id)).one()
+    return study, wire.from_json(study.spec, StudySpec)
+
+
+def _evaluations(connection: Connection, study_id: int) -> dict[int, Evaluation]:
+    chosen = select(schema.trial.c.evaluation_id).where(schema.trial.c.study_id == study_id)
+    return read_evaluations(connection, schema.evaluation.c.id.in_(chosen))
 
 
 def read_finished(connection: Connection, study: str) -> tuple[FinishedTrial, ...]:
@@ -210,8 +238,10 @@ def _summary(row: Row[Any], last_event: datetime | None) -> StudySummary:
     )
 
 
-def _trial(row: Row[Any], spec: StudySpec, evaluation: Evaluation) -> TrialRecord:
-    state, metrics, violations = judge(evaluation, spec.constraints)
+def _trial(
+    row: Row[Any], spec: StudySpec, evaluation: Evaluation, only: Collection[str] | None = None
+) -> TrialRecord:
+    state, metrics, violations = judge(evaluation, spec.constraints, only)
     return TrialRecord(
         number=row.number,
         candidate=wire.from_json(row.candidate, Candidate),
@@ -222,7 +252,7 @@ def _trial(row: Row[Any], spec: StudySpec, evaluation: Evaluation) -> TrialRecor
         started_at=row.started_at,
         seconds=row.seconds,
         reused=row.reused,
-        log=decode_log(row.log),
+        log=decode_log(row.log) if only is None else "",
     )
 
 

@@ -2,10 +2,11 @@
 
 The logarithm of a metric is a sum of what each choice does, of what pairs of choices do together, and of what
 no model knows. How much each dimension matters is learnt from the trials by their likelihood (C. E. Rasmussen
-and C. K. I. Williams, Gaussian Processes for Machine Learning, sections 2.2 and 5.4.1; D. Duvenaud and others,
+and C. Williams, Gaussian Processes for Machine Learning, sections 2.2 and 5.4.1; D. Duvenaud and others,
 Additive Gaussian Processes, NIPS 2011).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,12 +19,16 @@ Vector = NDArray[np.float64]
 # of more trials than these the weights are learnt no better, only slower
 MOST_LEARNT_FROM = 96
 STEPS = 10
+# one more trial among so many changes the weights by nothing that matters
+LEARN_ANEW = 25
 FIRST_STEPS = 30
 STEP_SIZE = 0.3
 # Adam's own defaults but for the second: there are few steps (D. P. Kingma and J. Ba, ICLR 2015)
 MOMENTUM, SPEED = 0.9, 0.95
 # a level that all share; the baseline is its own measure, so it is not far
 LEVEL_VARIANCE = 0.3**2
+# that of another model's study, whose baseline need not be what ours is
+OTHER_LEVEL_VARIANCE = 0.1**2
 ONE = np.ones(1)
 
 
@@ -111,7 +116,7 @@ class Surrogate:
         self._believed = np.log([*[beliefs.effect] * count, beliefs.pairs, beliefs.rest])
         self._doubts = np.array([*[beliefs.effect_doubt] * count, beliefs.pairs_doubt, beliefs.rest_doubt])
         self._vector: Vector = self._believed
-        self._is_new = True
+        self._learn_at = 0
         self._data: Data | None = None
         self._inverse_root: Matrix = np.zeros((0, 0))
         self._solved: Vector = np.zeros(0)
@@ -122,11 +127,12 @@ class Surrogate:
 
     def learn(self, data: Data) -> None:
         """Takes the trials for all there is to know; what was learnt before is where it starts from."""
-        chosen = data.only(_spread_out(len(data), MOST_LEARNT_FROM))
-        self._vector = self._likeliest(chosen, FIRST_STEPS if self._is_new else STEPS)
-        self._is_new = False
+        if len(data) >= self._learn_at:
+            chosen = data.only(_spread_out(len(data), MOST_LEARNT_FROM))
+            self._vector = self._likeliest(chosen, STEPS if self._learn_at else FIRST_STEPS)
+            self._learn_at = len(data) + 1 + len(data) // LEARN_ANEW
         self._data = data
-        covariance = self._covariance(data.rows, data.rows) * _shared(data)
+        covariance = self._covariance(data.rows, data.rows) * _shared(data) + _levels(data)
         covariance[np.diag_indices(len(data))] += data.variances + self.weights.rest
         self._inverse_root = np.linalg.inv(np.linalg.cholesky(covariance))
         self._solved = self._inverse_root @ data.values
@@ -186,10 +192,11 @@ class Surrogate:
             _alike((factor,), ONE, data.rows[:, [place]], data.rows[:, [place]])
             for place, factor in enumerate(self._factors)
         ]
-        vector = self._vector.copy()
+        stacked = np.array(alike).reshape(-1, len(data), len(data))
+        vector = self._vector
         momentum, speed = np.zeros_like(vector), np.zeros_like(vector)
         for step in range(1, steps + 1):
-            slope = _slope(vector, np.array(alike), data) - (vector - self._believed) / self._doubts**2
+            slope = _slope(vector, stacked, data) - (vector - self._believed) / self._doubts**2
             momentum = MOMENTUM * momentum + (1 - MOMENTUM) * slope
             speed = SPEED * speed + (1 - SPEED) * slope**2
             ahead, scale = momentum / (1 - MOMENTUM**step), np.sqrt(speed / (1 - SPEED**step))
@@ -205,7 +212,7 @@ def _slope(vector: Vector, alike: NDArray[np.float64], data: Data) -> Vector:
     roots = np.tensordot(np.sqrt(weights.effects), alike, 1)
     squares = alike**2
     pairs = weights.pairs / 2 * (roots**2 - np.tensordot(weights.effects, squares, 1))
-    covariance = (LEVEL_VARIANCE + np.tensordot(weights.effects, alike, 1) + pairs) * shared
+    covariance = (LEVEL_VARIANCE + np.tensordot(weights.effects, alike, 1) + pairs) * shared + _levels(data)
     covariance[np.diag_indices(len(data))] += data.variances + weights.rest
     inverse = np.linalg.inv(covariance)
     solved = inverse @ data.values
@@ -216,27 +223,32 @@ def _slope(vector: Vector, alike: NDArray[np.float64], data: Data) -> Vector:
     return np.asarray(found)
 
 
-def _alike(factors: tuple[Matrix, ...], weights: Vector, one: Codes, other: Codes) -> Matrix:
+def _alike(factors: Sequence[Matrix], weights: Vector, one: Codes, other: Codes) -> Matrix:
     """How alike candidates are: the weighted sum over dimensions, as one product of matrices."""
     roots = np.sqrt(weights)
-    left, right = (
-        np.concatenate(
-            [
-                root * factor[rows[:, place]]
-                for place, (root, factor) in enumerate(zip(roots, factors, strict=True))
-            ],
-            axis=1,
-        )
-        for rows in (one, other)
-    )
+    left, right = (_features(factors, roots, rows) for rows in (one, other))
     found: Matrix = left @ right.T
     return found
+
+
+def _features(factors: Sequence[Matrix], roots: Vector, rows: Codes) -> Matrix:
+    parts = [
+        root * factor[rows[:, place]] for place, (root, factor) in enumerate(zip(roots, factors, strict=True))
+    ]
+    return np.concatenate([np.zeros((len(rows), 0)), *parts], axis=1)
 
 
 def _shared(data: Data) -> Matrix:
     """What trials of different models have in common; all of it for those of one model."""
     common = np.outer(data.likeness, data.likeness)
     return np.where(data.models[:, None] == data.models[None, :], 1.0, common)
+
+
+def _levels(data: Data) -> Matrix:
+    """What the trials of another model have in common besides, and no trial of this one."""
+    same = data.models[:, None] == data.models[None, :]
+    levels: Matrix = OTHER_LEVEL_VARIANCE * (same & (data.models > 0)[:, None])
+    return levels
 
 
 def _spread_out(count: int, most: int) -> NDArray[np.int64]:

@@ -16,6 +16,8 @@ from studies.storage import open_storage
 from tuner import exporting
 from tuner.documents import columns, trial_rows
 from tuner.options import SearchOptions, check_path, storage_url
+from tuner.shares import HOW_TO_WRITE as HOW_TO_WRITE_SHARES
+from tuner.shares import parse_share
 from tuner.times import HOW_TO_WRITE, parse_seconds
 
 if TYPE_CHECKING:
@@ -24,7 +26,11 @@ if TYPE_CHECKING:
     from studies.owner import Ending
 
 PATHS = ("model", "inputs", "reference", "workspace", "output")
-TIMES = ("timeout", "trial_timeout", "deadline")
+# what may be given as text, as on the command line
+SPELLED = (
+    (("timeout", "trial_timeout", "deadline"), parse_seconds, "time", HOW_TO_WRITE),
+    (("min_gain",), parse_share, "share", HOW_TO_WRITE_SHARES),
+)
 LISTS = (
     "objectives",
     "constraints",
@@ -178,9 +184,10 @@ def _converted(name: str, value: Any) -> Any:
         return (Path(value),) if isinstance(value, str | Path) else tuple(Path(path) for path in value)
     if name in LISTS:
         return (value,) if isinstance(value, str) else tuple(value)
-    if name in TIMES and isinstance(value, str):
-        seconds = parse_seconds(value)
-        if seconds is None:
-            raise UserError(f"{value!r} is no time", HOW_TO_WRITE)
-        return seconds
+    for names, parse, what, hint in SPELLED:
+        if name in names and isinstance(value, str):
+            found = parse(value)
+            if found is None:
+                raise UserError(f"{value!r} is no {what}", hint)
+            return found
     return value

@@ -22,6 +22,10 @@ COMMANDS = {
         "tuner.commands.search",
         "Find the fastest engine for a model that still gives the right answers.",
     ),
+    "record": (
+        "tuner.commands.record",
+        "Measure a whole space, and write it as a landscape that can be replayed.",
+    ),
     "studies": ("tuner.commands.studies", "List the studies."),
     "show": ("tuner.commands.show", "Show a study's trials, or one of them, as a table, JSON or CSV."),
     "dashboard": ("tuner.commands.dashboard", "Write a study's report, one HTML file that opens offline."),

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 FIRST_COLUMNS = ("number", "state")
-LAST_COLUMNS = ("behind", "violated", "failed_at", "failure", "seconds", "reused")
+LAST_COLUMNS = ("behind", "violated", "failed_at", "failure", "seconds", "reused", "same_engine_as")
 
 
 def study_document(study: StudyRecord) -> dict[str, Any]:
@@ -49,6 +49,8 @@ def outcome_document(outcome: "Outcome") -> dict[str, Any]:
     return {
         **study_document(outcome.study),
         "ending": outcome.ending,
+        "left_to_gain": finite(outcome.left.gain) if outcome.left else None,
+        "chance_of_more": finite(outcome.left.chance) if outcome.left else None,
         "new_trials": outcome.new_trials,
         "report": str(outcome.report),
         "exported": str(outcome.exported) if outcome.exported else None,
@@ -84,6 +86,7 @@ def study_header(study: StudyRecord) -> dict[str, Any]:
         "study": study.name,
         "created_at": study.created_at.isoformat(),
         "versions": dict(study.versions),
+        "priors": [to_plain(prior) for prior in study.priors],
         "model": to_plain(spec.workload.model),
         "shapes": to_plain(spec.workload.shapes),
         "inputs": to_plain(spec.workload.inputs),
@@ -121,6 +124,7 @@ def trial_document(study: StudyRecord, trial: TrialRecord) -> dict[str, Any]:
         "seconds": round(trial.seconds, 6),
         "stage_seconds": {stage: round(value, 6) for stage, value in trial.evaluation.stage_seconds.items()},
         "reused": trial.reused,
+        "same_engine_as": trial.same_as,
     }
 
 
@@ -171,6 +175,7 @@ def _row(trial: TrialRecord) -> dict[str, Any]:
         "failure": failure.message if failure else "",
         "seconds": trial.seconds,
         "reused": trial.reused,
+        "same_engine_as": trial.same_as,
     }
 
 

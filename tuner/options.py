@@ -10,6 +10,7 @@ from engines.errors import UserError
 from engines.values import Policy
 from studies.naming import check_name
 from studies.rigour import Rigour
+from tuner.shares import HOW_TO_WRITE as HOW_TO_WRITE_SHARES
 from tuner.times import HOW_TO_WRITE
 
 Mode = Literal["continue", "resume", "new"]
@@ -18,12 +19,17 @@ ANCHOR_EVERY = 10
 
 @dataclass(frozen=True)
 class SearchOptions:
-    """The options of `tuner search`, under their own names; times in seconds."""
+    """The options of `tuner search`, under their own names; times in seconds, `min_gain` as a share.
+
+    None is what was left to us; see `tuner.limits` for what becomes of the limits.
+    """
 
     model: Path
-    trials: int = 50
+    trials: int | None = None
     timeout: float | None = None
     trial_timeout: float | None = None
+    min_gain: float | None = None
+    exhaustive: bool = False
     backend: str = "auto"
     objectives: tuple[str, ...] = ()
     constraints: tuple[str, ...] = ()
@@ -43,6 +49,7 @@ class SearchOptions:
     study: str | None = None
     mode: Mode = "continue"
     remeasure: bool = False
+    prior: bool = True
     workspace: Path = Path(".tuner")
     storage: str | None = None
     output: Path | None = None
@@ -57,10 +64,9 @@ class SearchOptions:
     policy: Policy = field(default_factory=Policy)
 
     def __post_init__(self) -> None:
-        for name in ("trials", "self_test", "finalists", "rebuild_finalists", "seed"):
+        for name in ("self_test", "finalists", "rebuild_finalists", "seed"):
             check_whole(name, getattr(self, name))
-        if self.trials < 1:
-            raise UserError(f"--trials must be at least 1, not {self.trials}", "Trial 0 is the baseline.")
+        _check_limits(self)
         times = {"timeout": self.timeout, "trial-timeout": self.trial_timeout, "deadline": self.deadline}
         for name, value in times.items():
             if value is not None:
@@ -90,6 +96,17 @@ class SearchOptions:
         )
 
 
+def _check_limits(options: SearchOptions) -> None:
+    if options.trials is not None:
+        check_whole("trials", options.trials)
+        if options.trials < 1:
+            raise UserError(f"--trials must be at least 1, not {options.trials}", "Trial 0 is the baseline.")
+    if options.min_gain is not None:
+        check_share("min-gain", options.min_gain)
+        if options.exhaustive and options.min_gain:
+            raise UserError("--exhaustive tries everything, whatever --min-gain says", "Give one of them.")
+
+
 def _check_counts(options: SearchOptions) -> None:
     for name in ("self_test", "finalists", "rebuild_finalists"):
         count = getattr(options, name)
@@ -110,6 +127,16 @@ def check_time(name: str, seconds: float, *, zero: bool = False) -> None:
         least = "zero or more" if zero else "more than zero"
         limit = f"{least} and finite" if seconds == math.inf else least
         raise UserError(f"--{name} must be {limit}, not {seconds:g}", HOW_TO_WRITE)
+
+
+def check_share(name: str, share: object) -> None:
+    """Raises UserError for what is no share of a whole."""
+    if isinstance(share, bool) or not isinstance(share, int | float):
+        raise UserError(f"{share!r} is no share", HOW_TO_WRITE_SHARES)
+    if not 0 <= share < 1:
+        raise UserError(
+            f"--{name} must be from 0 to less than 100 %, not {100 * share:g} %", HOW_TO_WRITE_SHARES
+        )
 
 
 def check_path(path: Path) -> None:

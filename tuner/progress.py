@@ -4,15 +4,17 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from dashboards import formats, wording
+from studies.rigour import TRIALS_ALONE, Rigour
 from studies.running import Standing
 from tuner import streams
-from tuner.texts import clock, one_line, plain
+from tuner.progress_lines import beginning, counts_line, log_lines, settings_text, standing_line, trial_line
+from tuner.texts import clock
 
 if TYPE_CHECKING:
     from engines.values import Candidate, Stage
     from studies.owner import Limits
     from studies.records import StudySpec, TrialRecord
+    from studies.stopping import Left
     from tuner.searching import Watcher
 
 DOING = {
@@ -27,6 +29,8 @@ DOING = {
 STOPPING = "finishing what is in flight; Ctrl-C again stops at once"
 # a line for what takes long where there is no live display: after this, then twice as long, ...
 FIRST_REMINDER_SECONDS = 30.0
+# how often a log says what the display always shows
+COUNTS_EVERY = 10
 
 
 class Silent:
@@ -37,8 +41,15 @@ class Silent:
     def preparing(self, what: str) -> None: ...
 
     def begin(
-        self, name: str, spec: "StudySpec", limits: "Limits", records: "tuple[TrialRecord, ...]"
+        self,
+        name: str,
+        spec: "StudySpec",
+        limits: "Limits",
+        records: "tuple[TrialRecord, ...]",
+        rigour: Rigour = TRIALS_ALONE,
     ) -> None: ...
+
+    def expecting(self, left: "Left") -> None: ...
 
     def started(self, number: int, candidate: "Candidate") -> None: ...
 
@@ -68,10 +79,19 @@ class Lines(Silent):
         self._doing(what)
 
     def begin(
-        self, name: str, spec: "StudySpec", limits: "Limits", records: "tuple[TrialRecord, ...]"
+        self,
+        name: str,
+        spec: "StudySpec",
+        limits: "Limits",
+        records: "tuple[TrialRecord, ...]",
+        rigour: Rigour = TRIALS_ALONE,
     ) -> None:
-        self._standing = _standing(spec, limits, records)
+        self._standing = _standing(spec, limits, records, rigour)
         self._say(beginning(name, limits, records))
+
+    def expecting(self, left: "Left") -> None:
+        if self._standing is not None:
+            self._standing.left = left
 
     def started(self, number: int, candidate: "Candidate") -> None:
         self._doing(f"trial {number}: {DOING['prepare']}")
@@ -85,6 +105,8 @@ class Lines(Silent):
         self._tell_stopping()
         line = f"trial {record.number}: {trial_line(record, self._standing)}; {standing_line(self._standing)}"
         self._say(line, *log_lines(record, self._verbose))
+        if self._standing.finished % COUNTS_EVERY == 0 and self._standing.seconds_left() is not None:
+            self._say(counts_line(self._standing))
 
     def stopping(self) -> None:
         self._stopping = True
@@ -136,10 +158,19 @@ class Live(Silent):
         self._doing(what)
 
     def begin(
-        self, name: str, spec: "StudySpec", limits: "Limits", records: "tuple[TrialRecord, ...]"
+        self,
+        name: str,
+        spec: "StudySpec",
+        limits: "Limits",
+        records: "tuple[TrialRecord, ...]",
+        rigour: Rigour = TRIALS_ALONE,
     ) -> None:
-        self._standing = _standing(spec, limits, records)
+        self._standing = _standing(spec, limits, records, rigour)
         self._print(beginning(name, limits, records), style="none")
+
+    def expecting(self, left: "Left") -> None:
+        if self._standing is not None:
+            self._standing.left = left
 
     def started(self, number: int, candidate: "Candidate") -> None:
         self._settings = settings_text(candidate)
@@ -202,72 +233,10 @@ def watcher_for(*, quiet: bool = False, verbose: bool = False) -> "Watcher":
     return Live(verbose) if streams.is_screen(sys.stderr) else Lines(verbose)
 
 
-def beginning(name: str, limits: "Limits", records: "tuple[TrialRecord, ...]") -> str:
-    """What is about to happen."""
-    left = limits.trials - len(records)
-    if not records:
-        return f"study {name}: up to {formats.plural(limits.trials, 'trial')}"
-    if left <= 0:
-        return f"study {name} has {formats.plural(len(records), 'trial')} already"
-    last = len(records) - 1
-    return f"going on with study {name} behind trial {last}: up to {formats.plural(left, 'more trial')}"
-
-
-def trial_line(record: "TrialRecord", standing: Standing) -> str:
-    """What came of a trial, in a line."""
-    if record.failure is not None:
-        line = (
-            f"failed at {record.failure.stage} ({formats.shortened(one_line(record.failure.message), 300)})"
-        )
-    else:
-        line = wording.value_of(record, standing.objective)
-        if record.violations:
-            line += f", infeasible: misses {wording.missed(record)}"
-        if record.measurement is not None and record.measurement.behind:
-            line += ", stopped early: clearly worse than the best"
-    return f"{line} (known from an earlier study)" if record.reused else line
-
-
-def standing_line(standing: Standing) -> str:
-    """The best so far against the baseline."""
-    if standing.best is None:
-        return "nothing feasible yet" if standing.finished else "no trial has finished yet"
-    value = formats.metric(standing.objective.metric, standing.best)
-    if standing.best_number == 0:
-        return f"best {value} (the baseline)"
-    line = f"best {value} (trial {standing.best_number})"
-    speedup = standing.speedup
-    if speedup is None:
-        return line
-    better = wording.comparative(standing.objective)
-    return f"{line}, {formats.times(speedup)} {better} than the baseline so far"
-
-
-def counts_line(standing: Standing) -> str:
-    """Trials so far, what failed, the time passed and left."""
-    left = standing.seconds_left()
-    parts = [
-        f"{standing.finished} of {standing.trials} trials",
-        f"{standing.failed} failed",
-        f"{standing.infeasible} infeasible",
-        f"{clock(standing.elapsed)} passed",
-        f"about {clock(left)} left" if left is not None else "",
-    ]
-    return ", ".join(part for part in parts if part)
-
-
-def settings_text(candidate: "Candidate") -> str:
-    """The settings as NAME=VALUE."""
-    return " ".join(f"{name}={formats.setting(value)}" for name, value in candidate.settings.items())
-
-
-def log_lines(record: "TrialRecord", verbose: bool) -> list[str]:
-    """What the vendor's library printed in this trial, where that is asked for."""
-    return [line for line in plain(record.log).splitlines() if line.strip()] if verbose else []
-
-
-def _standing(spec: "StudySpec", limits: "Limits", records: "tuple[TrialRecord, ...]") -> Standing:
-    standing = Standing(spec.objectives[0], limits.trials, limits.seconds)
+def _standing(
+    spec: "StudySpec", limits: "Limits", records: "tuple[TrialRecord, ...]", rigour: Rigour
+) -> Standing:
+    standing = Standing(spec, limits.trials, limits.seconds, rigour, min_gain=limits.min_gain)
     standing.add_all(records)
     return standing
 

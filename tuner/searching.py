@@ -2,7 +2,6 @@
 
 import importlib.metadata
 import math
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,14 +16,18 @@ from engines.workspace import Workspace
 from studies.choice import recommended
 from studies.naming import choose_study
 from studies.objectives import DEFAULT_OBJECTIVE
-from studies.owner import BASELINE_SECONDS, Ending, Limits, Owner, Stop
+from studies.observations import Earlier
+from studies.owner import BASELINE_SECONDS, Ended, Ending, Limits, Owner, Stop
 from studies.plan import Question, Request, ShapeRequest, settle, specify
+from studies.prior import priors_of
 from studies.records import StudyRecord, StudySpec, TrialRecord
-from studies.rigour import fitting
+from studies.rigour import TRIALS_ALONE, Rigour, fitting
+from studies.stopping import Left
 from studies.storage import open_storage
 from tuner import __version__, exporting, final
-from tuner.final import searching_seconds
+from tuner.limits import limits_of
 from tuner.options import SearchOptions, storage_url
+from tuner.prior import begun_with, notes
 
 VERSIONED = ("optuna", "numpy", "onnx")
 ENGINE = "engine"
@@ -40,8 +43,18 @@ class Watcher(Protocol):
     def preparing(self, what: str) -> None:
         """What is being done outside a trial; may be called again and again."""
 
-    def begin(self, name: str, spec: StudySpec, limits: Limits, records: tuple[TrialRecord, ...]) -> None:
+    def begin(
+        self,
+        name: str,
+        spec: StudySpec,
+        limits: Limits,
+        records: tuple[TrialRecord, ...],
+        rigour: Rigour = TRIALS_ALONE,
+    ) -> None:
         """The study is about to run; `records` are what an earlier run left."""
+
+    def expecting(self, left: Left) -> None:
+        """What is still to be gained, whenever that is known anew."""
 
     def started(self, number: int, candidate: Candidate) -> None: ...
 
@@ -61,7 +74,8 @@ class Outcome:
     """What a search ended with.
 
     `exported` is the folder of the engine that is recommended, None when nothing is feasible; `new_trials`
-    counts those that this run added to the study, and `new_repeats` what it measured again.
+    counts those that this run added to the study, and `new_repeats` what it measured again. `left` is what
+    going on might still gain, None where nobody can tell.
     """
 
     study: StudyRecord
@@ -70,23 +84,8 @@ class Outcome:
     exported: Path | None
     new_trials: int
     new_repeats: int = 0
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a search would do."""
-
-    spec: StudySpec
-
-
-def plan(options: SearchOptions, watcher: Watcher) -> Plan:
-    """What the search would do; nothing is run and nothing kept."""
-    with tempfile.TemporaryDirectory() as folder:
-        workspace = Workspace(Path(folder)).create()
-        with _settled(options, workspace, watcher) as (question, _, spec):
-            for note in question.notes:
-                watcher.note(note)
-            return Plan(spec)
+    limits: Limits | None = None
+    left: Left | None = None
 
 
 def run(options: SearchOptions, watcher: Watcher, stop: Stop) -> Outcome:
@@ -94,26 +93,29 @@ def run(options: SearchOptions, watcher: Watcher, stop: Stop) -> Outcome:
     workspace = Workspace(options.workspace).create()
     with (
         open_storage(storage_url(options.workspace, options.storage)) as storage,
-        _settled(options, workspace, watcher) as (question, worker, spec),
+        settled(options, workspace, watcher) as (question, worker, spec),
     ):
+        rigour = fitting(options.rigour, spec.objectives)
+        limits = limits_of(options, spec, rigour)
         name, exists = choose_study(storage, spec, options.study, options.mode)
         output = options.output or workspace.reports / name
         exporting.check_folder(output / ENGINE)
         before = storage.read_study(name) if exists else None
         earlier = before.trials if before is not None else ()
-        if len(earlier) < options.trials:
+        taught: tuple[Earlier, ...] = ()
+        if len(earlier) < limits.trials:
             # a model that cannot run is to be found before there is a study of it
-            _compute_reference(worker, question, watcher)
+            compute_reference(worker, question, watcher)
+            taught = begun_with(storage, spec, name, before, options.prior)
         if not exists:
-            storage.create_study(name, spec, versions())
-        for note in question.notes:
+            storage.create_study(name, spec, versions(), priors_of(taught))
+        for note in (*question.notes, *notes(taught, goes_on=bool(earlier))):
             watcher.note(note)
-        rigour = fitting(options.rigour, spec.objectives)
-        owner = Owner(name, spec, storage, worker, watcher, options.seed, options.remeasure, rigour)
-        limits = Limits(options.trials, searching_seconds(options.timeout, rigour), options.trial_timeout)
-        watcher.begin(name, spec, limits, earlier)
+        owner = Owner(name, spec, storage, worker, watcher, options.seed, options.remeasure, rigour, taught)
+        watcher.begin(name, spec, limits, earlier, rigour)
         end = time.monotonic() + (math.inf if options.timeout is None else options.timeout)
-        ending = _run(owner, worker, limits, stop)
+        ended = _run(owner, worker, limits, stop)
+        ending = ended.ending
         if ending != "interrupted":
             worker.close()  # what it holds of the machine is the finalists' now
             ending = final.hold(owner, question.backend, workspace, stop, end) or ending
@@ -125,7 +127,7 @@ def run(options: SearchOptions, watcher: Watcher, stop: Stop) -> Outcome:
         exported = _hand_over(study, chosen, output, workspace)
         trials, repeats = (len(before.trials), len(before.repeats)) if before is not None else (0, 0)
         new = len(study.trials) - trials, len(study.repeats) - repeats
-        return Outcome(study, ending, output / REPORT, exported, *new)
+        return Outcome(study, ending, output / REPORT, exported, *new, left=ended.left, limits=limits)
 
 
 def versions() -> dict[str, str]:
@@ -135,9 +137,10 @@ def versions() -> dict[str, str]:
 
 
 @contextmanager
-def _settled(
+def settled(
     options: SearchOptions, workspace: Workspace, watcher: Watcher
 ) -> Iterator[tuple[Question, Worker, StudySpec]]:
+    """The question, a worker with the backend open, and the study's specification."""
     watcher.preparing("reading the model")
     question = settle(_request(options), workspace)
     watcher.preparing(f"starting the backend {question.backend.backend}")
@@ -168,18 +171,19 @@ def _request(options: SearchOptions) -> Request:
     )
 
 
-def _compute_reference(worker: Worker, question: Question, watcher: Watcher) -> None:
+def compute_reference(worker: Worker, question: Question, watcher: Watcher) -> None:
+    """Has the right outputs ready; raises UserError for a model that cannot run."""
     what = "computing the reference outputs"
     watcher.preparing(what)
     worker.prepare(question.workload.batch, lambda *_: watcher.preparing(what))
 
 
-def _run(owner: Owner, worker: Worker, limits: Limits, stop: Stop) -> Ending:
+def _run(owner: Owner, worker: Worker, limits: Limits, stop: Stop) -> Ended:
     try:
         return owner.run(limits, stop)
     except (Interrupted, KeyboardInterrupt):
         worker.kill()
-        return "interrupted"
+        return Ended("interrupted")
 
 
 def _build_again(chosen: TrialRecord, worker: Worker, watcher: Watcher) -> TrialRecord:

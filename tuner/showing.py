@@ -47,7 +47,8 @@ def print_study(study: StudyRecord) -> None:
         print_table(table)
         print()
         print_tables(study)
-    print("\n".join(lines_after(study)))
+    begun = [f"Begun with what was known of {wording.priors(study.priors)}."] if study.priors else []
+    print("\n".join([*lines_after(study), *begun]))
 
 
 def _varies(study: StudyRecord, dimension: Dimension) -> bool:

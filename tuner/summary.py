@@ -15,6 +15,8 @@ from tuner.texts import one_line
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from studies.owner import Limits
+    from studies.stopping import Left
     from tuner.searching import Outcome
 
 MOST_REASONS = 12
@@ -23,6 +25,7 @@ SHOWN = ("latency_ms", "p99_ms", "throughput", "error", "engine_bytes", "build_s
 ENDINGS = {
     "complete": "",
     "exhausted": "Every candidate of the space was tried.",
+    "converged": "Stopped, since little is left to gain; to go on, run the same command with --min-gain 0.",
     "timeout": "The time was up; run the same command again to go on.",
     "interrupted": "Interrupted: everything finished is saved; run the same command again to go on.",
 }
@@ -119,6 +122,8 @@ def finals_table(study: StudyRecord, held: Finals) -> "Table":
 
 def _ending(outcome: "Outcome") -> str:
     name, trials = shlex.quote(outcome.study.name), len(outcome.study.trials)
+    if outcome.ending == "converged" and outcome.left is not None and outcome.limits is not None:
+        return _converged(trials, outcome.limits, outcome.left)
     if outcome.new_trials or outcome.new_repeats or outcome.ending not in ("complete", "exhausted"):
         return ENDINGS[outcome.ending]
     if outcome.ending == "exhausted":
@@ -128,6 +133,16 @@ def _ending(outcome: "Outcome") -> str:
     return (
         f"Nothing was left to do: {name} has its {formats.plural(trials, 'trial')} "
         "(--trials N for more, --new for another study)."
+    )
+
+
+def _converged(trials: int, limits: "Limits", left: "Left") -> str:
+    """After how many trials, what is left to gain, and what it takes to go on."""
+    asked = f"{100 * (limits.min_gain or 0.0):g} %"
+    return (
+        f"Stopped after {trials} of {formats.plural(limits.trials, 'trial')}: another {asked} is "
+        f"{formats.percent(left.chance)} likely, and {formats.share(left.gain)} to be expected of going on. "
+        "To go on, run the same command with --min-gain 0."
     )
 
 

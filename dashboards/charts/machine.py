@@ -35,10 +35,10 @@ def draw(study: StudyRecord) -> Drawing | None:
 
 
 def marks(study: StudyRecord, name: str) -> tuple[Mark, ...]:
-    """Every trial of which the state is known; those answered from storage ran at another time."""
+    """Every trial of which the state is known; shared and stored measurements are of another time."""
     roles, found = drawing.roles_of(study), []
     for trial in study.trials:
-        if trial.measurement is None or trial.reused:
+        if trial.measurement is None or trial.reused or trial.same_as is not None:
             continue
         blocks = trial.measurement.blocks
         if name in (told := states(blocks)):

@@ -67,6 +67,14 @@ BACKENDS: Mapping[str, BackendEntry] = {
         "",
         automatic=False,
     ),
+    "replay": BackendEntry(
+        "engines.backends.replay",
+        "Replay",
+        "a recorded landscape served as if it were the machine",
+        None,
+        "",
+        automatic=False,
+    ),
 }
 
 

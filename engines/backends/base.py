@@ -86,3 +86,6 @@ class Backend(Protocol):
 
     def probe(self) -> Probe:
         """Reads the state of the machine between blocks."""
+
+    def clock(self) -> float:
+        """Seconds since some beginning: what stages take is read off it, so a made-up machine has its own."""

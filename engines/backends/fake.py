@@ -16,6 +16,7 @@ from engines import cpu
 from engines.backends.base import Detail, Runner
 from engines.backends.fake_machine import (
     BUILD_FAULTS,
+    DEFAULTS,
     PRECISION,
     PROFILE,
     RUN_FAULTS,
@@ -25,14 +26,15 @@ from engines.backends.fake_machine import (
     read_options,
     unit,
 )
+from engines.backends.openings import count_opening
 from engines.errors import EngineError
+from engines.sharing import FINGERPRINT
 from engines.telemetry import Probe
 from engines.values import Candidate, Dimension, Machine, Policy, Settings, Tensors, Value, Workload
-from engines.wire import from_json, to_json
+from engines.wire import digest, from_json, to_json
 
 ENGINE = "engine.json"
 OPENINGS = "fake.openings"
-DEFAULTS = {"precision": "fp32", "profile": "wide", "builder_optimization_level": 3, "max_aux_streams": 0}
 
 
 class Fake:
@@ -92,7 +94,7 @@ class Fake:
 
     def engine_key(self, workload: Workload, candidate: Candidate) -> object:
         options = self._options
-        return [options.seed, options.fault_rate, self._faults, options.build_seconds]
+        return [options.seed, options.fault_rate, self._faults, options.build_seconds, options.inert]
 
     def build(
         self, graph: Path, workload: Workload, candidate: Candidate, folder: Path, report: Detail
@@ -100,12 +102,14 @@ class Fake:
         settings = candidate.build
         is_model = graph == Path(workload.model.path)
         graph_settings = {"precision": "fp32"} if is_model else from_json(graph.read_bytes(), Settings)
-        spec = Settings({**graph_settings, **settings}, model=workload.model.digest)
+        inert = {name: DEFAULTS[name] for name in self._options.inert_names}
+        spec = Settings({**graph_settings, **settings, **inert}, model=workload.model.digest)
         self._fail_build(spec)
         time.sleep(self._options.trial_seconds / 2)
         (folder / ENGINE).write_bytes(to_json(spec))
         effort = 1 + 0.5 * int(settings["builder_optimization_level"])
-        return {"build_seconds": round(self._options.build_seconds * effort, 3)}
+        seconds = round(self._options.build_seconds * effort, 3)
+        return {"build_seconds": seconds, FINGERPRINT: digest(spec)}
 
     def open(
         self,
@@ -122,20 +126,14 @@ class Fake:
         spec = Settings({**built, **settings})
         time.sleep(self._options.trial_seconds / 2)
         fault = self._fault(spec, RUN_FAULTS)
-        opening = self._count_opening()
+        opening = count_opening(self._folder / OPENINGS)
         return FakeRunner(spec, self._options, opening, self._probe, fault=fault, keep_parts=policy.parts)
 
     def probe(self) -> Probe:
         return self._probe
 
-    def _count_opening(self) -> int:
-        """How many engines were opened before, by any process: each leaves a byte."""
-        file = os.open(self._folder / OPENINGS, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
-        try:
-            os.write(file, b".")
-            return os.lseek(file, 0, os.SEEK_CUR) - 1
-        finally:
-            os.close(file)
+    def clock(self) -> float:
+        return time.perf_counter()
 
     def _fail_build(self, spec: Settings) -> None:
         match self._fault(spec, BUILD_FAULTS):

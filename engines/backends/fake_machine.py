@@ -3,13 +3,15 @@
 Options: seed of the landscape; noise within an engine's samples, and run_noise between its openings (both
 relative); drift (relative change with each opening); throttle (share of blocks in which the clock is held
 down); delay_ms (more time for candidates with max_aux_streams=4: a true difference that is known); fault_rate
-(share of candidates that fail); faults (names joined by '+'; `late` is right until it was timed);
+(share of candidates that fail); faults (names joined by '+'; `late` is right until it was timed); inert
+(dimensions of graphs and builds, joined by '+', that make no difference to the engine);
 trial_seconds (real time that a trial takes); build_seconds (simulated time of a build).
 """
 
 import hashlib
 import math
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -17,7 +19,7 @@ import numpy as np
 
 from engines.errors import EngineError, UserError
 from engines.telemetry import Reading
-from engines.values import Block, Samples, Settings, Tensors
+from engines.values import Block, Samples, Settings, Tensors, Value
 from engines.wire import digest
 
 BUILD_FAULTS = ("crash", "hang", "refuse")
@@ -32,6 +34,16 @@ POWER_W = 300.0
 # how much longer an inference takes when the clock is held down, and from cold caches
 THROTTLED = 1.25
 COLD = 1.3
+
+# options that are no numbers
+WORDS = ("faults", "inert")
+# the engine of the vendor's defaults
+DEFAULTS: Mapping[str, Value] = {
+    "precision": "fp32",
+    "profile": "wide",
+    "builder_optimization_level": 3,
+    "max_aux_streams": 0,
+}
 
 # time of each choice relative to the first; the landscape's seed bends them by a few per cent
 PRECISION = {"fp32": 1.0, "fp16": 0.55, "int8": 0.38}
@@ -55,6 +67,12 @@ class Options:
     faults: str = FAULTS
     trial_seconds: float = 0.0
     build_seconds: float = 2.0
+    inert: str = ""
+
+    @property
+    def inert_names(self) -> tuple[str, ...]:
+        """The dimensions that make no difference."""
+        return tuple(filter(None, self.inert.split("+")))
 
 
 def read_options(options: Settings) -> Options:
@@ -64,13 +82,17 @@ def read_options(options: Settings) -> Options:
     if unknown:
         raise UserError(f"the backend fake has no option {unknown[0]!r}", f"Known: {', '.join(known)}.")
     for name, value in options.items():
-        if name != "faults" and not isinstance(value, int | float):
+        if name not in WORDS and not isinstance(value, int | float):
             raise UserError(f"{name} of the backend fake is a number, not {value!r}", "Write 0.5.")
     found = Options(**{**known, **options})
     wrong = sorted(set(str(found.faults).split("+")) - {*BUILD_FAULTS, *RUN_FAULTS})
     if wrong:
         hint = f"Known: {'+'.join(BUILD_FAULTS + RUN_FAULTS)}."
         raise UserError(f"the backend fake has no fault {wrong[0]!r}", hint)
+    strange = sorted(set(found.inert_names) - set(DEFAULTS))
+    if strange:
+        hint = f"Known: {'+'.join(DEFAULTS)}."
+        raise UserError(f"the backend fake cannot make {strange[0]!r} inert", hint)
     return found
 
 

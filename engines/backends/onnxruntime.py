@@ -7,6 +7,7 @@ that run specs share it. Timing is by the host's clock around bound runs, one cl
 import os
 import platform
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from functools import cache, cached_property
 from pathlib import Path
@@ -21,6 +22,7 @@ from engines.errors import UserError
 from engines.graphs import choices, recipe
 from engines.graphs.choices import Target
 from engines.graphs.onnx_files import EXTERNAL_WEIGHTS_BYTES, has_external_weights
+from engines.sharing import FINGERPRINT, digest_of_files
 from engines.telemetry import Probe
 from engines.values import (
     Candidate,
@@ -142,7 +144,8 @@ class OnnxRuntime:
                 "session.optimized_model_external_initializers_file_name", f"{ENGINE}.data"
             )
         translated(lambda: ort.InferenceSession(str(graph), options, providers=PROVIDERS))
-        return {}
+        # what it saves of equal graphs is equal to the byte
+        return {FINGERPRINT: digest_of_files(folder / ENGINE, folder / f"{ENGINE}.data")}
 
     def open(
         self,
@@ -165,6 +168,9 @@ class OnnxRuntime:
 
     def probe(self) -> Probe:
         return self._probe
+
+    def clock(self) -> float:
+        return time.perf_counter()
 
     @cached_property
     def _probe(self) -> Probe:

@@ -12,10 +12,11 @@ from engines.accuracy import compare
 from engines.artifacts import make_engine, make_graph
 from engines.backends import BACKENDS, Backend, Runner, open_backend
 from engines.errors import EngineError, UserError
-from engines.evaluation import Bench, evaluate
+from engines.evaluation import Bench, evaluate, evaluate_unless_measured
 from engines.inputs import make_inputs
+from engines.sharing import Recognised, fingerprint
 from engines.telemetry import between
-from engines.values import Candidate, Dimension, Machine, Policy, Settings, Tensors, Value, Workload
+from engines.values import Artifact, Candidate, Dimension, Machine, Policy, Settings, Tensors, Value, Workload
 from engines.wire import from_json, to_json
 from engines.workspace import Workspace
 from studies.space import baseline_of, candidate_at
@@ -130,6 +131,27 @@ class BackendContract:
         assert first.engine.digest == second.engine.digest
         assert first.engine.size_bytes == second.engine.size_bytes > 0
         assert first.engine.facts["build_seconds"] == second.engine.facts["build_seconds"]
+
+    def test_a_build_has_the_same_fingerprint_in_another_workspace(
+        self, bench: Bench, tmp_path: Path
+    ) -> None:
+        elsewhere = replace(bench, workspace=Workspace(tmp_path / "elsewhere").create())
+        first, second = (_made(one, _baseline(bench)) for one in (bench, elsewhere))
+        assert (first.reused, second.reused) == (False, False)
+        assert fingerprint(first) == fingerprint(second)
+
+    def test_an_engine_that_was_measured_is_only_checked(self, bench: Bench) -> None:
+        first = evaluate(bench, _baseline(bench), lambda *_: None)
+        known = fingerprint(first.engine)
+        if known is None:
+            pytest.skip("this backend cannot tell engines apart")
+        stages: list[str] = []
+        found = evaluate_unless_measured(
+            bench, _baseline(bench), lambda stage, detail: stages.append(stage), None, [known]
+        )
+        assert isinstance(found, Recognised)
+        assert {"check", "load"} <= set(stages)
+        assert not {"warm-up", "measure"} & set(stages)
 
     def test_a_block_times_every_inference_on_every_stream(self, bench: Bench) -> None:
         runner, _ = _open(bench, streams=2)
@@ -247,12 +269,14 @@ def where_it_applies(dimensions: Sequence[Dimension], one: Dimension) -> dict[st
 
 def _engine_of(bench: Bench, candidate: Candidate) -> str:
     try:
-        graph, file = make_graph(bench.backend, bench.workload, candidate.graph, bench.workspace)
-        made = (graph, file)
-        engine, _ = make_engine(bench.backend, bench.workload, candidate, bench.workspace, made)
+        return _made(bench, candidate).digest
     except EngineError as error:  # a choice that this machine refuses has no engine to share
         return str(error)
-    return engine.digest
+
+
+def _made(bench: Bench, candidate: Candidate) -> Artifact:
+    graph = make_graph(bench.backend, bench.workload, candidate.graph, bench.workspace)
+    return make_engine(bench.backend, bench.workload, candidate, bench.workspace, graph)[0]
 
 
 def _open(bench: Bench, streams: int = 1, policy: Policy = QUICK) -> tuple[Runner, list[Tensors]]:

@@ -67,10 +67,8 @@ def test_a_fresh_folder_replays_every_opening(workload: Workload, tmp_path: Path
 
 def test_openings_by_several_processes_are_counted_once_each(tmp_path: Path) -> None:
     program = (
-        "import sys; from pathlib import Path; from engines.backends.fake import Fake;"
-        "from engines.values import Settings;"
-        "fake = Fake(Settings(), Path(sys.argv[1]));"
-        "print(*(fake._count_opening() for _ in range(200)))"
+        "import sys; from pathlib import Path; from engines.backends.openings import count_opening;"
+        "print(*(count_opening(Path(sys.argv[1], 'n')) for _ in range(200)))"
     )
     command = [sys.executable, "-c", program, str(tmp_path)]
     running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]

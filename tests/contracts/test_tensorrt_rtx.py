@@ -23,6 +23,7 @@ from engines.errors import EngineError
 from engines.gpu import has_gpu
 from engines.isolation import Worker
 from engines.protocol import Open
+from engines.sharing import fingerprint
 from engines.values import Artifact, Dimension, Settings, Shape, ShapeRange, Value, Workload
 from engines.workspace import Workspace
 from studies.space import candidate_at
@@ -73,6 +74,21 @@ def defaults(dimensions: tuple[Dimension, ...]) -> dict[str, Value]:
 
 def plan(workspace: Workspace, engine: Artifact) -> bytes:
     return (workspace.engines / engine.digest / ENGINE).read_bytes()
+
+
+def test_what_changes_no_byte_of_the_plan_changes_no_fingerprint(
+    backend: Backend, workspace: Workspace, mlp: Workload
+) -> None:
+    engines = [
+        build(backend, mlp, workspace, **chosen)
+        for chosen in ({}, {"max_aux_streams": 0}, {"simplify": "onnxslim"}, {"precision": "fp16"})
+    ]
+    plans = [plan(workspace, engine) for engine in engines]
+    assert len({engine.digest for engine in engines}) == 4
+    assert [plans.index(one) for one in plans] == [0, 0, 0, 3]
+    prints = [fingerprint(engine) for engine in engines]
+    assert [prints.index(one) for one in prints] == [0, 0, 0, 3]
+    assert None not in prints
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

@@ -4,7 +4,7 @@ from dataclasses import replace
 from dashboards.facts import facts, searched_dimensions
 from dashboards.formats import TIMES
 from engines.values import InputSource, Settings, ShapeRange
-from studies.records import StudyRecord
+from studies.records import Prior, StudyRecord
 from tests.records import study_record
 
 
@@ -55,6 +55,14 @@ def test_the_search_is_told_by_its_aim_space_and_cost() -> None:
     assert found["constraint"] == "error&lt;=0.01"
     assert found["space"] == "72 candidates in 4 dimensions"
     assert found["trials"].endswith("1 answered from storage")
+
+
+def test_what_a_study_was_begun_with_is_named() -> None:
+    study = study_record(1)
+    assert "begun with" not in pairs(study)
+    priors = (Prior("resnet-50", 0.834, 50), Prior("mlp", 0.4, 1))
+    told = pairs(replace(study, priors=priors))["begun with"]
+    assert told == "resnet-50 (similarity 0.83, 50 trials), mlp (similarity 0.40, 1 trial)"
 
 
 def test_many_operator_types_are_cut_short() -> None:

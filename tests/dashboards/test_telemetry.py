@@ -74,6 +74,8 @@ def test_marks_say_that_a_trial_was_reused_stopped_early_or_disturbed() -> None:
     assert telemetry.marks_of(trials[4]) == ()
     both = replace(with_measurement(study, trials[1], cut_short), reused=True)
     assert telemetry.marks_of(both) == ("reused", "stopped early")
+    twin = replace(trials[4], same_as=1)
+    assert telemetry.marks_of(twin) == ("same engine as trial 1",)
 
 
 def test_a_failed_trial_has_no_marks() -> None:

@@ -1,5 +1,6 @@
 import errno
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -18,8 +19,8 @@ def test_a_vendors_complaint_on_a_full_disk_is_a_full_disk(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with pytest.raises(EngineError, match="Protobuf"):
-        artifacts._make("name", tmp_path / "name", refuse)
+        artifacts._make("name", tmp_path / "name", refuse, time.perf_counter)
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space left"):
-        artifacts._make("name", tmp_path / "name", refuse)
+        artifacts._make("name", tmp_path / "name", refuse, time.perf_counter)
     assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,5 @@
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -164,3 +165,12 @@ def test_a_few_trials_of_many_settings_give_finite_numbers() -> None:
         for made in entry.choices:
             bounds = [bound for bound in (made.ratio.low, made.ratio.high) if bound is not None]
             assert np.isfinite([made.ratio.value, *bounds]).all()
+
+
+def test_a_trial_that_shares_anothers_measurement_is_not_another_observation() -> None:
+    random = np.random.default_rng(0)
+    plain, other = candidate("fp32", "all", 2, True), candidate("fp32", "basic", 2, True)
+    study = study_of(measured(plain, random), measured(other, random))
+    twin = replace(study.trials[1], same_as=0)
+    assert effects(study).trials == 2
+    assert effects(replace(study, trials=(study.trials[0], twin))).trials == 1

@@ -64,3 +64,14 @@ def test_a_baseline_without_a_measurement_has_nobody_to_be_compared_with() -> No
     failed = replace(evaluation(study.trials[0].candidate, 1.0), measurement=None, failure=FAILED)
     broken = replace(study.trials[0], evaluation=failed, state="failed", metrics={})
     assert numbers(replace(study, trials=(broken, study.trials[1]))) == []
+
+
+def test_trials_that_share_a_measurement_need_one_place() -> None:
+    study = with_self_test(study_at(2.0, 1.0, 1.0, 1.0001, 2.0), QUIET)
+    first, one, two, three, four = study.trials
+    twins = replace(two, same_as=1), three, replace(four, same_as=0)
+    shared = replace(study, trials=(first, one, *twins))
+    assert numbers(shared) == [0, 1, 3]
+    # the first of them is out for its error, which weights may decide
+    wrong = replace(one, state="infeasible")
+    assert numbers(replace(shared, trials=(first, wrong, *twins))) == [0, 2, 3]

@@ -109,6 +109,8 @@ def test_an_engine_that_was_wrong_in_finals_is_never_the_best_again() -> None:
     assert finals(grown) is None
     assert best(grown) is grown.trials[2]
     assert 1 not in [trial.number for trial in finalists(grown, 4)]
+    twin = replace(grown.trials[3], same_as=1)
+    assert disproved(replace(grown, trials=(*grown.trials[:3], twin))) == {1, 3}
 
 
 def test_an_engine_that_had_no_room_in_one_session_stays_in_the_race() -> None:

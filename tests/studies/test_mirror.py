@@ -14,7 +14,6 @@ from engines.values import Settings
 from studies.mirror import FAILED_VIOLATION, as_trial, open_mirror, relative_violations
 from studies.objectives import parse_constraints
 from studies.records import StudyRecord, TrialRecord
-from studies.sampler import DistinctSampler
 from studies.storage import Storage, open_storage
 from tests.records import study_record
 
@@ -25,13 +24,9 @@ def storage(tmp_path: Path) -> Iterator[Storage]:
         yield opened
 
 
-def sampler_of(study: StudyRecord) -> DistinctSampler:
-    return DistinctSampler(study.spec.space, [one.direction for one in study.spec.objectives], seed=0)
-
-
 def mirrored(storage: Storage, study: StudyRecord, records: Sequence[TrialRecord]) -> list[FrozenTrial]:
     """The trials of the study in the database as plain Optuna finds them, once the records are added."""
-    with open_mirror(storage, study.name, study.spec, sampler_of(study), records):
+    with open_mirror(storage, study.name, study.spec, records):
         pass
     return optuna.load_study(study_name=study.name, storage=storage.url).trials
 
@@ -84,25 +79,6 @@ def test_what_a_killed_search_did_not_add_is_added_when_it_goes_on(storage: Stor
     assert mirrored(storage, study, study.trials) == after
 
 
-def test_the_sampler_learns_of_every_record_whether_or_not_optuna_has_it(storage: Storage) -> None:
-    study = study_record(12)
-    mirrored(storage, study, study.trials[:5])
-    told: list[FrozenTrial] = []
-
-    class Listening(DistinctSampler):
-        def add(self, trial: FrozenTrial) -> None:
-            told.append(trial)
-
-    sampler = Listening(study.spec.space, ["minimize"], seed=0)
-    with open_mirror(storage, study.name, study.spec, sampler, study.trials[:8]) as mirror:
-        assert len(told) == 8
-        mirror.add(study.trials[8])
-    assert [trial.values for trial in told] == [
-        None if record.state == "failed" else [record.metrics["latency_ms"].value]
-        for record in study.trials[:9]
-    ]
-
-
 def test_trials_that_another_added_are_a_users_error(storage: Storage) -> None:
     study = study_record(5)
     mirrored(storage, study, study.trials[:4])
@@ -122,7 +98,7 @@ def test_an_optuna_study_of_the_same_name_is_left_alone(storage: Storage) -> Non
 
 def test_no_connection_is_left_open(storage: Storage, tmp_path: Path) -> None:
     study = study_record(2)
-    with open_mirror(storage, study.name, study.spec, sampler_of(study), study.trials):
+    with open_mirror(storage, study.name, study.spec, study.trials):
         pass
     storage.close()
     # the last connection that closes takes the write-ahead log with it
@@ -135,10 +111,10 @@ def test_a_baseline_outside_the_space_says_nothing_of_the_point_inside(storage: 
     study = study_record(3, failing=0)
     precision, *others = study.spec.space
     spec = replace(study.spec, space=(replace(precision, choices=("fp16",)), *others))
-    outside = as_trial(study.trials[0], spec, DistinctSampler(spec.space, ["minimize"], seed=0))
+    outside = as_trial(study.trials[0], spec)
     assert outside.params == {}
     assert outside.user_attrs == study.spec.baseline.settings
-    inside = as_trial(study.trials[0], study.spec, sampler_of(study))
+    inside = as_trial(study.trials[0], study.spec)
     assert inside.params == {
         name: value for name, value in study.spec.baseline.settings.items() if name != "streams"
     }
@@ -147,7 +123,7 @@ def test_a_baseline_outside_the_space_says_nothing_of_the_point_inside(storage: 
 def test_a_record_that_lacks_an_objective_is_no_complete_trial() -> None:
     study = study_record(2, failing=0)
     record = replace(study.trials[1], metrics={"error": Estimate(0.0)})
-    trial = as_trial(record, study.spec, sampler_of(study))
+    trial = as_trial(record, study.spec)
     assert trial.state == TrialState.PRUNED
     assert trial.constraints == {"failed": FAILED_VIOLATION}
 
@@ -170,6 +146,6 @@ def test_settings_are_told_by_name_in_the_sense_of_the_space(storage: Storage) -
     study = study_record(2, failing=0)
     candidate = study.trials[1].candidate
     unknown = replace(candidate, run=Settings({**candidate.run, "streams": 64}))
-    trial = as_trial(replace(study.trials[1], candidate=unknown), study.spec, sampler_of(study))
+    trial = as_trial(replace(study.trials[1], candidate=unknown), study.spec)
     assert trial.params == {}
     assert trial.user_attrs["streams"] == 64

@@ -6,7 +6,6 @@ from threading import Barrier
 
 from studies.mirror import open_mirror
 from studies.records import StudySpec
-from studies.sampler import DistinctSampler
 from studies.storage import open_storage
 from tests.records import study_spec
 
@@ -26,9 +25,8 @@ def test_optunas_tables_are_made_once_for_all(tmp_path: Path) -> None:
 
 
 def _begin(database: str, name: str, spec: StudySpec, barrier: Barrier) -> int:
-    sampler = DistinctSampler(spec.space, ["minimize"], seed=0)
     with open_storage(database) as storage:
         storage.create_study(name, spec, {})
         barrier.wait(30)
-        with open_mirror(storage, name, spec, sampler, ()) as mirror:
+        with open_mirror(storage, name, spec, ()) as mirror:
             return len(mirror.study.trials)

@@ -3,8 +3,8 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from statistics import median
 from types import SimpleNamespace
 
 import optuna
@@ -13,7 +13,8 @@ from optuna.trial import TrialState
 
 from engines.backends.fake import Fake
 from engines.errors import Interrupted, UserError
-from engines.evaluation import Bench, evaluate
+from engines.evaluation import Bench, evaluate_unless_measured
+from engines.sharing import completed, fingerprint
 from engines.values import (
     NOTHING,
     Artifact,
@@ -27,13 +28,16 @@ from engines.values import (
     Workload,
 )
 from engines.workspace import Workspace
+from studies.listing import Listing, random_points
 from studies.objectives import parse_constraints, parse_objectives
 from studies.owner import SHORTEST_LIMIT_SECONDS, TIMES_BASELINE, Limits, Owner, Stop
 from studies.records import StudySpec, TrialRecord
 from studies.space import baseline_of, narrow
+from studies.stopping import Left
 from studies.storage import Storage, open_storage
 from tests.workloads import QUICK, tiny_conv, workload_of
 
+NOTHING_MEASURED: Mapping[str, Evaluation] = {}
 Verdict = Callable[[Candidate], Evaluation | None]
 
 
@@ -83,11 +87,18 @@ class Here:
         seconds: float,
         on_progress: Callable[[Stage, str], None],
         bar: Bar | None = None,
+        measured: Mapping[str, Evaluation] = NOTHING_MEASURED,
     ) -> Evaluation:
         self.asked.append(candidate)
         self.limits.append(seconds)
         self.bars.append(bar)
-        return self.verdict(candidate) or evaluate(self.bench, candidate, on_progress, bar)
+        told = self.verdict(candidate)
+        if told is not None:
+            return told
+        found = evaluate_unless_measured(self.bench, candidate, on_progress, bar, measured)
+        if isinstance(found, Evaluation):
+            return found
+        return completed(candidate, found, measured[found.fingerprint])
 
     def log_position(self) -> int:
         return len(self.asked)
@@ -106,9 +117,13 @@ class Notes:
     records: list[TrialRecord] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     doing: list[str] = field(default_factory=list)
+    left: list[Left] = field(default_factory=list)
 
     def note(self, text: str) -> None:
         self.notes.append(text)
+
+    def expecting(self, left: Left) -> None:
+        self.left.append(left)
 
     def preparing(self, what: str) -> None:
         self.doing.append(what)
@@ -151,8 +166,14 @@ def owner_of(storage: Storage, spec: StudySpec, executor: Here, name: str = "stu
     return Owner(name, spec, storage, executor, Notes())
 
 
+def in_order(owner: Owner) -> Owner:
+    """The owner, trying every candidate whatever is found."""
+    order = random_points(owner.spec.space, 999, seed=0)
+    return replace(owner, sampler=partial(Listing, owner.spec.space, order))
+
+
 def run(owner: Owner, trials: int, **limits: float) -> str:
-    return owner.run(Limits(trials, **limits), Stop())
+    return owner.run(Limits(trials, **limits), Stop()).ending
 
 
 def records_of(owner: Owner) -> list[TrialRecord]:
@@ -255,7 +276,7 @@ def test_what_fails_before_there_is_an_engine_is_not_tried_again(
 
     fixed = {"builder_optimization_level": ["3", "4"], "max_aux_streams": ["0"]}
     executor = Here(workload, workspace, verdict)
-    owner = owner_of(storage, spec_of(workload, fixed), executor)
+    owner = in_order(owner_of(storage, spec_of(workload, fixed), executor))
     assert run(owner, 99) == "exhausted"
     records = records_of(owner)
     assert len(records) == 3 * 3 * 2 * 2
@@ -357,7 +378,8 @@ def test_a_build_refused_in_this_study_does_not_hide_what_an_earlier_one_measure
     spec = spec_of(workload, {**fixed, "max_aux_streams": ["0"], "cuda_graph": ["true"]})
     run(owner_of(storage, spec, Here(workload, workspace)), 9)
     wider = replace(spec, space=spec_of(workload, {**fixed, "max_aux_streams": ["0"]}).space)
-    other = owner_of(storage, wider, Here(workload, workspace, failed("build", "crashed")), "other")
+    crashing = Here(workload, workspace, failed("build", "crashed"))
+    other = in_order(owner_of(storage, wider, crashing, "other"))
     run(other, 9)
     by_graph = {record.candidate.run["cuda_graph"]: record for record in records_of(other)[1:]}
     assert by_graph[False].failure is not None
@@ -447,7 +469,7 @@ def test_a_stop_ends_it_after_the_trial_in_flight(
         stop.requested = record.number == 2
 
     owner = replace(owner_of(storage, spec_of(workload), Here(workload, workspace)), observer=Notes(ask))
-    assert owner.run(Limits(50), stop) == "interrupted"
+    assert owner.run(Limits(50), stop).ending == "interrupted"
     assert len(storage.finished("study")) == len(optuna_trials(storage)) == 3
     assert not stop.running
 
@@ -573,10 +595,107 @@ def test_a_second_search_of_the_same_study_is_told_to_leave_it_alone(
     assert len(storage.finished("study")) == 4
 
 
-def test_the_search_learns(storage: Storage, workload: Workload, workspace: Workspace) -> None:
-    owner = owner_of(storage, spec_of(workload, constraints=["error<=1"]), Here(workload, workspace))
-    run(owner, 25)
+@pytest.mark.parametrize("stage", ["graph", "build"])
+def test_the_search_does_not_ask_for_what_cannot_be_made(
+    storage: Storage, workload: Workload, workspace: Workspace, stage: Stage
+) -> None:
+    def verdict(candidate: Candidate) -> Evaluation | None:
+        hopeless = candidate.graph["precision"] == "int8"
+        return failed(stage, "crashed")(candidate) if hopeless else None
+
+    owner = owner_of(storage, spec_of(workload), Here(workload, workspace, verdict))
     run(owner, 40)
-    values = [record.metrics["latency_ms"].value for record in records_of(owner)]
-    # the first ten after the baseline are drawn at random, and so would be the rest
-    assert median(values[20:]) < 0.7 * median(values[1:11])
+    dead = [record.candidate for record in records_of(owner) if record.failure is not None]
+    assert dead
+    assert len({one.graph if stage == "graph" else (one.graph, one.build) for one in dead}) == len(dead)
+
+
+def test_the_search_learns(storage: Storage, workload: Workload, workspace: Workspace) -> None:
+    every = in_order(
+        owner_of(storage, spec_of(workload, constraints=["error<=1"]), Here(workload, workspace))
+    )
+    run(every, 999)
+    best = min(record.metrics["latency_ms"].value for record in records_of(every))
+    owner = owner_of(storage, every.spec, Here(workload, workspace), "other")
+    # a run that goes on learns from the one before
+    run(owner, 10)
+    run(owner, 25)
+    found = min(record.metrics["latency_ms"].value for record in records_of(owner))
+    assert found < 1.02 * best
+
+
+def test_the_search_ends_when_little_is_left_to_gain(
+    storage: Storage, workload: Workload, workspace: Workspace
+) -> None:
+    owner = owner_of(storage, spec_of(workload, constraints=["error<=1"]), Here(workload, workspace))
+    ended = owner.run(Limits(200, min_gain=0.02), Stop())
+    assert ended.ending == "converged"
+    assert ended.left is not None
+    assert ended.left.chance < 0.05
+    assert isinstance(owner.observer, Notes)
+    assert owner.observer.left[-1] == ended.left
+    assert 15 <= len(owner.observer.records) < 100
+    assert run(owner, 110) == "complete"
+
+
+def test_an_engine_that_is_the_same_shares_the_measurement_of_the_first(
+    storage: Storage, workload: Workload, workspace: Workspace
+) -> None:
+    fixed = {"precision": ["fp32"], "profile": ["wide"], "cuda_graph": ["false"]}
+    spec = spec_of(workload, {**fixed, "max_aux_streams": ["0"]})
+    executor = Here(workload, workspace, options=Settings(inert="builder_optimization_level"))
+    owner = owner_of(storage, spec, executor)
+    assert run(owner, 3) == "complete"
+    first, *others = records_of(owner)
+    assert [trial.same_as for trial in (first, *others)] == [None, 0, 0]
+    assert all(trial.metrics["latency_ms"] == first.metrics["latency_ms"] for trial in others)
+    assert len({trial.engine.digest for trial in (first, *others) if trial.engine}) == 3
+    assert not any("measure" in trial.evaluation.stage_seconds for trial in others)
+    assert all("check" in trial.evaluation.stage_seconds for trial in others)
+    assert [trial.same_as for trial in storage.read_study("study").trials] == [None, 0, 0]
+
+
+def test_it_is_measured_anew_where_everything_is(
+    storage: Storage, workload: Workload, workspace: Workspace
+) -> None:
+    spec = spec_of(workload, {"precision": ["fp32"], "profile": ["wide"], "max_aux_streams": ["0"]})
+    executor = Here(workload, workspace, options=Settings(inert="builder_optimization_level"))
+    owner = replace(owner_of(storage, spec, executor), remeasure=True)
+    run(owner, 4)
+    assert [trial.same_as for trial in records_of(owner)] == [None] * 4
+    assert all("measure" in trial.evaluation.stage_seconds for trial in records_of(owner))
+
+
+def test_a_shared_evaluation_answers_a_later_study_like_any_other(
+    storage: Storage, workload: Workload, workspace: Workspace
+) -> None:
+    fixed = {"precision": ["fp32"], "profile": ["wide"], "cuda_graph": ["false"]}
+    spec = spec_of(workload, {**fixed, "max_aux_streams": ["0"], "builder_optimization_level": ["3", "4"]})
+    executor = Here(workload, workspace, options=Settings(inert="builder_optimization_level"))
+    run(owner_of(storage, spec, executor), 9)
+    asked = len(executor.asked)
+    later = owner_of(storage, replace(spec, constraints=parse_constraints(["error<=1"])), executor, "later")
+    run(later, 9)
+    assert len(executor.asked) == asked == 2
+    assert [(trial.reused, trial.same_as) for trial in records_of(later)] == [(True, None), (True, 0)]
+
+
+def test_a_dimension_that_changes_nothing_leaves_the_space_with_a_note(
+    storage: Storage, workload: Workload, workspace: Workspace
+) -> None:
+    fixed = {"precision": ["fp32", "fp16"], "profile": ["wide", "static"], "max_aux_streams": ["0"]}
+    spec = spec_of(
+        workload, {**fixed, "cuda_graph": ["false"], "builder_optimization_level": ["2", "3", "4"]}
+    )
+    executor = Here(workload, workspace, options=Settings(inert="builder_optimization_level"))
+    owner = owner_of(storage, spec, executor)
+    assert run(owner, 12) == "exhausted"
+    assert 4 < len(executor.asked) < 12
+    assert isinstance(owner.observer, Notes)
+    (told,) = owner.observer.notes
+    assert told.startswith("builder_optimization_level changes nothing here: 3 choices")
+    # every engine there is was found nevertheless
+    assert len({fingerprint(trial.engine) for trial in records_of(owner)}) == 4
+    again = owner_of(storage, spec, executor)
+    assert run(again, 12) == "exhausted"
+    assert records_of(again) == []

@@ -4,7 +4,7 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from studies.repeats import baseline_runs, drift, noise
+from studies.repeats import baseline_runs, drift, freed, noise
 from tests.records import START
 from tests.studies.repeated import repeat, study_at, with_anchors, with_finals, with_self_test
 
@@ -82,3 +82,12 @@ def test_runs_that_are_all_equal_say_nothing_of_noise() -> None:
     study = study_at(1.0)
     same = repeat("self-test", study.trials[0].evaluation)
     assert noise(replace(study, repeats=(same,) * 5)) is None
+
+
+def test_a_shared_measurement_is_freed_of_the_drift_by_when_it_was_made() -> None:
+    study = with_anchors(study_at(2.0, 1.0), {100.0 * step: 1.0 + 0.1 * step for step in range(1, 6)})
+    late = replace(study.trials[1], started_at=START + timedelta(seconds=500))
+    estimate = late.metrics["latency_ms"]
+    assert freed(estimate, late, drift(study)).value < 0.8 * estimate.value
+    # its blocks were timed before the study began
+    assert freed(estimate, replace(late, same_as=0), drift(study)).value == estimate.value

@@ -1,183 +1,120 @@
-import logging
-from collections.abc import Callable
-from typing import Any
+import math
+from collections.abc import Callable, Iterator
 
 import optuna
 import pytest
-from optuna.trial import TrialState, create_trial
+from optuna.trial import FrozenTrial, Trial, TrialState
 
-from engines.values import Dimension, Value
-from studies.sampler import DistinctSampler
+from engines.values import Dimension
+from studies import space as spaces
+from studies.mirror import unlogged
+from studies.sampler import EngineSampler, observation
 
 SPACE = (
-    Dimension("precision", "graph", ("fp32", "fp16", "int8", "int4"), "fp32", ""),
+    Dimension("precision", "graph", ("fp32", "fp16", "int8"), "fp32", ""),
+    Dimension("keep_fp32", "graph", (0, 1, 4), 0, "", applies_to={"precision": ("int8",)}),
     Dimension("level", "build", (0, 1, 2, 3, 4, 5), 3, ""),
     Dimension("threads", "run", (1, 2, 4, 8), 1, ""),
-    Dimension("spinning", "run", (True, False), True, ""),
     Dimension("mode", "run", ("sequential",), "sequential", ""),
 )
-SMALL = (SPACE[0], SPACE[3], SPACE[4])
+SIZE = (2 + 3) * 6 * 4
 
 
-def point(**settings: Value) -> dict[str, Value]:
-    return {**{one.name: one.default for one in SPACE}, **settings}
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    with unlogged():
+        yield
 
 
-def learn(
-    sampler: DistinctSampler,
-    trials: int,
-    value: Callable[[dict[str, Any]], float],
-    violation: Callable[[dict[str, Any]], float] = lambda _: 0.0,
-) -> list[dict[str, Any]]:
-    """Tries what the sampler suggests, tells it the value, and gives what it suggested."""
-    suggested = []
-    for _ in range(trials):
-        settings = sampler.suggest()
-        sampler.mark_seen({**settings, "mode": "sequential"})
-        failed = violation(settings) >= 1e6
-        sampler.add(
-            create_trial(
-                state=TrialState.PRUNED if failed else TrialState.COMPLETE,
-                values=None if failed else [value(settings)],
-                params=settings,
-                distributions=sampler.distributions,
-                constraints={"limit": violation(settings)},
-            )
-        )
-        suggested.append(settings)
-    return suggested
+def optimized(objective: Callable[[Trial], float], trials: int, constraints: int = 0) -> optuna.Study:
+    study = optuna.create_study(sampler=EngineSampler(SPACE, constraints))
+    study.optimize(objective, n_trials=trials, catch=(RuntimeError,))
+    return study
 
 
-def share(suggested: list[dict[str, Any]], precision: str) -> float:
-    return sum(str(one["precision"]) == precision for one in suggested) / len(suggested)
+def chosen(trial: Trial) -> dict[str, object]:
+    searched = spaces.searched(SPACE)
+    return {one.name: trial.suggest_categorical(one.name, one.choices) for one in searched}
 
 
-def test_every_candidate_is_suggested_once_until_none_is_left() -> None:
-    sampler = DistinctSampler(SPACE, ["minimize"], seed=0)
-    suggested = learn(sampler, 191, lambda settings: float(settings["level"]))
-    before = sampler.is_exhausted
-    suggested += learn(sampler, 1, lambda settings: 0.0)
-    assert (before, sampler.is_exhausted) == (False, True)
-    assert len({tuple(one.values()) for one in suggested}) == 4 * 6 * 4 * 2
-    assert all(one.keys() == {"precision", "level", "threads", "spinning"} for one in suggested)
+def latency(trial: Trial) -> float:
+    point = chosen(trial)
+    factor = {"fp32": 1.0, "fp16": 0.6, "int8": 0.4}[str(point["precision"])]
+    return 5 * factor * (1 + 0.1 * abs(int(str(point["level"])) - 4)) / math.sqrt(int(str(point["threads"])))
 
 
-@pytest.mark.parametrize(("direction", "sign"), [("minimize", 1), ("maximize", -1)])
-def test_it_learns_from_the_trials_that_it_is_told_of(direction: Any, sign: int) -> None:
-    sampler = DistinctSampler(SPACE, [direction], seed=0)
-
-    def value(settings: dict[str, Any]) -> float:
-        level, threads = float(settings["level"]), float(settings["threads"])
-        return sign * (10 * (str(settings["precision"]) != "fp16") + level + 1 / threads)
-
-    at_random = learn(sampler, 10, value)
-    learnt = learn(sampler, 30, value)
-    # a quarter would be fp16 at random, and 48 of the 192 candidates are
-    assert share(at_random, "fp16") < 0.6
-    assert share(learnt, "fp16") >= 0.7
+def key(trial: FrozenTrial) -> tuple[object, ...]:
+    return tuple(spaces.settled(SPACE, trial.params).values())
 
 
-def test_it_keeps_away_from_what_misses_a_constraint_and_from_what_fails() -> None:
-    sampler = DistinctSampler(SPACE, ["minimize"], seed=1)
-
-    def violation(settings: dict[str, Any]) -> float:
-        return {"fp32": -0.5, "fp16": -0.5, "int8": 1.5, "int4": 1e6}[str(settings["precision"])]
-
-    def value(settings: dict[str, Any]) -> float:
-        latency = {"int8": 1.0, "fp16": 2.0, "fp32": 4.0}[str(settings["precision"])]
-        return latency + 0.01 * float(settings["level"])
-
-    learn(sampler, 20, value, violation)
-    learnt = learn(sampler, 30, value, violation)
-    assert share(learnt, "fp16") >= 0.6
-    assert share(learnt, "int8") <= 0.2
-    assert share(learnt, "int4") <= 0.2
+def test_an_ordinary_study_of_optunas_finds_the_best_soon() -> None:
+    best = optimized(latency, 20).best_trial
+    assert best.params == {
+        "precision": "int8",
+        "level": 4,
+        "threads": 8,
+        "keep_fp32": best.params["keep_fp32"],
+    }
 
 
-def test_it_learns_from_several_objectives() -> None:
-    sampler = DistinctSampler(SPACE, ["minimize", "maximize"], seed=0)
-    for _ in range(15):
-        settings = sampler.suggest()
-        values = [float(settings["level"]), float(settings["threads"])]
-        trial = create_trial(values=values, params=settings, distributions=sampler.distributions)
-        sampler.mark_seen({**settings, "mode": "sequential"})
-        sampler.add(trial)
-    assert sampler.suggest().keys() == sampler.distributions.keys()
+def test_no_candidate_is_asked_for_twice_as_long_as_there_are_others() -> None:
+    study = optimized(lambda trial: float(chosen(trial)["level"] == 3), SIZE)
+    assert len({key(trial) for trial in study.trials}) == SIZE
 
 
-def test_the_same_seed_and_trials_give_the_same_suggestions() -> None:
-    def suggested(seed: int) -> list[dict[str, Any]]:
-        sampler = DistinctSampler(SPACE, ["minimize"], seed)
-        return learn(sampler, 25, lambda settings: float(settings["level"]))
-
-    assert suggested(3) == suggested(3)
-    assert suggested(3) != suggested(4)
+def test_it_goes_on_when_everything_was_tried() -> None:
+    study = optuna.create_study(sampler=EngineSampler(SPACE[:1]))
+    study.optimize(lambda trial: float(len(str(trial.suggest_categorical("precision", SPACE[0].choices)))), 5)
+    assert len(study.trials) == 5
 
 
-def test_any_seed_will_do() -> None:
-    assert DistinctSampler(SPACE, ["minimize"], 2**32 + 7).suggest()
+def test_constraints_are_learnt() -> None:
+    def limited(trial: Trial) -> float:
+        value = latency(trial)
+        trial.set_constraint("error<=0.01", 2.0 if trial.params["precision"] == "int8" else -1.0)
+        return value
+
+    study = optimized(limited, 15, constraints=1)
+    assert study.best_trial.params["precision"] == "fp16"
+    assert study.best_trial.params["threads"] == 8
+    assert sum(trial.params["precision"] == "int8" for trial in study.trials) <= 6
 
 
-def test_what_is_marked_as_seen_is_never_suggested() -> None:
-    sampler = DistinctSampler(SMALL, ["minimize"], seed=0)
-    for precision in ("fp32", "fp16", "int8", "int4"):
-        sampler.mark_seen(point(precision=precision))
-    suggested = learn(sampler, 4, lambda settings: 0.0)
-    assert sampler.is_exhausted
-    assert [one["spinning"] for one in suggested] == [False] * 4
+def test_trials_that_fail_or_are_pruned_teach_what_to_avoid() -> None:
+    def failing(trial: Trial) -> float:
+        value = latency(trial)
+        if trial.params["precision"] == "int8":
+            raise RuntimeError("no kernel")
+        if trial.params["threads"] == 8:
+            raise optuna.TrialPruned
+        return value
+
+    study = optimized(failing, 16)
+    assert study.best_trial.params["precision"] == "fp16"
+    assert sum(trial.state == TrialState.COMPLETE for trial in study.trials) >= 8
 
 
-@pytest.mark.parametrize(
-    "outside", [point(mode="parallel"), point(precision="bf16"), {"precision": "fp32", "spinning": True}]
-)
-def test_a_point_outside_the_space_takes_no_candidate_away(outside: dict[str, Value]) -> None:
-    sampler = DistinctSampler(SMALL, ["minimize"], seed=0)
-    assert not sampler.contains(outside)
-    sampler.mark_seen(outside)
-    suggested = learn(sampler, 8, lambda settings: 0.0)
-    assert sampler.is_exhausted
-    assert {"precision": "fp32", "spinning": True} in suggested
+def test_what_is_running_elsewhere_is_not_asked_for() -> None:
+    study = optuna.create_study(sampler=EngineSampler(SPACE[2:3]))
+    asked = [study.ask() for _ in range(6)]
+    levels = {trial.suggest_categorical("level", SPACE[2].choices) for trial in asked}
+    assert levels == set(SPACE[2].choices)
 
 
-def test_a_space_without_a_choice_has_one_candidate() -> None:
-    sampler = DistinctSampler(SPACE[-1:], ["minimize"], seed=0)
-    before = sampler.is_exhausted
-    assert sampler.suggest() == {}
-    sampler.mark_seen({"mode": "sequential"})
-    assert (before, sampler.is_exhausted) == (False, True)
+def test_a_parameter_that_is_no_dimension_is_sampled_at_random() -> None:
+    study = optuna.create_study(sampler=EngineSampler(SPACE[2:3]))
+    study.optimize(lambda trial: trial.suggest_float("other", 0.0, 1.0), 4)
+    assert len({trial.params["other"] for trial in study.trials}) == 4
 
 
-def test_a_trial_outside_the_space_is_not_in_the_way() -> None:
-    sampler = DistinctSampler(SPACE, ["minimize"], seed=0)
-    sampler.add(create_trial(values=[-1e9]))
-    learnt = learn(sampler, 40, lambda settings: float(settings["precision"] != "fp16"))
-    assert share(learnt[10:], "fp16") >= 0.7
+def test_seconds_by_stage_are_taken_from_the_trial_where_it_tells_them() -> None:
+    study = optuna.create_study(sampler=EngineSampler(SPACE))
 
+    def timed(trial: Trial) -> float:
+        trial.set_user_attr("seconds", {"build": 12.0, "measure": 1.0})
+        return latency(trial)
 
-def test_optuna_keeps_silent_and_its_own_verbosity(caplog: pytest.LogCaptureFixture) -> None:
-    optuna.logging.enable_propagation()
-    before = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(logging.INFO)
-    try:
-        learn(DistinctSampler(SPACE, ["minimize"], seed=0), 15, lambda settings: 0.0)
-        assert optuna.logging.get_verbosity() == logging.INFO
-    finally:
-        optuna.logging.set_verbosity(before)
-        optuna.logging.disable_propagation()
-    assert caplog.records == []
-
-
-def test_points_that_differ_only_where_a_dimension_means_nothing_are_one() -> None:
-    space = (
-        Dimension("precision", "graph", ("fp32", "int8"), "fp32", ""),
-        Dimension("kept", "graph", (0, 1, 2, 4), 0, "", applies_to={"precision": ("int8",)}),
-    )
-    sampler = DistinctSampler(space, ["minimize"], seed=0)
-    suggested = []
-    while not sampler.is_exhausted:
-        suggested.append(sampler.suggest())
-        sampler.mark_seen(suggested[-1])
-    assert sorted(map(str, suggested)) == sorted(
-        str({"precision": precision, "kept": kept})
-        for precision, kept in [("fp32", 0), ("int8", 0), ("int8", 1), ("int8", 2), ("int8", 4)]
-    )
+    study.optimize(timed, 1)
+    assert observation(study.trials[0], SPACE).seconds == {"build": 12.0, "measure": 1.0}
+    study.optimize(latency, 1)
+    assert observation(study.trials[1], SPACE).seconds.keys() == {"measure"}

@@ -22,7 +22,7 @@ from engines.values import (
     OutputError,
     Settings,
 )
-from studies.records import StudySpec
+from studies.records import Prior, StudySpec
 from studies.storage import FinishedTrial, Storage, open_storage
 
 START = datetime(2025, 11, 21, 7, 0, 0, 123456, tzinfo=UTC)
@@ -79,6 +79,28 @@ def test_a_study_is_read_as_it_was_created(storage: Storage, study_spec: StudySp
     assert before <= study.created_at <= datetime.now(UTC)
     assert storage.find_spec("résumé 'one'") == study_spec
     assert storage.find_spec("another") is None
+
+
+def test_a_study_records_what_it_was_begun_with(storage: Storage, study_spec: StudySpec) -> None:
+    priors = (Prior("résumé 'one'", 0.8342, 50), Prior("bert", 0.5, 3))
+    storage.create_study("study", study_spec, {}, priors)
+    storage.create_study("another", study_spec, {})
+    assert storage.read_study("study").priors == priors
+    assert storage.read_study("another").priors == ()
+
+
+def test_a_study_is_read_with_only_some_of_its_metrics(storage: Storage, study_spec: StudySpec) -> None:
+    storage.create_study("study", study_spec, {})
+    add(storage, "study", 0, measured(0), log="a log")
+    add(storage, "study", 2, failed(2))
+    add(storage, "study", 1, measured(1, error=0.5))
+    whole, brief = storage.read_study("study"), storage.read_metrics("study", {"p99_ms"})
+    for trial, other in zip(whole.trials, brief.trials, strict=True):
+        assert (trial.number, trial.candidate, trial.state) == (other.number, other.candidate, other.state)
+        names = {"p99_ms", *(one.metric for one in study_spec.constraints)} & set(trial.metrics)
+        assert other.metrics == {name: trial.metrics[name] for name in names}
+        assert other.violations == trial.violations
+        assert other.log == ""
 
 
 def test_values_that_python_takes_for_equal_keep_their_types(storage: Storage, study_spec: StudySpec) -> None:

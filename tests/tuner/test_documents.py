@@ -14,7 +14,7 @@ import pytest
 
 from engines.statistics import Estimate
 from engines.values import Evaluation, Failure, InputSource, Settings, TaskMetric
-from studies.records import StudyRecord, StudySpec, TrialRecord
+from studies.records import Prior, StudyRecord, StudySpec, TrialRecord
 from tests.command import Command
 from tests.records import study_record
 from tests.repeats import THROTTLED, thorough_study
@@ -81,7 +81,7 @@ def studies() -> list[StudyRecord]:
     return [
         replace(study, trials=(scored, *study.trials[1:])),
         replace(study, spec=replace(_with_own_data(spec), backend_options=Settings(device=0))),
-        replace(thorough, repeats=again),
+        replace(thorough, repeats=again, priors=(Prior("resnet-50", 0.83, 50),)),
     ]
 
 
@@ -137,6 +137,7 @@ def test_the_page_describes_what_a_search_prints(
     assert undescribed == empty
     extra = _described(section["The end of a search"])
     assert extra <= document.keys()
+    assert (document["left_to_gain"], document["chance_of_more"]) == (None, None)
 
 
 def test_the_page_describes_all_studies(section: dict[str, str], command: Command, searched: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from engines.errors import Interrupted
 from tests.command import start
-from tuner.commands.search import _signals
+from tuner.commands.search import stopping
 from tuner.progress import STOPPING, Silent
 
 SLOW = ("--backend", "fake:trial_seconds=0.6", "--self-test", 0)
@@ -107,20 +107,20 @@ def test_before_the_first_trial_there_is_nothing_to_finish(tmp_path: Path, model
 
 def test_signals_are_given_back_afterwards() -> None:
     before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
-    with _signals(Silent()):
+    with stopping(Silent()):
         assert signal.getsignal(signal.SIGINT) not in before
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
 
 
 def test_while_no_trial_is_in_flight_the_first_stops_at_once() -> None:
-    with _signals(Silent()) as stop:
+    with stopping(Silent()) as stop:
         assert not stop.running
         with pytest.raises(Interrupted):
             signal.raise_signal(signal.SIGINT)
 
 
 def test_while_a_trial_is_in_flight_the_first_only_asks() -> None:
-    with _signals(Silent()) as stop, stop.while_running():
+    with stopping(Silent()) as stop, stop.while_running():
         signal.raise_signal(signal.SIGINT)
         assert stop.requested
         with pytest.raises(Interrupted):

@@ -12,6 +12,7 @@ from rich.console import Console
 from studies.owner import Limits
 from studies.records import StudyRecord, TrialRecord
 from studies.running import Standing
+from studies.stopping import Left
 from tests.command import Command
 from tests.records import study_record
 from tuner import streams
@@ -21,12 +22,9 @@ from tuner.progress import (
     Lines,
     Live,
     Silent,
-    beginning,
-    counts_line,
-    standing_line,
-    trial_line,
     watcher_for,
 )
+from tuner.progress_lines import beginning, counts_line, standing_line, trial_line
 from tuner.searching import Watcher
 
 
@@ -54,10 +52,45 @@ def test_there_is_a_line_a_trial(study: StudyRecord, capsys: pytest.CaptureFixtu
     lines = printed.err.splitlines()
     assert printed.out == ""
     assert lines[0] == "study resnet-tiny: up to 12 trials"
-    assert [line.partition(":")[0] for line in lines[1:]] == [f"trial {number}" for number in range(12)]
+    trials = [line for line in lines[1:] if line.startswith("trial ")]
+    assert [line.partition(":")[0] for line in trials] == [f"trial {number}" for number in range(12)]
     assert f"failed at {_failed(study).failure.stage} (" in printed.err  # type: ignore[union-attr]
     assert "; best " in lines[-1]
     assert "faster than the baseline so far" in lines[-1]
+
+
+def test_every_tenth_trial_says_what_is_left(study: StudyRecord, capsys: pytest.CaptureFixture[str]) -> None:
+    watcher = Lines()
+    _begin(watcher, study)
+    for trial in study.trials:
+        watcher.finished(trial)
+    (counts,) = [line for line in capsys.readouterr().err.splitlines() if "trials, " in line]
+    assert re.fullmatch(r"10 of 12 trials, \d failed, \d infeasible, \d s passed, about \d+ s left", counts)
+
+
+def test_an_end_that_is_near_is_announced(study: StudyRecord) -> None:
+    standing = Standing(study.spec, 50, min_gain=0.01)
+    standing.add_all(study.trials)
+    assert "or less" not in counts_line(standing)
+    standing.left = Left(gain=0.02, chance=0.8)
+    assert "or less" not in counts_line(standing)
+    standing.left = Left(gain=0.002, chance=0.11)
+    assert counts_line(standing).endswith(" left, or less: another 1 % is 11 % likely")
+    standing.min_gain = None
+    assert "or less" not in counts_line(standing)
+
+
+@pytest.mark.parametrize("kind", [Lines, Live])
+def test_what_is_left_to_gain_is_kept_for_the_next_line(study: StudyRecord, kind: type[Lines | Live]) -> None:
+    watcher = kind()
+    try:
+        watcher.expecting(Left(0.1, 0.9))  # before there is anything to show
+        _begin(watcher, study)
+        watcher.expecting(Left(0.002, 0.11))
+        assert watcher._standing is not None
+        assert watcher._standing.left == Left(0.002, 0.11)
+    finally:
+        watcher.close()
 
 
 def test_what_takes_long_is_said_again_ever_less_often(
@@ -189,7 +222,7 @@ def _drawn(watcher: Live, columns: int = 200) -> str:
 
 
 def _standing(study: StudyRecord) -> Standing:
-    standing = Standing(study.spec.objectives[0], len(study.trials))
+    standing = Standing(study.spec, len(study.trials))
     standing.add_all(study.trials)
     return standing
 
@@ -206,7 +239,7 @@ def test_the_beginning_says_whether_it_goes_on(study: StudyRecord) -> None:
 
 
 def test_the_standing_before_anything_is_known(study: StudyRecord) -> None:
-    standing = Standing(study.spec.objectives[0], 12)
+    standing = Standing(study.spec, 12)
     assert standing_line(standing) == "no trial has finished yet"
     standing.add(_failed(study))
     assert standing_line(standing) == "nothing feasible yet"
@@ -235,7 +268,7 @@ def test_what_was_stopped_early_says_so(study: StudyRecord) -> None:
 
 
 def test_the_time_left_is_said_only_while_there_is_any(study: StudyRecord) -> None:
-    standing = Standing(study.spec.objectives[0], 12)
+    standing = Standing(study.spec, 12)
     assert "left" not in counts_line(standing)
     standing.add(study.trials[0])
     assert "about " in counts_line(standing)

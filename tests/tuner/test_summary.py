@@ -8,7 +8,9 @@ import pytest
 
 from dashboards import evidence, wording
 from engines.values import Failure
+from studies.owner import Limits
 from studies.records import StudyRecord, TrialRecord
+from studies.stopping import Left
 from tests.records import study_record
 from tests.repeats import close_study
 from tuner.searching import Outcome
@@ -93,6 +95,19 @@ def test_what_to_type_next_can_be_typed(study: StudyRecord) -> None:
 )
 def test_how_it_ended_is_said_first(study: StudyRecord, changes: dict[str, object], said: str) -> None:
     assert next_steps(_outcome(study, **changes))[0].startswith(said)
+
+
+def test_a_search_that_stopped_by_itself_says_what_is_left_and_how_to_go_on(study: StudyRecord) -> None:
+    stopped = {"ending": "converged", "limits": Limits(50, min_gain=0.01), "left": Left(0.0021, 0.04)}
+    for new_trials in (10, 0):
+        (said, *_) = next_steps(_outcome(study, **stopped, new_trials=new_trials))
+        assert said == (
+            "Stopped after 10 of 50 trials: another 1 % is 4 % likely, and 0.21 % to be expected of going "
+            "on. To go on, run the same command with --min-gain 0."
+        )
+    assert next_steps(_outcome(study, ending="converged"))[0].startswith(
+        "Stopped, since little is left to gain"
+    )
 
 
 def test_a_complete_search_needs_no_word_on_how_it_ended(study: StudyRecord) -> None:

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 import click
 
+from tuner import shares
 from tuner.times import HOW_TO_WRITE, parse_seconds
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -37,6 +38,18 @@ class Seconds(click.ParamType[float]):
         if seconds is None:
             self.fail(f"{value!r} is no time. {HOW_TO_WRITE}", param, ctx)
         return seconds
+
+
+class Share(click.ParamType[float]):
+    """A share such as 1%, 0.5% or 0.01."""
+
+    name = "percent"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        share = value if isinstance(value, float) else shares.parse_share(str(value))
+        if share is None:
+            self.fail(f"{value!r} is no share. {shares.HOW_TO_WRITE}", param, ctx)
+        return share
 
 
 def workspace_options(function: F) -> F:

@@ -4,17 +4,20 @@ import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from tuner import streams
-from tuner.commands.common import FilePath, Seconds, workspace_options
+from tuner.commands.common import FilePath, Seconds, Share, workspace_options
+from tuner.commands.workload import WORKLOAD
 
 if TYPE_CHECKING:
     from studies.owner import Stop
     from tuner.options import SearchOptions
-    from tuner.searching import Outcome, Plan, Watcher
+    from tuner.planning import Prediction
+    from tuner.searching import Outcome, Watcher
 
 EXIT_CODES = "Exit codes: 0 found, 1 internal error, 2 wrong use, 3 nothing feasible, 130 interrupted."
 STOPS = (signal.SIGINT, signal.SIGTERM)
@@ -26,117 +29,33 @@ def _options(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-def _shapes(name: str, help_text: str) -> Callable[..., Any]:
-    trtexec = "--" + name.split("-", maxsplit=1)[0] + "".join(part.title() for part in name.split("-")[1:])
-    names = [f"--{name}"] if trtexec == f"--{name}" else [f"--{name}", trtexec]
-    return click.option(*names, name.replace("-", "_"), multiple=True, metavar="SHAPES", help=help_text)
-
-
 OPTIONS = (
     click.argument("model", type=FilePath()),
     click.option(
         "--trials",
         type=int,
         metavar="N",
-        default=50,
-        show_default=True,
-        help="Trials in all, the baseline included.",
+        help="Trials at most, the baseline included.  [default: 50]",
     ),
     click.option(
         "--timeout",
         type=Seconds(),
-        help="Time in all, such as 30m; the trial in flight is finished, and the finalists are measured "
+        help="Time at most, such as 30m; the trial in flight is finished, and the finalists are measured "
         "again in three sessions at least.",
     ),
     click.option(
         "--trial-timeout", type=Seconds(), help="Time of one trial.  [default: from the baseline's]"
     ),
     click.option(
-        "--backend",
-        default="auto",
-        show_default=True,
-        metavar="NAME",
-        help="auto, tensorrt, tensorrt-rtx, onnxruntime or fake; with options as NAME:OPTION=VALUE,...",
+        "--min-gain",
+        type=Share(),
+        metavar="PERCENT",
+        help="Stop once no more than this is likely to be gained by going on; 0 never does.  [default: 1%]",
     ),
     click.option(
-        "--plugins",
-        type=FilePath(),
-        multiple=True,
-        metavar="LIB",
-        help="Library of TensorRT plugins to load, such as libfoo.so; may be repeated.",
+        "--exhaustive", is_flag=True, help="Try every candidate of the space, up to 10,000 of them."
     ),
-    click.option(
-        "--objective",
-        "objectives",
-        multiple=True,
-        metavar="METRIC",
-        help="What to optimize; several make a Pareto study.  [default: latency_ms]",
-    ),
-    click.option(
-        "--constraint",
-        "constraints",
-        multiple=True,
-        metavar="LIMIT",
-        help="What must hold, such as 'p99_ms<=5'; may be repeated.  [default: error<=0.01]",
-    ),
-    click.option(
-        "--deadline",
-        type=Seconds(),
-        metavar="TIME",
-        help="Certify that 99 % of inferences meet it, with 95 % confidence, such as 33ms.",
-    ),
-    _shapes("shapes", "Shapes of the inputs, such as x:8x3x224x224,y:1x128."),
-    _shapes("min-shapes", "Smallest shapes that the engine must take."),
-    _shapes("opt-shapes", "Shapes to be fastest at, and to measure."),
-    _shapes("max-shapes", "Largest shapes that the engine must take."),
-    click.option(
-        "--override-shape",
-        "override_shapes",
-        multiple=True,
-        metavar="SHAPES",
-        help="Make inputs of a dynamic model static in every graph, such as x:1x3x224x224.",
-    ),
-    click.option(
-        "--inputs",
-        type=FilePath(),
-        metavar="NPZ",
-        help="Real inputs, an array for each by its name, samples along the first axis.  [default: random]",
-    ),
-    click.option(
-        "--calibration",
-        metavar="SOURCE",
-        help="Data that the ranges of int8 and fp8 are taken from: an npz file, a folder of npy files, or "
-        "MODULE:FUNCTION that yields batches.  [default: the inputs]",
-    ),
-    click.option(
-        "--reference",
-        type=FilePath(),
-        metavar="NPZ",
-        help="The right outputs for --inputs, an array for each by its name.  [default: the model's own]",
-    ),
-    click.option(
-        "--metric",
-        "metrics",
-        multiple=True,
-        metavar="FUNCTION",
-        help="Your own measure of the outputs, [NAME=]MODULE:FUNCTION[:minimize], for objectives and "
-        "constraints; may be repeated.",
-    ),
-    click.option("--precision", metavar="LIST", help="Precisions to search, such as fp32,int8."),
-    click.option(
-        "--keep-fp32",
-        multiple=True,
-        metavar="PATTERN",
-        help="Nodes that are never lowered, by name or operator, such as 'LayerNorm*'; may be repeated.",
-    ),
-    click.option(
-        "--fix",
-        multiple=True,
-        metavar="NAME=VALUE",
-        help="Search only this value of a dimension, or some: NAME=VALUE,VALUE; --dry-run lists them.",
-    ),
-    click.option("--transfers", is_flag=True, help="Time the copies to and from the device too."),
-    click.option("--cold", is_flag=True, help="Also time inferences with caches flushed (cold_ms)."),
+    *WORKLOAD,
     click.option(
         "--self-test",
         type=int,
@@ -170,6 +89,11 @@ OPTIONS = (
     click.option("--resume", is_flag=True, help="Go on with a study, or fail if there is none."),
     click.option("--new", is_flag=True, help="Begin a new study, even if there is one to go on with."),
     click.option("--remeasure", is_flag=True, help="Measure again what earlier studies measured."),
+    click.option(
+        "--prior/--no-prior",
+        default=True,
+        help="Begin with what earlier studies of similar models showed.  [default: prior]",
+    ),
     workspace_options,
     click.option(
         "--output",
@@ -186,7 +110,9 @@ OPTIONS = (
         help="Seed of the search and of random inputs.",
     ),
     click.option(
-        "--dry-run", is_flag=True, help="Show the space and what the search would cost; run nothing."
+        "--dry-run",
+        is_flag=True,
+        help="Show the space and how long the search takes; no more than the baseline is measured, and kept.",
     ),
     click.option("--json", "as_json", is_flag=True, help="Print the result as JSON (see docs/json.md)."),
     click.option("-q", "--quiet", is_flag=True, help="Print the result only."),
@@ -218,30 +144,43 @@ def command(
     from tuner.progress import watcher_for
 
     asked = SearchOptions(mode="resume" if resume else "new" if new else "continue", **options)
-    watcher = watcher_for(quiet=quiet, verbose=verbose)
+    watcher_again = partial(watcher_for, quiet=quiet, verbose=verbose)
+    watcher = watcher_again()
     try:
         if dry_run:
-            return _plan(asked, watcher, as_json)
+            return _plan(asked, watcher, as_json, watcher_again)
         return _search(asked, watcher, as_json)
     finally:
         watcher.close()
 
 
-def _plan(asked: "SearchOptions", watcher: "Watcher", as_json: bool) -> int:
-    from tuner import searching
-    from tuner.cli import FOUND
+def _plan(asked: "SearchOptions", watcher: "Watcher", as_json: bool, again: "Callable[[], Watcher]") -> int:
+    """Shows the plan, then what is known once the baseline was measured; `again` makes another watcher."""
+    from tuner import dry_run, planning
+    from tuner.documents import dump
 
-    planned = searching.plan(asked, watcher)
-    watcher.close()
-    _print_plan(planned, asked, as_json)
-    return FOUND
+    with stopping(watcher), planning.drafted(asked, watcher) as draft:
+        watcher.close()
+        if not as_json:
+            dry_run.print_plan(draft.plan, asked)
+            sys.stdout.flush()
+        watcher = again()
+        try:
+            found = draft.predict(watcher)
+        finally:
+            watcher.close()
+    if as_json:
+        print(dump(dry_run.plan_document(draft.plan, asked, found)), end="")
+    else:
+        print("\n".join(dry_run.prediction_lines(draft.plan, asked, found)))
+    return _code_of_plan(found)
 
 
 def _search(asked: "SearchOptions", watcher: "Watcher", as_json: bool) -> int:
     # takes a second, in which the display is there already
     from tuner import searching
 
-    with _signals(watcher) as stop:
+    with stopping(watcher) as stop:
         outcome = searching.run(asked, watcher, stop)
     watcher.close()
     try:
@@ -254,7 +193,7 @@ def _search(asked: "SearchOptions", watcher: "Watcher", as_json: bool) -> int:
 
 
 @contextmanager
-def _signals(watcher: "Watcher") -> Iterator["Stop"]:
+def stopping(watcher: "Watcher") -> Iterator["Stop"]:
     """The first Ctrl-C lets the trial in flight finish, the second and any other signal stop at once."""
     from engines.errors import Interrupted
     from studies.owner import Stop
@@ -276,16 +215,6 @@ def _signals(watcher: "Watcher") -> Iterator["Stop"]:
             signal.signal(number, handler)
 
 
-def _print_plan(planned: "Plan", options: "SearchOptions", as_json: bool) -> None:
-    from tuner import dry_run
-    from tuner.documents import dump
-
-    if as_json:
-        print(dump(dry_run.plan_document(planned, options)), end="")
-    else:
-        dry_run.print_plan(planned, options)
-
-
 def _print_outcome(outcome: "Outcome", as_json: bool) -> None:
     from tuner.documents import dump, outcome_document
     from tuner.summary import print_outcome
@@ -294,6 +223,19 @@ def _print_outcome(outcome: "Outcome", as_json: bool) -> None:
         print(dump(outcome_document(outcome)), end="")
     else:
         print_outcome(outcome)
+
+
+def _code_of_plan(found: "Prediction") -> int:
+    """As the search would end with no more than its baseline; raises what keeps the baseline from running."""
+    from tuner.cli import FOUND, INTERRUPTED, NOTHING_FEASIBLE
+
+    if found.problem is not None:
+        sys.stdout.flush()
+        raise found.problem
+    if found.stopped:
+        return INTERRUPTED
+    failed = found.baseline is not None and found.baseline.failure is not None
+    return NOTHING_FEASIBLE if failed else FOUND
 
 
 def _code(outcome: "Outcome") -> int:

@@ -2,6 +2,7 @@
 
 import hashlib
 import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -12,12 +13,14 @@ from typing import Any
 from engines import cpu, gpu, gpu_conditions, gpu_probe, reference
 from engines.backends.base import Detail, Runner
 from engines.backends.tensorrt import caches, config, inspection, network, probing, space, weak
+from engines.backends.tensorrt.fingerprints import fingerprint
 from engines.backends.tensorrt.monitor import Messages, progress_monitor
 from engines.backends.tensorrt.options import read_options
 from engines.backends.tensorrt.refusals import explained, guarded
 from engines.backends.tensorrt.vendor import load_vendor
 from engines.errors import EngineError, UserError
 from engines.graphs import choices, recipe
+from engines.sharing import FINGERPRINT, digest_of_files
 from engines.telemetry import Probe
 from engines.values import (
     Candidate,
@@ -152,6 +155,9 @@ class TensorRT:
 
     def probe(self) -> Probe:
         return self._probe
+
+    def clock(self) -> float:
+        return time.perf_counter()
 
     def _target(self, workload: Workload) -> choices.Target:
         found = space.target(self._vendor, self._capability())
@@ -294,12 +300,18 @@ class TensorRT:
         return guarded(lambda: create() if options is None else create(options), self._messages)
 
     def _inspect(self, folder: Path, precision: str) -> Mapping[str, Value]:
-        """What the engine is, where a GPU can tell; its layers are kept beside it."""
+        """What the engine is, as far as a GPU or its bytes can tell; its layers are kept beside it."""
+        # RTX does not tell its kernels, and makes the same plan of the same network each time
+        known = {FINGERPRINT: digest_of_files(folder / ENGINE)} if self._vendor.is_rtx else {}
         if not gpu.has_gpu():
-            return {}
-        found = inspection.layers(self._vendor, self._load(folder))
+            return known
+        engine = self._load(folder)
+        found = inspection.layers(self._vendor, engine)
         (folder / LAYERS).write_bytes(to_json(found))
-        facts = inspection.facts(found, precision)
+        facts = {**known, **inspection.facts(found, precision)}
+        same = fingerprint(found, engine)
+        if same is not None:
+            facts[FINGERPRINT] = same
         if not facts["precision_as_asked"]:
             sys.stderr.write(f"[W] no layer computes in {precision}, but {facts['layer_types']}\n")
         return facts

@@ -1,0 +1,109 @@
+"""What earlier studies of similar models showed, for a search to begin with: which ones there are.
+
+What is taken from each is in `studies.taking_over`. They are read once, without logs and repeats.
+"""
+
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+
+from engines.values import Machine, Workload
+from studies.identity import machine_identity
+from studies.metrics import ACCURACY_METRICS
+from studies.observations import Earlier, observation_of
+from studies.records import Prior, StudySpec, TrialRecord
+from studies.similarity import similarity
+from studies.storage import Storage
+from studies.taking_over import FEWEST_OBSERVATIONS, taken_over
+
+MOST_STUDIES = 4
+LEAST_SIMILARITY = 0.1
+# the same processor with another driver, another version of a library, or other options of the backend
+OTHER_VERSIONS = 0.8
+# they rank candidates alike
+LATENCIES = frozenset({"latency_ms", "mean_ms", "p90_ms", "p95_ms", "p99_ms"})
+# they say nothing of the candidate
+ACCIDENTS = ("internal", "disk_full")
+
+
+def earlier_studies(storage: Storage, spec: StudySpec, but: str | None = None) -> tuple[Earlier, ...]:
+    """What the most similar studies in the storage showed, without the one named; the most similar first.
+
+    They are of the same processor and backend, with the same kind of first objective.
+    """
+    ranked = _ranked(storage, spec, but)
+    found = (_read(storage, spec, name, alike) for name, alike in ranked)
+    return tuple(itertools.islice(_present(found), MOST_STUDIES))
+
+
+def recorded_studies(storage: Storage, spec: StudySpec, priors: Sequence[Prior]) -> tuple[Earlier, ...]:
+    """What a study was begun with, as far as it is still stored."""
+    names = set(storage.study_names())
+    known = [prior for prior in priors if prior.study in names]
+    return tuple(_present(_read(storage, spec, prior.study, prior.similarity) for prior in known))
+
+
+def priors_of(earlier: Iterable[Earlier]) -> tuple[Prior, ...]:
+    """What a study records of what it begins with."""
+    return tuple(Prior(one.name, one.similarity, len(one.observations)) for one in earlier)
+
+
+def relevance(spec: StudySpec, other: StudySpec) -> float:
+    """How much the other study tells of this one, from 0 to 1."""
+    first, second = spec.objectives[0].metric, other.objectives[0].metric
+    same_kind = first == second or {first, second} <= LATENCIES
+    same_place = spec.backend == other.backend and _processor(spec.machine) == _processor(other.machine)
+    shared = {one.name for one in spec.space} & {one.name for one in other.space}
+    if not (same_kind and same_place and shared):
+        return 0.0
+    versions = [(machine_identity(one.machine), one.backend_options) for one in (spec, other)]
+    return similarity(spec.workload, other.workload) * (1.0 if versions[0] == versions[1] else OTHER_VERSIONS)
+
+
+def _ranked(storage: Storage, spec: StudySpec, but: str | None) -> Iterator[tuple[str, float]]:
+    """Names and relevance, the most relevant first; of several studies of one workload the largest."""
+    found: list[tuple[float, int, int, str, Workload]] = []
+    for age, one in enumerate(reversed(storage.summaries())):
+        if one.name != but and one.backend == spec.backend and one.trials >= FEWEST_OBSERVATIONS:
+            other = storage.find_spec(one.name)
+            assert other is not None
+            alike = relevance(spec, other)
+            if alike >= LEAST_SIMILARITY:
+                found.append((-alike, -one.trials, age, one.name, other.workload))
+    seen: list[object] = []
+    for alike, _, _, name, workload in sorted(found, key=lambda entry: entry[:3]):
+        if _measured(workload) not in seen:
+            seen.append(_measured(workload))
+            yield name, -alike
+
+
+def _read(storage: Storage, spec: StudySpec, name: str, alike: float) -> Earlier | None:
+    """The study as this one's space and objectives have it; None where it has nothing to tell."""
+    metrics = {one.metric for one in spec.objectives} | {one.metric for one in spec.constraints}
+    study = storage.read_metrics(name, metrics)
+    same = _measured(study.spec.workload) == _measured(spec.workload)
+    # how far a time is from its limit is another model's own matter
+    comparable = [same or one.metric in ACCURACY_METRICS for one in spec.constraints]
+    found = taken_over(
+        [observation_of(trial, spec) for trial in study.trials if not trial.number or _tells(trial)],
+        spec.space,
+        spec.baseline,
+        [one.direction for one in spec.objectives],
+        comparable,
+    )
+    return Earlier(name, alike, found) if found else None
+
+
+def _tells(trial: TrialRecord) -> bool:
+    return trial.failure is None or trial.failure.kind not in ACCIDENTS
+
+
+def _measured(workload: Workload) -> object:
+    return workload.model.digest, dict(workload.shapes)
+
+
+def _processor(machine: Machine) -> object:
+    return machine.kind, machine.processor, machine.cores
+
+
+def _present(found: Iterable[Earlier | None]) -> Iterator[Earlier]:
+    return (one for one in found if one is not None)

@@ -1,0 +1,40 @@
+"""What is left to gain by searching on, and whether that is worth it."""
+
+import math
+from dataclasses import dataclass
+
+from studies.noise import Noise
+from studies.rigour import Rigour
+
+# the search ends when more is to be found in one case of twenty only
+UNLIKELY = 0.05
+# before, too little is known for an estimate of what is not
+FEWEST_TRIALS = 15
+
+
+@dataclass(frozen=True)
+class Left:
+    """What a search may still find.
+
+    `gain` is the relative improvement over the best so far that is to be expected (0.01 is 1 %), `chance` the
+    probability that something is better than the best by more than the least gain that was asked for.
+    """
+
+    gain: float
+    chance: float
+
+
+def least_gain(wanted: float, noise: Noise | None, rigour: Rigour) -> float:
+    """The least gain worth going on for: what is wanted, or what finals can tell apart if that is more.
+
+    Finals measure anew in sessions, so their means differ by less than single trials must to be told apart.
+    """
+    if noise is None:
+        return wanted
+    sessions = rigour.sessions if rigour.finalists else 1
+    return max(wanted, noise.detectable / math.sqrt(sessions))
+
+
+def is_converged(left: Left | None, trials: int) -> bool:
+    """Whether it is unlikely that more than the least gain is still to be found."""
+    return left is not None and trials >= FEWEST_TRIALS and left.chance < UNLIKELY

@@ -1,0 +1,90 @@
+"""What is said of a running search, a line each."""
+
+from typing import TYPE_CHECKING
+
+from dashboards import formats, wording
+from studies.running import Standing
+from tuner.texts import clock, one_line, plain
+
+if TYPE_CHECKING:
+    from engines.values import Candidate
+    from studies.owner import Limits
+    from studies.records import TrialRecord
+
+# where the chance of another gain is less than this, the end is near
+UNLIKELY = 0.25
+
+
+def beginning(name: str, limits: "Limits", records: "tuple[TrialRecord, ...]") -> str:
+    """What is about to happen."""
+    left = limits.trials - len(records)
+    if not records:
+        return f"study {name}: up to {formats.plural(limits.trials, 'trial')}"
+    if left <= 0:
+        return f"study {name} has {formats.plural(len(records), 'trial')} already"
+    last = len(records) - 1
+    return f"going on with study {name} behind trial {last}: up to {formats.plural(left, 'more trial')}"
+
+
+def trial_line(record: "TrialRecord", standing: Standing) -> str:
+    """What came of a trial, in a line."""
+    if record.failure is not None:
+        line = (
+            f"failed at {record.failure.stage} ({formats.shortened(one_line(record.failure.message), 300)})"
+        )
+    else:
+        line = wording.value_of(record, standing.objective)
+        if record.violations:
+            line += f", infeasible: misses {wording.missed(record)}"
+        if record.measurement is not None and record.measurement.behind:
+            line += ", stopped early: clearly worse than the best"
+    if record.same_as is not None:
+        line += f" (same engine as trial {record.same_as})"
+    return f"{line} (known from an earlier study)" if record.reused else line
+
+
+def standing_line(standing: Standing) -> str:
+    """The best so far against the baseline."""
+    if standing.best is None:
+        return "nothing feasible yet" if standing.finished else "no trial has finished yet"
+    value = formats.metric(standing.objective.metric, standing.best)
+    if standing.best_number == 0:
+        return f"best {value} (the baseline)"
+    line = f"best {value} (trial {standing.best_number})"
+    speedup = standing.speedup
+    if speedup is None:
+        return line
+    better = wording.comparative(standing.objective)
+    return f"{line}, {formats.times(speedup)} {better} than the baseline so far"
+
+
+def counts_line(standing: Standing) -> str:
+    """Trials so far, what failed, the time passed and left."""
+    left = standing.seconds_left()
+    parts = [
+        f"{standing.finished} of {standing.trials} trials",
+        f"{standing.failed} failed",
+        f"{standing.infeasible} infeasible",
+        f"{clock(standing.elapsed)} passed",
+        f"about {clock(left)} left" if left is not None else "",
+        _ending_soon(standing) if left is not None else "",
+    ]
+    return ", ".join(part for part in parts if part)
+
+
+def _ending_soon(standing: Standing) -> str:
+    """That it may stop before that, where little is left to gain."""
+    if standing.left is None or standing.min_gain is None or standing.left.chance >= UNLIKELY:
+        return ""
+    chance = formats.percent(standing.left.chance)
+    return f"or less: another {100 * standing.min_gain:g} % is {chance} likely"
+
+
+def settings_text(candidate: "Candidate") -> str:
+    """The settings as NAME=VALUE."""
+    return " ".join(f"{name}={formats.setting(value)}" for name, value in candidate.settings.items())
+
+
+def log_lines(record: "TrialRecord", verbose: bool) -> list[str]:
+    """What the vendor's library printed in this trial, where that is asked for."""
+    return [line for line in plain(record.log).splitlines() if line.strip()] if verbose else []

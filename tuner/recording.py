@@ -1,0 +1,198 @@
+"""A whole space measured into a study, and the best of it again; written as a landscape to be replayed."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+from engines.errors import Interrupted, UserError
+from engines.isolation import Worker
+from engines.landscapes import save
+from engines.workspace import Workspace
+from studies.identity import evaluation_key
+from studies.landscapes import landscape_of
+from studies.listing import Listing, random_points
+from studies.naming import choose_study, stem
+from studies.owner import BASELINE_SECONDS, Ending, Limits, Owner, Stop, stop_on_full_disk
+from studies.passes import PASSES, best_of, order_of, schedule
+from studies.records import RepeatRecord, StudyRecord, StudySpec
+from studies.rigour import fitting
+from studies.storage import Storage, open_storage
+from tuner.limits import candidates_of
+from tuner.options import SearchOptions, check_whole, storage_url
+from tuner.searching import Watcher, compute_reference, settled, versions
+
+# more take days, and that should be meant
+MOST_CANDIDATES = 5_000
+LANDSCAPE = "landscape.json.gz"
+# of a limited time, for all candidates once: the best are to be known well, whatever is left out
+FIRST_SHARE = 2 / 3
+
+
+@dataclass(frozen=True)
+class RecordOptions:
+    """The options of `tuner record`; `search` are those that it has in common with a search.
+
+    `candidates` is None for the whole space, `command` what the user typed.
+    """
+
+    search: SearchOptions
+    candidates: int | None = None
+    passes: int = PASSES
+    output: Path | None = None
+    command: str = "tuner.recording.run"
+
+    def __post_init__(self) -> None:
+        check_whole("passes", self.passes)
+        if self.passes < 0:
+            raise UserError(f"--passes must be 0 or more, not {self.passes}", "0 measures everything once.")
+        if self.candidates is not None:
+            check_whole("candidates", self.candidates)
+            if self.candidates < 1:
+                raise UserError(
+                    f"--candidates must be at least 1, not {self.candidates}", "The first is the baseline."
+                )
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What was recorded; `file` is None where there was nothing to write, `new_runs` counts what this run
+    added to the study.
+    """
+
+    study: StudyRecord
+    ending: Ending
+    file: Path | None
+    candidates: int
+    new_runs: int
+
+
+def run(options: RecordOptions, watcher: Watcher, stop: Stop) -> Recorded:
+    """Records or goes on recording; raises UserError for what the user must mend."""
+    search = options.search
+    workspace = Workspace(search.workspace).create()
+    with (
+        open_storage(storage_url(search.workspace, search.storage)) as storage,
+        settled(search, workspace, watcher) as (question, worker, spec),
+    ):
+        count = _count(options, spec)
+        name = search.study or f"{stem(spec.workload.model.path)}-landscape"
+        name, exists = choose_study(storage, spec, name, "continue")
+        # a model that cannot run is to be found before there is a study of it
+        compute_reference(worker, question, watcher)
+        if not exists:
+            storage.create_study(name, spec, versions())
+        for note in question.notes:
+            watcher.note(note)
+        before = storage.read_study(name)
+        owner = _owner(options, name, spec, storage, worker, watcher, count)
+        limits = Limits(count, search.timeout, search.trial_timeout)
+        watcher.begin(name, spec, limits, before.trials)
+        ending = _measure(owner, worker, limits, options, stop)
+        study = storage.read_study(name)
+        file = _write(study, options, workspace, watcher)
+        return Recorded(study, ending, file, count, _runs(study) - _runs(before))
+
+
+def _owner(
+    options: RecordOptions,
+    name: str,
+    spec: StudySpec,
+    storage: Storage,
+    worker: Worker,
+    watcher: Watcher,
+    count: int,
+) -> Owner:
+    order = random_points(spec.space, count, options.search.seed)
+
+    return Owner(
+        name=name,
+        spec=spec,
+        storage=storage,
+        executor=worker,
+        observer=watcher,
+        seed=options.search.seed,
+        # what it costs is recorded too
+        remeasure=True,
+        rigour=fitting(options.search.rigour, spec.objectives),
+        sampler=partial(Listing, spec.space, order),
+    )
+
+
+def _count(options: RecordOptions, spec: StudySpec) -> int:
+    """The candidates to measure, the baseline included."""
+    every = candidates_of(spec)
+    if options.candidates is None and every > MOST_CANDIDATES:
+        raise UserError(
+            f"the space has {every:,} candidates",
+            "Say how many of them to record with --candidates N, or narrow it with --fix NAME=VALUE.",
+        )
+    return min(every, options.candidates or every)
+
+
+def _measure(owner: Owner, worker: Worker, limits: Limits, options: RecordOptions, stop: Stop) -> Ending:
+    end = time.monotonic() + (math.inf if limits.seconds is None else limits.seconds)
+    seconds = None if limits.seconds is None else FIRST_SHARE * limits.seconds
+    try:
+        ending = owner.run(replace(limits, seconds=seconds), stop).ending
+        if ending == "interrupted":
+            return ending
+        with stop.while_running():
+            return _again(owner, limits, options, lambda: _early(stop, end)) or ending
+    except (Interrupted, KeyboardInterrupt):
+        worker.kill()
+        return "interrupted"
+
+
+def _early(stop: Stop, end: float) -> Ending | None:
+    """Why it has to end now; None while it may go on."""
+    if stop.requested:
+        return "interrupted"
+    return "timeout" if time.monotonic() >= end else None
+
+
+def _again(
+    owner: Owner, limits: Limits, options: RecordOptions, early: Callable[[], Ending | None]
+) -> Ending | None:
+    """The passes over the best that were not made yet; how they ended if early."""
+    number = 1
+    trials = len(owner.storage.finished(owner.name))
+    for count, times in schedule(trials, options.passes):
+        study = owner.storage.read_study(owner.name)
+        chosen, first = best_of(study, count, number), number
+        done = {(one.session, one.trial) for one in study.repeats if one.role == "again"}
+        for number in range(first, first + times):
+            order = [one for one in order_of(chosen, number, owner.seed) if (number, one) not in done]
+            for place, trial in enumerate(order, 1):
+                if (ending := early()) is not None:
+                    return ending
+                what = f"pass {number} of {options.passes} over the best: {place} of {len(order)}"
+                owner.observer.preparing(what)
+                _measure_again(owner, study, trial, number, limits)
+        number = first + times
+    return None
+
+
+def _measure_again(owner: Owner, study: StudyRecord, trial: int, number: int, limits: Limits) -> None:
+    candidate, started_at = study.trials[trial].candidate, datetime.now(UTC)
+    seconds = limits.trial_seconds or BASELINE_SECONDS
+    evaluation = owner.executor.evaluate(candidate, seconds, lambda *_: None)
+    stop_on_full_disk(evaluation)
+    repeat = RepeatRecord(trial, "again", len(study.trials), number, 0, evaluation, started_at)
+    owner.storage.add_repeat(owner.name, evaluation_key(owner.spec, candidate), repeat)
+
+
+def _write(study: StudyRecord, options: RecordOptions, workspace: Workspace, watcher: Watcher) -> Path | None:
+    if not study.trials:
+        return None
+    watcher.preparing("writing the landscape")
+    file = options.output or workspace.reports / study.name / LANDSCAPE
+    save(file, landscape_of(study, options.command))
+    return file
+
+
+def _runs(study: StudyRecord) -> int:
+    return len(study.trials) + len(study.repeats)
