@@ -8,12 +8,14 @@ from numpy.typing import NDArray
 from engines.landscapes import Landscape, Run, evaluation_of
 from engines.statistics import TIMINGS
 
+POLISHES = 10
+
 
 def truths(landscape: Landscape, metric: str | None = None) -> tuple[float | None, ...]:
-    """The value of each candidate: the mean logarithm of its runs, each freed of the level of its pass.
+    """The value of each candidate: the median logarithm of its runs, each freed of the level of its pass.
 
     In the metric's unit, at the level of the first pass; None for what was never measured. The metric is the
-    objective unless another of `engines.statistics.TIMINGS` is named.
+    objective unless another of `engines.statistics.TIMINGS` is named. Single runs may have been disturbed.
     """
     values = [(run, value_of(landscape, run, metric)) for run in landscape.runs]
     known = [(run.candidate, run.round, math.log(value)) for run, value in values if value]
@@ -21,10 +23,15 @@ def truths(landscape: Landscape, metric: str | None = None) -> tuple[float | Non
     if not known:
         return (None,) * count
     candidates, rounds, logs = (np.array(column) for column in zip(*known, strict=True))
-    freed = logs - pass_levels(candidates, rounds, logs)[rounds]
-    runs = np.bincount(candidates, minlength=count)
-    sums = np.bincount(candidates, weights=freed, minlength=count)
-    return tuple(math.exp(total / times) if times else None for total, times in zip(sums, runs, strict=True))
+    centres = centres_of(candidates, rounds, logs, count)
+    return tuple(None if math.isnan(centre) else math.exp(centre) for centre in centres.tolist())
+
+
+def centres_of(
+    candidates: NDArray[np.int64], rounds: NDArray[np.int64], logs: NDArray[np.float64], count: int
+) -> NDArray[np.float64]:
+    """The median of each of `count` candidates over its runs, freed of their passes' levels; else nan."""
+    return _medians(candidates, logs - pass_levels(candidates, rounds, logs)[rounds], count)
 
 
 def value_of(landscape: Landscape, run: Run, metric: str | None = None) -> float | None:
@@ -41,14 +48,21 @@ def pass_levels(
 ) -> NDArray[np.float64]:
     """The level of each pass against the first, as a logarithm: from what runs of a candidate differ by.
 
-    Least squares for log(value) = candidate + pass, the candidates' means taken out beforehand.
+    Median polish (J. W. Tukey, Exploratory Data Analysis, 1977) for log(value) = candidate + pass.
     """
-    passes = np.eye(int(rounds.max()) + 1)[rounds]
-    runs = np.bincount(candidates)[candidates]
-
-    def centred(values: NDArray[np.float64]) -> NDArray[np.float64]:
-        return values - np.bincount(candidates, weights=values)[candidates] / runs
-
-    design = np.stack([centred(column) for column in passes.T], axis=1)
-    levels = np.asarray(np.linalg.lstsq(design, centred(logs), rcond=None)[0], dtype=np.float64)
+    passes = int(rounds.max()) + 1
+    levels = np.zeros(passes)
+    several = np.bincount(candidates)[candidates] > 1
+    for _ in range(POLISHES):
+        centres = _medians(candidates, logs - levels[rounds], int(candidates.max()) + 1)
+        apart = (logs - centres[candidates])[several]
+        levels = np.nan_to_num(_medians(rounds[several], apart, passes))
     return np.asarray(levels - levels[0])
+
+
+def _medians(groups: NDArray[np.int64], values: NDArray[np.float64], count: int) -> NDArray[np.float64]:
+    """The median of each group, not a number for an empty one."""
+    order = np.argsort(groups, kind="stable")
+    starts = np.searchsorted(groups[order], np.arange(1, count))
+    parts = np.split(values[order], starts)
+    return np.array([np.median(part) if len(part) else math.nan for part in parts])

@@ -6,12 +6,17 @@ Journal of Global Optimization 75, 2019).
 """
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
 from engines.distributions import normal_cdf
 from studies.encoding import Matrix
 from studies.surrogate import Posterior, Vector
+
+AUGMENTATION = 0.05
+SMALLEST_RANGE = 1e-6
+DRAWS = 64
 
 
 def below(limit: float, found: Posterior) -> Vector:
@@ -40,6 +45,25 @@ def hypervolume_growth(front: Matrix, limits: Vector, one: Posterior, other: Pos
         width = below(end, one) - (below(start, one) if math.isfinite(start) else 0.0)
         grown += width * below(height, other)
     return grown
+
+
+def scalarized_growth(feasible: Matrix, found: Sequence[Posterior], random: np.random.Generator) -> Vector:
+    """The improvement that each candidate is expected to bring for one random weighting of the objectives.
+
+    The augmented Chebyshev norm of J. Knowles' ParEGO (IEEE Trans. Evolutionary Computation 10, 2006), each
+    objective by the range that the feasible trials have in it; the expectation is a mean over draws.
+    """
+    least = feasible.min(axis=0)
+    ranges = np.maximum(feasible.max(axis=0) - least, SMALLEST_RANGE)
+    weights = random.dirichlet(np.ones(len(found))) / ranges
+
+    def cost(values: Matrix) -> Vector:
+        apart = weights * (values - least)
+        return np.asarray(apart.max(axis=-1) + AUGMENTATION * apart.sum(axis=-1))
+
+    drawn = [one.mean + one.deviation * random.standard_normal((DRAWS, len(one.mean))) for one in found]
+    gains = np.maximum(cost(feasible).min() - cost(np.stack(drawn, axis=-1)), 0.0)
+    return np.asarray(gains.mean(axis=0))
 
 
 def front_of(values: Matrix) -> Matrix:

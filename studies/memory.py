@@ -1,4 +1,4 @@
-"""The trials that a search learns from, as numbers: logarithms by the baseline's, less being better."""
+"""The trials that a search learns from, as numbers: relative to the baseline, less being better."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,14 +12,16 @@ from studies.observations import Earlier, Observation
 from studies.records import Direction
 from studies.surrogate import Data, Vector
 
-# metrics that may be zero have no logarithm there
-SMALLEST = 1e-12
+# what a metric that may be zero, such as an error, is taken for there: less makes no difference to anyone
+SMALLEST = 1e-9
 # a constraint that is kept or missed by more than this (as a logarithm) teaches no more
 FARTHEST_KEPT, FARTHEST_MISSED = -2.0, 3.0
 # margins are counted from where a constraint is kept by far, which is what is believed of what is not known
 LIMIT = -FARTHEST_KEPT
 MARGIN_VARIANCE = 0.05**2
 FAILURE_VARIANCE = 0.05**2
+# an interval that says nothing
+LARGEST_VARIANCE = 1.0
 # more trials than these cost more time than they tell; of others the best are kept, and some of the rest
 MOST_KNOWN = 200
 OWN = 0
@@ -27,20 +29,22 @@ OWN = 0
 
 @dataclass(frozen=True)
 class _Trial:
-    """An observation; `row` is None outside of the space, `values` where there are none."""
+    """An observation of a study; `row` is None outside of the space."""
 
     row: tuple[int, ...] | None
-    values: tuple[float, ...] | None
-    variances: tuple[float, ...]
-    margins: tuple[float | None, ...]
-    is_failed: bool
+    observation: Observation
     model: int
     likeness: float
 
     @property
+    def values(self) -> tuple[float, ...] | None:
+        return self.observation.values
+
+    @property
     def is_feasible(self) -> bool:
         """Whether it may be the best: what is not known of a constraint is taken for kept."""
-        return self.values is not None and all(margin is None or margin <= LIMIT for margin in self.margins)
+        margins = self.observation.margins
+        return self.values is not None and all(margin is None or margin <= 0 for margin in margins)
 
 
 class Memory:
@@ -51,15 +55,17 @@ class Memory:
         encoding: Encoding,
         directions: Sequence[Direction],
         constraints: int,
-        earlier: Sequence[Earlier],
+        earlier: Sequence[Earlier] = (),
     ) -> None:
         self._encoding, self._constraints = encoding, constraints
-        self._signs = np.array([1.0 if direction == "minimize" else -1.0 for direction in directions])
+        self._signs = [1.0 if direction == "minimize" else -1.0 for direction in directions]
         self._trials: list[_Trial] = []
-        self._own: list[_Trial] = []
-        self._level: Vector | None = None
+        self._levels: dict[int, tuple[float, ...]] = {}
         for model, study in enumerate(earlier, 1):
-            self._add_earlier(model, study)
+            # only ratios to the baseline are taken over, so a study without one tells nothing
+            if study.observations and study.observations[0].values is not None:
+                for observation in study.observations:
+                    self._add(observation, model, study.similarity)
 
     def __len__(self) -> int:
         return min(len(self._trials), MOST_KNOWN)
@@ -71,121 +77,116 @@ class Memory:
 
     @property
     def any_failed(self) -> bool:
-        return any(trial.is_failed for trial in self._trials)
+        return any(trial.observation.failed is not None for trial in self._inside())
 
     def add(self, observation: Observation) -> tuple[int, ...] | None:
         """Takes a trial, the baseline first; gives its row, None where it lies outside of the space."""
-        if self._level is None and observation.values is not None:
-            self._level = self._logs(observation.values)
-        level = self._level if self._level is not None else np.zeros(len(self._signs))
-        trial = self._trial(observation, level, OWN, 1.0)
-        self._own.append(trial)
-        if trial.row is not None:
-            self._trials.append(trial)
-        return trial.row
+        return self._add(observation, OWN, 1.0)
 
     def objective(self, number: int) -> Data:
-        """What is known of an objective, in the order of `smoothed` values elsewhere."""
+        """What is known of an objective; other objectives are of the same trials, in the same order."""
         told = self._told()
-        values = [trial.values[number] for trial in told if trial.values]
-        return _data(told, values, [trial.variances[number] for trial in told])
+        variances = [min(one.observation.variances[number], LARGEST_VARIANCE) for one in told]
+        return _data(told, self._scaled(told)[:, number], variances)
 
     def knows_margin(self, number: int) -> bool:
-        return any(trial.margins and trial.margins[number] is not None for trial in self._trials)
+        return bool(self._margins(number))
 
     def margin(self, number: int) -> Data:
         """By how much a constraint is missed, counted from far below its limit."""
-        known = [one for one in self._trials if one.margins and one.margins[number] is not None]
-        found = [margin for one in known if (margin := one.margins[number]) is not None]
-        return _fewer(_data(known, found, [MARGIN_VARIANCE] * len(known)))
+        known = self._margins(number)
+        return _fewer(_data([one for one, _ in known], [margin for _, margin in known], MARGIN_VARIANCE))
 
     def failures(self) -> Data:
         """1 for a trial that failed, 0 for others."""
-        failed = [float(trial.is_failed) for trial in self._trials]
-        return _fewer(_data(self._trials, failed, [FAILURE_VARIANCE] * len(failed)))
+        inside = self._inside()
+        failed = [float(trial.observation.failed is not None) for trial in inside]
+        return _fewer(_data(inside, failed, FAILURE_VARIANCE))
 
-    def best(self, smoothed: Matrix) -> Vector | None:
-        """The least value of each objective among feasible trials; None where there is none."""
-        values = self._feasible(smoothed)
-        return values.min(axis=0) if len(values) else None
+    def feasible(self, smoothed: Matrix) -> Matrix:
+        """The values of feasible trials of this study; of those outside of the space as they were measured.
 
-    def front(self, smoothed: Matrix) -> Matrix:
-        """The feasible trials that no other beats, in two objectives."""
-        return front_of(self._feasible(smoothed))
-
-    def worst(self, smoothed: Matrix) -> Vector:
-        """The largest value of each objective among feasible trials."""
-        worst: Vector = self._feasible(smoothed).max(axis=0)
-        return worst
-
-    def best_rows(self, count: int) -> Codes:
-        """The rows of the best feasible trials by each objective."""
-        own = [one for one in self._trials if one.model == OWN and one.is_feasible]
-        chosen = {
-            trial.row
-            for number in range(len(self._signs))
-            for trial in sorted(own, key=lambda one: one.values[number] if one.values else 0.0)[:count]
-        }
-        rows = sorted(row for row in chosen if row is not None)
-        return np.array(rows, dtype=np.int64).reshape(len(rows), len(self._encoding.searched))
-
-    def _feasible(self, smoothed: Matrix) -> Matrix:
-        """The values of feasible trials of this study, those outside of the space as they were measured."""
+        `smoothed` are those of all trials that tell objectives, a row each.
+        """
         inside = [
             values
             for trial, values in zip(self._told(), smoothed, strict=True)
             if trial.model == OWN and trial.is_feasible
         ]
-        outside = [one.values for one in self._own if one.row is None and one.values and one.is_feasible]
-        return np.array([*inside, *outside]).reshape(-1, len(self._signs))
+        outside = [one for one in self._trials if one.row is None and one.model == OWN and one.is_feasible]
+        return np.array([*inside, *self._scaled(outside)]).reshape(-1, len(self._signs))
+
+    def front(self, smoothed: Matrix) -> tuple[Matrix, Vector]:
+        """The feasible trials that no other beats in two objectives, and what is worse than all trials."""
+        least, most = smoothed.min(axis=0), smoothed.max(axis=0)
+        return front_of(self.feasible(smoothed)), most + 0.1 * (most - least) + 0.1
+
+    def best_rows(self, count: int) -> Codes:
+        """The rows of the best feasible trials by each objective."""
+        own = [one for one in self._told() if one.model == OWN and one.is_feasible]
+        scaled = self._scaled(own)
+        chosen = {
+            own[place].row for column in scaled.T for place in np.argsort(column, kind="stable")[:count]
+        }
+        rows = sorted(row for row in chosen if row is not None)
+        return np.array(rows, dtype=np.int64).reshape(len(rows), len(self._encoding.searched))
+
+    def _add(self, observation: Observation, model: int, likeness: float) -> tuple[int, ...] | None:
+        settings = observation.candidate.settings
+        inside = spaces.contains(self._encoding.whole, settings)
+        row = self._encoding.codes(settings) if inside else None
+        self._trials.append(_Trial(row, observation, model, likeness))
+        if observation.values is not None:
+            self._levels.setdefault(model, observation.values)
+        return row
+
+    def _inside(self) -> list[_Trial]:
+        return [trial for trial in self._trials if trial.row is not None]
+
+    def _margins(self, number: int) -> list[tuple[_Trial, float]]:
+        margins = [(one, one.observation.margins) for one in self._inside()]
+        return [
+            (one, min(max(margin, FARTHEST_KEPT), FARTHEST_MISSED) - FARTHEST_KEPT)
+            for one, found in margins
+            if found and (margin := found[number]) is not None
+        ]
 
     def _told(self) -> list[_Trial]:
         """The trials with values; the best and some of the others where there are many."""
-        told = [trial for trial in self._trials if trial.values is not None]
+        told = [trial for trial in self._inside() if trial.values is not None]
         if len(told) <= MOST_KNOWN:
             return told
-        order = sorted(range(len(told)), key=lambda place: told[place].values or ())
-        best, others = order[: MOST_KNOWN // 2], sorted(order[MOST_KNOWN // 2 :])
+        order = np.argsort(self._scaled(told)[:, 0], kind="stable")
+        best, others = order[: MOST_KNOWN // 2], np.sort(order[MOST_KNOWN // 2 :])
         spread = np.linspace(0, len(others) - 1, MOST_KNOWN - len(best)).round().astype(int)
-        return [told[place] for place in sorted({*best, *(others[one] for one in spread)})]
+        return [told[place] for place in sorted({*best.tolist(), *others[spread].tolist()})]
 
-    def _add_earlier(self, model: int, study: Earlier) -> None:
-        """Only ratios to the baseline are taken over, so a study without one tells nothing."""
-        first = study.observations[0].values if study.observations else None
-        if first is None:
-            return
-        level = self._logs(first)
-        trials = [self._trial(one, level, model, study.similarity) for one in study.observations]
-        self._trials += [trial for trial in trials if trial.row is not None]
+    def _scaled(self, trials: Sequence[_Trial]) -> Matrix:
+        """The objectives relative to the baseline's, a row for each trial.
 
-    def _trial(self, observation: Observation, level: Vector, model: int, likeness: float) -> _Trial:
-        settings = observation.candidate.settings
-        inside = spaces.contains(self._encoding.whole, settings)
-        values = observation.values
-        return _Trial(
-            row=self._encoding.codes(settings) if inside else None,
-            values=None if values is None else tuple((self._logs(values) - level).tolist()),
-            variances=observation.variances,
-            margins=tuple(None if one is None else _counted(one) for one in observation.margins),
-            is_failed=observation.failed is not None,
-            model=model,
-            likeness=likeness,
-        )
+        Logarithms of ratios, or differences by their own spread where one of the values is negative.
+        """
+        columns = [self._column(trials, number, sign) for number, sign in enumerate(self._signs)]
+        return np.stack(columns, axis=1) if trials else np.zeros((0, len(self._signs)))
 
-    def _logs(self, values: Sequence[float]) -> Vector:
-        logs: Vector = self._signs * np.log(np.maximum(values, SMALLEST))
-        return logs
+    def _column(self, trials: Sequence[_Trial], number: int, sign: float) -> Vector:
+        values = np.array([one.values[number] for one in trials if one.values is not None])
+        levels = np.array([self._levels[one.model][number] for one in trials])
+        every = [one.values[number] for one in self._trials if one.values is not None]
+        if min(every, default=1.0) >= 0:
+            ratios: Vector = np.log(np.maximum(values, SMALLEST) / np.maximum(levels, SMALLEST))
+            return sign * ratios
+        differences: Vector = (values - levels) / (float(np.std(every)) or 1.0)
+        return sign * differences
 
 
-def _counted(margin: float) -> float:
-    return min(max(margin, FARTHEST_KEPT), FARTHEST_MISSED) - FARTHEST_KEPT
-
-
-def _data(trials: Sequence[_Trial], values: Sequence[float], variances: Sequence[float]) -> Data:
+def _data(
+    trials: Sequence[_Trial], values: Sequence[float] | Vector, variances: Sequence[float] | float
+) -> Data:
     return Data(
         rows=np.array([trial.row for trial in trials], dtype=np.int64),
         values=np.array(values),
-        variances=np.array(variances),
+        variances=np.broadcast_to(np.array(variances), len(trials)),
         models=np.array([trial.model for trial in trials]),
         likeness=np.array([trial.likeness for trial in trials]),
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from engines.values import Candidate, Evaluation, Failure, Stage
 from studies.noise import Noise
 from studies.records import StudySpec, TrialRecord
+from studies.repeats import Drift, freed
 
 # an interval of 95 % is this many standard deviations to both sides
 NORMAL_95 = 1.96
@@ -32,9 +33,16 @@ class Observation:
     seconds: Mapping[str, float] = field(default_factory=dict)
 
 
-def observation_of(record: TrialRecord, spec: StudySpec, noise: Noise | None = None) -> Observation:
-    """The trial as the search sees it; `noise` is what differs from run to run."""
+def observation_of(
+    record: TrialRecord, spec: StudySpec, noise: Noise | None = None, drift: Drift | None = None
+) -> Observation:
+    """The trial as the search sees it; `noise` is what differs from run to run, and `drift` is taken out.
+
+    Both are those of the first objective.
+    """
     estimates = [record.metrics.get(one.metric) for one in spec.objectives]
+    if estimates[0] is not None:
+        estimates[0] = freed(estimates[0], record, drift)
     known = [one for one in estimates if one is not None and math.isfinite(one.value)]
     between = noise.between**2 if noise is not None else 0.0
     whole = len(known) == len(estimates) and record.failure is None
@@ -43,7 +51,9 @@ def observation_of(record: TrialRecord, spec: StudySpec, noise: Noise | None = N
         candidate=record.candidate,
         values=tuple(one.value for one in known) if whole else None,
         variances=tuple(
-            between + (USUAL_VARIANCE if width is None else (width / NORMAL_95) ** 2) for width in half_widths
+            (USUAL_VARIANCE if width is None else (width / NORMAL_95) ** 2)
+            + (between if number == 0 else 0.0)
+            for number, width in enumerate(half_widths)
         ),
         margins=tuple(
             margin(estimate.value, one.limit, one.operator == "<=") if estimate is not None else None

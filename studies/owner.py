@@ -29,7 +29,7 @@ from studies.rigour import TRIALS_ALONE, Rigour
 from studies.sampling import Narrowing, Sampler
 from studies.searcher import Searcher
 from studies.space import candidate_at
-from studies.stopping import Left, is_converged, least_gain
+from studies.stopping import FEWEST_TRIALS, Left, is_converged, least_gain
 from studies.storage import Storage
 
 Ending = Literal["complete", "exhausted", "converged", "timeout", "interrupted"]
@@ -173,10 +173,10 @@ class Owner:
         for record in study.trials:
             state.add(record)
         anchors = self._anchors(state, limits, study.repeats)
-        state.noise = anchors.noise(state.records)
+        state.noise, state.drift = anchors.noise(state.records), anchors.drift(state.records)
         sampler = self.sampler() if self.sampler is not None else self._searcher()
         for record in state.records:
-            sampler.add(observation_of(record, self.spec, state.noise))
+            sampler.add(observation_of(record, self.spec, state.noise, state.drift))
         if state.records:
             check_told(state.records[0], self.spec)
         deadline = None if limits.seconds is None else time.monotonic() + limits.seconds
@@ -194,7 +194,7 @@ class Owner:
                     continue
                 record = self._try(self._next(state, sampler), state, limits)
                 state.add(record)
-                sampler.add(observation_of(record, self.spec, state.noise))
+                sampler.add(observation_of(record, self.spec, state.noise, state.drift))
                 tell.add(record)
                 self._look_ahead(state, sampler, limits)
         return Ended(ending, state.left)
@@ -210,7 +210,7 @@ class Owner:
 
     def _look_ahead(self, state: _State, sampler: Sampler, limits: Limits) -> None:
         """What is left to gain, where the search is to end when that is little."""
-        if limits.min_gain:
+        if limits.min_gain and len(state.records) >= FEWEST_TRIALS:
             state.left = sampler.left_to_gain(least_gain(limits.min_gain, state.noise, self.rigour))
             if state.left is not None:
                 self.observer.expecting(state.left)
@@ -331,7 +331,7 @@ def _ending(
         return "complete"
     if sampler.is_exhausted:
         return "exhausted"
-    if is_converged(state.left, len(state.records)):
+    if is_converged(state.left):
         return "converged"
     return "timeout" if _is_over(state, deadline) else None
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from engines.truths import pass_levels
+from engines.truths import centres_of
 from studies.metrics import value_of
 from studies.records import StudyRecord
 
@@ -28,7 +28,7 @@ def schedule(candidates: int, passes: int) -> list[tuple[int, int]]:
 def values_of(study: StudyRecord, before: float = math.inf) -> dict[int, float]:
     """The objective of each feasible trial over its runs in passes before that of the number.
 
-    The mean logarithm, each pass freed of its own level (see `engines.truths`).
+    The median, each pass freed of its own level (see `engines.truths`).
     """
     metric = study.spec.objectives[0].metric
     feasible = {trial.number for trial in study.trials if trial.state == "feasible"}
@@ -43,9 +43,8 @@ def values_of(study: StudyRecord, before: float = math.inf) -> dict[int, float]:
     if not known:
         return {}
     trials, turns, logs = (np.array(column) for column in zip(*known, strict=True))
-    freed = logs - pass_levels(trials, turns, logs)[turns]
-    sums, times = np.bincount(trials, weights=freed), np.bincount(trials)
-    return {int(trial): math.exp(sums[trial] / times[trial]) for trial in np.unique(trials)}
+    centres = centres_of(trials, turns, logs, len(study.trials))
+    return {int(trial): math.exp(centres[trial]) for trial in np.unique(trials)}
 
 
 def best_of(study: StudyRecord, count: int, before: float = math.inf) -> list[int]:

@@ -5,12 +5,13 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from studies import space as spaces
 from studies.encoding import IDLE, Codes, Encoding
 from studies.space import Point
 
 # a space that is larger is not listed, and candidates are drawn and looked for near the best
 MOST_LISTED = 50_000
+# so many that are drawn show whether any is left
+ENOUGH = 1_000
 DRAWS = 20
 
 
@@ -20,8 +21,10 @@ class Pool:
     `listed` are the only ones that there are; None for the whole space.
     """
 
-    def __init__(self, encoding: Encoding, listed: Sequence[Point] | None = None) -> None:
-        self._encoding = encoding
+    def __init__(
+        self, encoding: Encoding, random: np.random.Generator, listed: Sequence[Point] | None = None
+    ) -> None:
+        self._encoding, self._random = encoding, random
         self._seen: set[tuple[int, ...]] = set()
         self._forbidden: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
         self._kept: dict[int, int] = {}
@@ -30,7 +33,6 @@ class Pool:
             self._rows = np.unique(encoding.rows(listed), axis=0)
         elif encoding.raw_size <= MOST_LISTED:
             self._rows = encoding.every()
-        self._size = spaces.size(encoding.whole) if self._rows is None else len(self._rows)
 
     @property
     def is_listed(self) -> bool:
@@ -40,52 +42,56 @@ class Pool:
     @property
     def is_exhausted(self) -> bool:
         """Whether there is no candidate left."""
-        return not len(self._rows) if self._rows is not None else len(self._seen) >= self._size
+        return not len(self._rows if self._rows is not None else self._drawn(ENOUGH))
 
     def mark_seen(self, row: Sequence[int]) -> None:
         """Never to be asked for again."""
-        self._seen.add(self._merged(row))
-        self._sift()
+        seen = self._merged(row)
+        self._seen.add(seen)
+        if self._rows is not None:
+            self._rows = self._rows[(self._rows != np.array(seen)).any(axis=1)]
 
     def forbid(self, row: Sequence[int], places: NDArray[np.int64]) -> None:
         """Nothing that has the row's choices in all these places can be made."""
         self._forbidden.append((places, np.array(row)[places]))
-        self._sift()
+        if self._rows is not None:
+            self._rows = self._possible(self._rows)
 
     def leave_out(self, place: int, code: int) -> None:
         """The dimension stays at this choice: what differs in it alone is the same."""
         self._kept[place] = code
         self._seen = {self._merged(row) for row in self._seen}
-        self._sift()
-
-    def draw(self, most: int, near: Codes, random: np.random.Generator) -> Codes:
-        """At most so many candidates at random, and where not all are listed the neighbours of some rows."""
         if self._rows is not None:
-            count = len(self._rows)
-            return self._rows if count <= most else self._rows[random.permutation(count)[:most]]
-        drawn = np.concatenate([self._encoding.drawn(most // 2, random), self.around(near)[: most // 2]])
-        found = self._left(np.unique(drawn, axis=0))
-        return found if len(found) else self._last(random)
+            self._rows = self._left(self._rows)
+
+    def draw(self, most: int, near: Codes) -> Codes:
+        """At most so many candidates at random, and where not all are listed the neighbours of some rows."""
+        if self._rows is None:
+            found = np.concatenate([self._drawn(most // 2), self.around(near)[: most // 2]])
+            return np.unique(found, axis=0)
+        count = len(self._rows)
+        return self._rows if count <= most else self._rows[self._random.permutation(count)[:most]]
 
     def around(self, rows: Codes) -> Codes:
         """The candidates that differ in one choice from one of the rows."""
         return self._left(self._encoding.neighbours(rows)) if len(rows) else rows
 
-    def _last(self, random: np.random.Generator) -> Codes:
-        """Nearly all were seen: more draws find one of the rest, or there is none."""
+    def _drawn(self, count: int) -> Codes:
+        """Candidates at random; none only where many draws find none."""
         for _ in range(DRAWS):
-            found = self._left(np.unique(self._encoding.drawn(MOST_LISTED, random), axis=0))
+            found = self._left(np.unique(self._encoding.drawn(count, self._random), axis=0))
             if len(found):
                 return found
-        self._size = 0
+            count = MOST_LISTED
         return np.zeros((0, len(self._encoding.searched)), dtype=np.int64)
 
-    def _sift(self) -> None:
-        if self._rows is not None:
-            self._rows = self._left(self._rows)
-
     def _left(self, rows: Codes) -> Codes:
-        keep = np.array([tuple(row) not in self._seen for row in rows.tolist()], dtype=np.bool_)
+        possible = self._possible(rows)
+        unseen = np.array([tuple(row) not in self._seen for row in possible.tolist()], dtype=np.bool_)
+        return possible[unseen]
+
+    def _possible(self, rows: Codes) -> Codes:
+        keep = np.ones(len(rows), dtype=np.bool_)
         for place, code in self._kept.items():
             keep &= (rows[:, place] == code) | (rows[:, place] == IDLE)
         for places, codes in self._forbidden:

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from engines.values import Value
-from studies import acquisition
 from studies import space as spaces
-from studies.acquisition import below, chance_below
+from studies.acquisition import below, chance_below, hypervolume_growth, scalarized_growth
 from studies.costs import DECIDING, Costs
 from studies.encoding import Codes, Encoding, Matrix
 from studies.memory import LIMIT, Memory
@@ -62,7 +61,7 @@ class Searcher:
         self.encoding = Encoding(tuple(space))
         self._random = np.random.default_rng(seed)
         self._taste = taste
-        self._pool = Pool(self.encoding, listed)
+        self._pool = Pool(self.encoding, self._random, listed)
         self._costs = Costs(self.encoding)
         self._memory = Memory(self.encoding, directions, constraints, earlier)
         factors = self.encoding.factors
@@ -102,7 +101,7 @@ class Searcher:
     def suggest(self) -> dict[str, Value]:
         """The point to try next; there must be one that was not seen."""
         self._learn()
-        rows = self._pool.draw(self._most_scored(), self._memory.best_rows(NEAR), self._random)
+        rows = self._pool.draw(self._most_scored(), self._memory.best_rows(NEAR))
         if not self._memory.is_telling:
             return self.encoding.point(rows[self._random.integers(len(rows))])
         scores = self._scores(rows)
@@ -116,18 +115,23 @@ class Searcher:
 
         None with several objectives, or before anything is feasible.
         """
-        best = self._memory.best(self._smoothed()) if len(self._objectives) == 1 else None
-        if best is None or self.is_exhausted:
-            return None if best is None else Left(0.0, 0.0)
-        rows = self._pool.draw(self._most_scored(), self._memory.best_rows(NEAR), self._random)
+        if len(self._objectives) > 1 or not self._memory.is_telling:
+            return None
+        feasible = self._memory.feasible(self._smoothed())
+        if not len(feasible):
+            return None
+        if self.is_exhausted:
+            return Left(0.0, 0.0)
+        best = feasible.min()
+        rows = self._pool.draw(self._most_scored(), self._memory.best_rows(NEAR))
         found = self._objectives[0].predict(rows)
-        hope = chance_below(best[0] - np.log1p(least), found) * self._chance_ok(rows)
+        hope = chance_below(best - np.log1p(least), found) * self._chance_ok(rows)
         rows = rows[np.argsort(-hope)[:HOPEFUL]]
         drawn = self._objectives[0].draws(rows, DRAWS, self._random)
         possible = self._random.random(drawn.shape) < self._chance_made(rows)
         for margins in self._known_margins():
             possible &= margins.draws(rows, DRAWS, self._random) <= LIMIT
-        gains = np.maximum(best[0] - np.where(possible, drawn, np.inf).min(axis=1), 0.0)
+        gains = np.maximum(best - np.where(possible, drawn, np.inf).min(axis=1), 0.0)
         return Left(float(np.expm1(gains).mean()), float((gains > np.log1p(least)).mean()))
 
     def _learn(self) -> None:
@@ -153,14 +157,15 @@ class Searcher:
     def _gains(self, rows: Codes) -> Vector:
         """The expected improvement; before anything is feasible, that is all that counts."""
         smoothed = self._smoothed()
-        best = self._memory.best(smoothed)
-        if best is None:
+        feasible = self._memory.feasible(smoothed)
+        if not len(feasible):
             return np.ones(len(rows))
         found = [one.predict(rows) for one in self._objectives]
         if len(found) == 1:
-            return below(best[0], found[0])
-        front = self._memory.front(smoothed)
-        return acquisition.hypervolume_growth(front, self._memory.worst(smoothed), found[0], found[1])
+            return below(float(feasible.min()), found[0])
+        if len(found) == 2:
+            return hypervolume_growth(*self._memory.front(smoothed), *found)
+        return scalarized_growth(feasible, found, self._random)
 
     def _chance_ok(self, rows: Codes) -> Vector:
         chance = self._chance_made(rows)

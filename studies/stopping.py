@@ -35,6 +35,6 @@ def least_gain(wanted: float, noise: Noise | None, rigour: Rigour) -> float:
     return max(wanted, noise.detectable / math.sqrt(sessions))
 
 
-def is_converged(left: Left | None, trials: int) -> bool:
+def is_converged(left: Left | None) -> bool:
     """Whether it is unlikely that more than the least gain is still to be found."""
-    return left is not None and trials >= FEWEST_TRIALS and left.chance < UNLIKELY
+    return left is not None and left.chance < UNLIKELY

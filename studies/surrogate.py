@@ -29,6 +29,8 @@ MOMENTUM, SPEED = 0.9, 0.95
 LEVEL_VARIANCE = 0.3**2
 # that of another model's study, whose baseline need not be what ours is
 OTHER_LEVEL_VARIANCE = 0.1**2
+# so that trials of the same candidate can be told apart by rounding, whatever is believed of their noise
+JITTER = 1e-7
 ONE = np.ones(1)
 
 
@@ -133,7 +135,7 @@ class Surrogate:
             self._learn_at = len(data) + 1 + len(data) // LEARN_ANEW
         self._data = data
         covariance = self._covariance(data.rows, data.rows) * _shared(data) + _levels(data)
-        covariance[np.diag_indices(len(data))] += data.variances + self.weights.rest
+        covariance[np.diag_indices(len(data))] += data.variances + self.weights.rest + JITTER
         self._inverse_root = np.linalg.inv(np.linalg.cholesky(covariance))
         self._solved = self._inverse_root @ data.values
 
@@ -213,7 +215,7 @@ def _slope(vector: Vector, alike: NDArray[np.float64], data: Data) -> Vector:
     squares = alike**2
     pairs = weights.pairs / 2 * (roots**2 - np.tensordot(weights.effects, squares, 1))
     covariance = (LEVEL_VARIANCE + np.tensordot(weights.effects, alike, 1) + pairs) * shared + _levels(data)
-    covariance[np.diag_indices(len(data))] += data.variances + weights.rest
+    covariance[np.diag_indices(len(data))] += data.variances + weights.rest + JITTER
     inverse = np.linalg.inv(covariance)
     solved = inverse @ data.values
     pull = np.outer(solved, solved) - inverse

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 import numpy as np
 import onnxruntime as ort
+import optuna
 import pytest
 
 from examples import models
@@ -35,7 +36,7 @@ def test_there_are_commands_to_read() -> None:
 @pytest.mark.parametrize("line", _commands())
 def test_a_command_in_the_docs_is_one_that_is_taken(line: str) -> None:
     name, *arguments = shlex.split(line.replace("--trial N", "--trial 0"), comments=True)[1:]
-    if name == "search" and (not arguments or arguments[0].startswith("-")):
+    if name in ("search", "record") and (not arguments or arguments[0].startswith("-")):
         arguments = ["model.onnx", *arguments]  # the text is about the options
     command = tuner.get_command(click.Context(tuner), name)
     assert command is not None
@@ -57,3 +58,12 @@ def test_the_programs_in_the_readme_and_the_guide_run(
     assert isinstance(session, ort.InferenceSession)
     (outputs,) = session.run(None, {session.get_inputs()[0].name: np.ones((1, 64), dtype=np.float32)})
     assert np.isfinite(outputs).all()
+
+
+def test_the_sampler_in_the_docs_finds_the_best() -> None:
+    names: dict[str, object] = {}
+    (program,) = _blocks(ROOT / "docs" / "searching.md", "python")
+    exec(program, names)
+    study = names["study"]
+    assert isinstance(study, optuna.Study)
+    assert study.best_params == {"precision": "fp16", "level": 4}

@@ -96,7 +96,7 @@ def _earlier(world: World, worlds: Sequence[World]) -> Sequence[Earlier]:
 
 def _document(results: Sequence[Result], arguments: argparse.Namespace) -> str:
     figures = [asdict(one) for some in all_figures(results, arguments.trials) for one in some]
-    stops = [asdict(one) for one in stops_of(results, arguments.trials, arguments.min_gain)]
+    stops = [asdict(one) for one in stops_of(results, arguments.trials)]
     return json.dumps({"heading": heading().splitlines(), "figures": figures, "stopping": stops}, indent=1)
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from benchmarks.search.searches import CLOSE, TIMES_TRIALS, Search
 from benchmarks.search.world import Floats
 from engines.distributions import student_t
+from studies.stopping import FEWEST_TRIALS, Left, is_converged
 
 # shares of the trials asked for, and of the time that random search takes for all of them
 SHARES = (0.2, 0.5, 1.0)
@@ -142,11 +143,11 @@ def ratio(ours: Sequence[Sequence[Search]], theirs: Sequence[Sequence[Search]]) 
     return Interval(mean(False), float(low), float(high))
 
 
-def stopping_of(searches: Sequence[Search], trials: int, min_gain: float) -> Stopping | None:
+def stopping_of(searches: Sequence[Search], trials: int) -> Stopping | None:
     """Where the strategy would have stopped within the trials; None where it never says what is left."""
     if not any(left for one in searches for left in one.left):
         return None
-    stops = [stop_at(one, trials, min_gain) for one in searches]
+    stops = [stop_at(one, trials) for one in searches]
     ends = [
         min(trials, len(one.tried)) if stop is None else stop
         for one, stop in zip(searches, stops, strict=True)
@@ -163,9 +164,10 @@ def stopping_of(searches: Sequence[Search], trials: int, min_gain: float) -> Sto
     )
 
 
-def stop_at(search: Search, trials: int, min_gain: float) -> int | None:
-    """After how many trials less than `min_gain` was expected; None where that was not within the trials."""
-    some = (n for n, left in enumerate(search.left[:trials], 1) if left is not None and left[0] < min_gain)
+def stop_at(search: Search, trials: int) -> int | None:
+    """After how many trials the tuner stops; None where that was not within the trials."""
+    told = enumerate(search.left[:trials], 1)
+    some = (n for n, left in told if n >= FEWEST_TRIALS and is_converged(left and Left(*left)))
     return next(some, None)
 
 

@@ -58,8 +58,10 @@ class Walking:
 class Ours:
     """The tuner's own; with `earlier`, it begins with other studies."""
 
-    def __init__(self, world: World, seed: int, earlier: Sequence[Earlier] = ()) -> None:
-        from studies.searcher import Searcher
+    def __init__(
+        self, world: World, seed: int, earlier: Sequence[Earlier] = (), thrift: float | None = None
+    ) -> None:
+        from studies.searcher import Searcher, Taste
 
         self._world = world
         self._searcher = Searcher(
@@ -69,6 +71,7 @@ class Ours:
             seed,
             earlier=earlier,
             listed=None if world.is_whole else world.listed,
+            taste=Taste() if thrift is None else Taste(thrift),
         )
 
     def ask(self) -> int | None:
@@ -170,6 +173,9 @@ STRATEGIES: Mapping[str, Make] = {
     "nsga2": lambda world, seed, _: _optuna(world, "nsga2", seed),
     "ours": lambda world, seed, _: Ours(world, seed),
     "ours-earlier": Ours,
+    # the only choice of ours that is made by this contest
+    "ours-by-trial": lambda world, seed, _: Ours(world, seed, thrift=0.0),
+    "ours-by-second": lambda world, seed, _: Ours(world, seed, thrift=1.0),
 }
 SINGLE = ("random", "grid", "one-at-a-time", "tpe", "tpe-distinct", "gp", "ours")
 PARETO = ("random", "tpe", "nsga2", "ours")

@@ -118,17 +118,17 @@ def _ratios(results: Sequence[Result]) -> Iterator[str]:
         yield f"{name:14}" + "".join(f"{cell:>22}" for cell in cells)
 
 
-def stops_of(results: Sequence[Result], trials: int, min_gain: float) -> list[Stopping]:
-    found = (stopping_of(searches, trials, min_gain) for one in results for searches in one.searches.values())
+def stops_of(results: Sequence[Result], trials: int) -> list[Stopping]:
+    found = (stopping_of(searches, trials) for one in results for searches in one.searches.values())
     return [one for one in found if one is not None]
 
 
 def _stops(results: Sequence[Result], trials: int, min_gain: float) -> Iterator[str]:
-    stops = stops_of(results, trials, min_gain)
+    stops = stops_of(results, trials)
     if not stops:
         return
     yield ""
-    yield f"had it stopped once less than {min_gain:.1%} was expected, at most {trials} trials"
+    yield f"where it stops, as {min_gain:.1%} more is unlikely to be found, at most {trials} trials"
     ends = f"{'gap %':>14}{'within 1 %':>12}{'2 %':>6}"
     yield f"{'landscape':40}{'strategy':14}{'stopped':>8}{'after trials':>16}{ends}"
     for one in stops:

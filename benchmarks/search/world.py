@@ -284,13 +284,13 @@ def _margin(constraint: Constraint, value: float | None) -> float | None:
 
 
 def _truth(runs: Sequence[Run], metric: str) -> float:
-    """The mean over runs: the geometric one of what varies, since its noise is a factor."""
+    """The median over runs, since single ones are disturbed; the mean of what does not vary."""
     series = [run.metrics[metric] for run in runs if metric in run.metrics]
     if not series:
         return math.nan
     values = np.array([one.value for one in series])
     varies = any(len(one.deviations) for one in series)
-    return float(np.exp(np.mean(np.log(values))) if varies else np.mean(values))
+    return float(np.exp(np.median(np.log(values))) if varies else np.mean(values))
 
 
 def _residuals(place: Place, metric: str) -> Floats:
@@ -298,4 +298,4 @@ def _residuals(place: Place, metric: str) -> Floats:
     if len(series) < 2 or not any(len(one.deviations) for one in series):
         return EXACT
     logs = np.log([one.value for one in series])
-    return np.asarray((logs - logs.mean()) * math.sqrt(len(logs) / (len(logs) - 1)))
+    return np.asarray((logs - np.median(logs)) * math.sqrt(len(logs) / (len(logs) - 1)))

@@ -4,9 +4,10 @@ import pytest
 
 from benchmarks.search.figures import figures_of, mean_of, ratio, share_of, stop_at, stopping_of
 from benchmarks.search.searches import Search
+from studies.stopping import FEWEST_TRIALS
 
 
-def a_search(gaps: tuple[float, ...], step: float = 10.0, left: tuple[float, ...] = ()) -> Search:
+def a_search(gaps: tuple[float, ...], step: float = 10.0, chances: tuple[float, ...] = ()) -> Search:
     count = len(gaps)
     return Search(
         "tiny",
@@ -18,7 +19,7 @@ def a_search(gaps: tuple[float, ...], step: float = 10.0, left: tuple[float, ...
         tuple(step * (n + 1) for n in range(count)),
         (1,) * count,
         tuple(range(1, count + 1)),
-        tuple((gain, 0.5) for gain in left),
+        tuple((0.01, chance) for chance in chances),
         0.001,
     )
 
@@ -52,14 +53,16 @@ def test_a_ratio_is_the_geometric_mean_over_landscapes() -> None:
     assert ratio(ours, theirs).value == pytest.approx(1.0)
 
 
-def test_a_search_would_stop_once_less_is_expected() -> None:
-    one = a_search((8.0, 1.5, 0.0), left=(0.5, 0.005, 0.0))
-    assert stop_at(one, 3, 0.01) == 2
-    assert stop_at(one, 1, 0.01) is None
-    found = stopping_of([one], 3, 0.01)
+def test_a_search_stops_once_more_is_unlikely_but_not_before_enough_trials() -> None:
+    count = FEWEST_TRIALS + 3
+    chances = (0.01, *[0.5] * (count - 3), 0.04, 0.9)
+    one = a_search((8.0,) * (count - 2) + (1.5, 0.0), chances=chances)
+    assert stop_at(one, count) == count - 1
+    assert stop_at(one, count - 2) is None
+    found = stopping_of([one], count)
     assert found is not None
-    assert (found.trials.value, found.gap.value, found.within_1, found.within_2) == (2.0, 1.5, 0.0, 1.0)
-    assert stopping_of([a_search((0.0,))], 3, 0.01) is None
+    assert (found.trials.value, found.gap.value, found.within_1, found.within_2) == (count - 1, 1.5, 0.0, 1.0)
+    assert stopping_of([a_search((0.0,))], 3) is None
 
 
 def test_intervals_are_students_and_wilsons() -> None:

@@ -69,7 +69,7 @@ def test_a_measurement_is_drawn_anew_around_its_run() -> None:
     assert np.std(levels) == pytest.approx(BLOCKS.std() / math.sqrt(3), rel=0.2)
 
 
-def test_the_truth_is_the_mean_of_the_runs_logarithms() -> None:
+def test_the_truth_lies_amid_the_runs() -> None:
     world = tiny_world()
     runs = tuple(Run({"latency_ms": Series(value, BLOCKS)}) for value in (1.0, 4.0))
     world = replace(world, places=(replace(world.places[0], runs=runs), *world.places[1:]))

@@ -126,12 +126,19 @@ def test_truths_are_freed_of_what_whole_passes_have_in_common(tmp_path: Path) ->
     assert found[4:] == (None, None)
 
 
-def test_truths_are_geometric_means_over_the_runs(tmp_path: Path) -> None:
+def test_truths_of_two_runs_lie_between_them(tmp_path: Path) -> None:
     runs = [run(of, number, value) for number in (0, 1) for of, value in enumerate((4.0, 2.0 + number))]
     found = truths(landscape(workload(tmp_path), runs))
     assert found[0] is not None
     assert found[1] is not None
     assert found[1] / found[0] == pytest.approx((2.0 * 3.0) ** 0.5 / 4.0)
+
+
+def test_a_disturbed_run_does_not_move_the_truth(tmp_path: Path) -> None:
+    values = ((4.0, 2.0), (4.0, 2.0), (4.0, 9.0))
+    runs = [run(of, number, value) for number, both in enumerate(values) for of, value in enumerate(both)]
+    found = truths(landscape(workload(tmp_path), [*runs, *(run(2, number, 3.0) for number in range(3))]))
+    assert found[:3] == pytest.approx((4.0, 2.0, 3.0))
 
 
 def test_nothing_measured_has_no_truth(tmp_path: Path) -> None:

@@ -21,11 +21,11 @@ def pool(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Poo
     """A pool that knows every candidate, and one that has to draw them."""
     if request.param == "drawn":
         monkeypatch.setattr(pools, "MOST_LISTED", 5)
-    return Pool(ENCODING)
+    return Pool(ENCODING, np.random.default_rng(0))
 
 
 def _all(pool: Pool) -> set[tuple[int, ...]]:
-    return {tuple(row) for _ in range(30) for row in pool.draw(100, NOTHING, RANDOM).tolist()}
+    return {tuple(row) for _ in range(30) for row in pool.draw(100, NOTHING).tolist()}
 
 
 def test_every_candidate_can_be_drawn(pool: Pool) -> None:
@@ -59,10 +59,17 @@ def test_a_dead_dimension_stays_where_it_is_and_what_differs_in_it_alone_was_see
 
 def test_only_what_is_listed_is_drawn() -> None:
     listed: list[dict[str, Value]] = [{"precision": "int8", "level": 2, "cuda_graph": True}]
-    assert _all(Pool(ENCODING, listed)) == {(2, 3, 2)}
+    assert _all(Pool(ENCODING, RANDOM, listed)) == {(2, 3, 2)}
 
 
 def test_neighbours_of_the_best_are_among_what_is_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pools, "MOST_LISTED", 5)
-    found = Pool(ENCODING).draw(20, np.array([[2, 3, 2]]), np.random.default_rng(1)).tolist()
+    found = Pool(ENCODING, RANDOM).draw(20, np.array([[2, 3, 2]])).tolist()
     assert {(1, 3, 2), (2, 1, 2), (2, 2, 2), (2, 3, 1)} <= {tuple(row) for row in found}
+
+
+def test_a_pool_of_what_cannot_be_made_is_exhausted(pool: Pool) -> None:
+    for precision in (1, 2):
+        assert not pool.is_exhausted
+        pool.forbid((precision, 1, 1), np.array([0]))
+    assert pool.is_exhausted

@@ -1,0 +1,115 @@
+import math
+
+import numpy as np
+import pytest
+
+from engines.values import Candidate, Dimension, Settings
+from studies.encoding import Encoding
+from studies.memory import FARTHEST_KEPT, FARTHEST_MISSED, LIMIT, MOST_KNOWN, Memory
+from studies.observations import Earlier, Observation
+from studies.records import Direction
+
+SPACE = (
+    Dimension("precision", "graph", ("fp32", "fp16"), "fp32", ""),
+    Dimension("level", "build", tuple(range(300)), 0, ""),
+)
+ENCODING = Encoding(SPACE)
+MINIMIZE: list[Direction] = ["minimize"]
+
+
+def _told(
+    level: int, *values: float, precision: str = "fp32", margins: tuple[float | None, ...] = ()
+) -> Observation:
+    candidate = Candidate(Settings(precision=precision), Settings(level=level))
+    return Observation(candidate, values or None, (1e-4,) * len(values), margins)
+
+
+def _memory(
+    *observations: Observation, directions: list[Direction] = MINIMIZE, constraints: int = 0
+) -> Memory:
+    memory = Memory(ENCODING, directions, constraints)
+    for observation in observations:
+        memory.add(observation)
+    return memory
+
+
+def test_values_are_logarithms_of_ratios_to_the_baseline_and_less_is_better() -> None:
+    memory = _memory(_told(0, 4.0), _told(1, 2.0))
+    assert memory.objective(0).values == pytest.approx([0.0, -math.log(2)])
+    memory = _memory(_told(0, 4.0), _told(1, 8.0), directions=["maximize"])
+    assert memory.objective(0).values == pytest.approx([0.0, -math.log(2)])
+
+
+def test_a_metric_that_may_be_negative_is_taken_as_it_is() -> None:
+    memory = _memory(_told(0, -3.0), _told(1, 1.0), _told(2, -7.0), directions=["maximize"])
+    baseline, better, worse = memory.objective(0).values
+    assert baseline == 0.0
+    assert better == pytest.approx(-worse)
+    assert better < 0
+
+
+def test_an_error_of_zero_is_as_good_as_a_tiny_one() -> None:
+    memory = _memory(_told(0, 0.0), _told(1, 1e-12), _told(2, 1e-3))
+    assert memory.objective(0).values[:2] == pytest.approx([0.0, 0.0])
+    assert memory.objective(0).values[2] > 10
+
+
+def test_a_trial_outside_of_the_space_may_be_the_best_but_teaches_nothing() -> None:
+    memory = _memory(_told(0, 4.0, precision="int8"), _told(1, 8.0))
+    assert len(memory.objective(0)) == 1
+    assert memory.feasible(np.array([[math.log(2)]])).tolist() == [[math.log(2)], [0.0]]
+
+
+def test_what_misses_a_constraint_is_never_the_best() -> None:
+    memory = _memory(
+        _told(0, 4.0, margins=(-0.5,)),
+        _told(1, 1.0, margins=(0.1,)),
+        _told(2, 3.0, margins=(None,)),
+        constraints=1,
+    )
+    smoothed = memory.objective(0).values[:, None]
+    assert memory.feasible(smoothed).ravel() == pytest.approx([0.0, math.log(3 / 4)])
+
+
+def test_margins_count_from_far_below_the_limit_and_are_cut_off() -> None:
+    memory = _memory(
+        _told(0, 4.0, margins=(-9.0,)),
+        _told(1, 1.0, margins=(0.0,)),
+        _told(2, 1.0, margins=(8.0,)),
+        constraints=1,
+    )
+    assert memory.margin(0).values.tolist() == [0.0, LIMIT, FARTHEST_MISSED - FARTHEST_KEPT]
+
+
+def test_earlier_studies_tell_ratios_to_their_own_baselines() -> None:
+    earlier = Earlier("other", 0.7, (_told(0, 40.0), _told(1, 10.0)))
+    memory = Memory(ENCODING, MINIMIZE, 0, (earlier,))
+    memory.add(_told(0, 4.0))
+    data = memory.objective(0)
+    assert data.values == pytest.approx([0.0, -math.log(4), 0.0])
+    assert data.models.tolist() == [1, 1, 0]
+    assert data.likeness.tolist() == [0.7, 0.7, 1.0]
+    # and are no candidates for the best
+    assert memory.feasible(data.values[:, None]).tolist() == [[0.0]]
+
+
+def test_an_earlier_study_whose_baseline_failed_tells_nothing() -> None:
+    earlier = Earlier("other", 0.7, (_told(0), _told(1, 10.0)))
+    assert not Memory(ENCODING, MINIMIZE, 0, (earlier,)).is_telling
+
+
+def test_of_many_trials_the_best_are_kept() -> None:
+    values = np.random.default_rng(0).uniform(1, 2, 280)
+    memory = _memory(*(_told(level, float(value)) for level, value in enumerate(values)))
+    data = memory.objective(0)
+    assert len(data) == len(memory) == MOST_KNOWN
+    best = np.sort(np.log(values / values[0]))[: MOST_KNOWN // 2]
+    assert set(np.round(best, 9)) <= set(np.round(data.values, 9))
+
+
+def test_a_front_lies_within_what_is_worse_than_every_trial() -> None:
+    memory = _memory(_told(0, 4.0, 1e-3), _told(1, 2.0, 1e-2), directions=["minimize", "minimize"])
+    smoothed = np.stack([memory.objective(number).values for number in range(2)], axis=1)
+    front, limits = memory.front(smoothed)
+    assert len(front) == 2
+    assert (limits > smoothed.max(axis=0)).all()

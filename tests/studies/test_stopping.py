@@ -1,0 +1,19 @@
+import pytest
+
+from studies.noise import Noise
+from studies.rigour import TRIALS_ALONE, Rigour
+from studies.stopping import Left, is_converged, least_gain
+
+
+def test_a_search_ends_when_more_is_unlikely() -> None:
+    assert is_converged(Left(0.001, 0.04))
+    assert not is_converged(Left(0.001, 0.06))
+    assert not is_converged(None)
+
+
+def test_what_cannot_be_told_apart_is_not_worth_going_on_for() -> None:
+    noisy, quiet = Noise(0.1, 0.1, 6, 0.3), Noise(0.001, 0.001, 6, 0.003)
+    assert least_gain(0.01, quiet, Rigour()) == 0.01
+    assert least_gain(0.01, noisy, Rigour(sessions=9)) == pytest.approx(0.1)
+    assert least_gain(0.01, noisy, TRIALS_ALONE) == pytest.approx(0.3)
+    assert least_gain(0.01, None, Rigour()) == 0.01
