@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from benchmarks.search.searches import CLOSE, TIMES_TRIALS, Search
+from benchmarks.search.searches import TIMES_TRIALS, Search
 from benchmarks.search.world import Floats
 from engines.distributions import student_t
 from studies.stopping import FEWEST_TRIALS, Left, is_converged
@@ -38,9 +38,9 @@ class Figures:
     """One strategy on one landscape, or the mean over all landscapes.
 
     Gaps are in percent, `by_trials` at SHARES of the trials, `by_time` at TIME_SHARES; `close_trials` and
-    `close_seconds` are medians to within CLOSE percent, `mean_seconds` the mean, `late` the share of searches
-    that took more than TIMES_TRIALS times the trials. The rest is as of the last of the trials asked for: the
-    share within CLOSE, engines and graphs made, the share without anything feasible. `asking` are seconds a
+    `close_seconds` are medians until the gap is `Search.close`, `mean_seconds` the mean, `late` the share
+    of those that took more than TIMES_TRIALS times the trials. The rest is as of the last of the trials asked for: the
+    share that is close, engines and graphs made, the share without anything feasible. `asking` are seconds a
     trial.
     """
 
@@ -69,8 +69,8 @@ class Stopping:
     stopped: float
     trials: Interval
     gap: Interval
-    within_1: float
-    within_2: float
+    close: float
+    closer_than_twice: float
 
 
 def figures_of(searches: Sequence[Search], trials: int, seconds: float) -> Figures:
@@ -87,7 +87,7 @@ def figures_of(searches: Sequence[Search], trials: int, seconds: float) -> Figur
         float(np.median([math.inf if one.close_at() is None else close_seconds(one) for one in searches])),
         mean_of([close_seconds(one) for one in searches]),
         float(np.mean([close is None or close >= TIMES_TRIALS * trials for close in closes])),
-        share_of([gap_after(one, trials) <= CLOSE and _at(one.found, trials) for one in searches]),
+        share_of([gap_after(one, trials) <= one.close and _at(one.found, trials) for one in searches]),
         float(np.mean([_at(one.engines, trials) for one in searches])),
         float(np.mean([_at(one.graphs, trials) for one in searches])),
         float(np.mean([not _at(one.found, trials) for one in searches])),
@@ -119,7 +119,7 @@ def overall(figures: Sequence[Figures], searches: Sequence[Sequence[Search]], tr
         math.nan,
         together(lambda one: one.mean_seconds),
         mean(lambda one: one.late),
-        share_of([gap_after(one, trials) <= CLOSE and _at(one.found, trials) for one in every]),
+        share_of([gap_after(one, trials) <= one.close and _at(one.found, trials) for one in every]),
         mean(lambda one: one.engines),
         mean(lambda one: one.graphs),
         mean(lambda one: one.infeasible),
@@ -159,8 +159,8 @@ def stopping_of(searches: Sequence[Search], trials: int) -> Stopping | None:
         float(np.mean([stop is not None for stop in stops])),
         mean_of(ends),
         mean_of(gaps),
-        float(np.mean([gap <= 1 for gap in gaps])),
-        float(np.mean([gap <= 2 for gap in gaps])),
+        float(np.mean([gap <= searches[0].close for gap in gaps])),
+        float(np.mean([gap <= 2 * searches[0].close for gap in gaps])),
     )
 
 

@@ -15,8 +15,6 @@ from studies.observations import Earlier, Observation
 from studies.rigour import Rigour
 from studies.stopping import FEWEST_TRIALS
 
-# a candidate this close to the best one, in percent, is as good as found
-CLOSE = 1.0
 # a search that has not come close by then goes on at random, as models grow slow and nobody waits
 TIMES_TRIALS = 4
 RIGOUR = Rigour()
@@ -45,7 +43,8 @@ class Search:
     `gaps` are by how many percent the incumbent's true value is worse than the best one's, or of two
     objectives how much of the hypervolume is missing; `found` says whether there is an incumbent. `seconds`,
     `graphs` and `engines` count from the beginning. `left` is what the strategy says is left, the gain
-    and its chance, None where it does not say. `asking` are the real seconds a trial of asking and telling.
+    and its chance, None where it does not say. `asking` are the real seconds a trial of asking and telling,
+    `close` is the gap in percent at which the best is as good as found.
     """
 
     landscape: str
@@ -59,10 +58,11 @@ class Search:
     engines: tuple[int, ...]
     left: tuple[tuple[float, float] | None, ...]
     asking: float
+    close: float = 1.0
 
     def close_at(self) -> int | None:
         """The first trial at which the incumbent is close to the best; None where it never was."""
-        hits = (n for n, gap in enumerate(self.gaps) if gap <= CLOSE and self.found[n])
+        hits = (n for n, gap in enumerate(self.gaps) if gap <= self.close and self.found[n])
         return next(hits, None)
 
 
@@ -93,7 +93,9 @@ def search(
     tried, gaps, found, seconds, graphs, engines = zip(*log.rows, strict=True)
     asking /= min(len(log.rows), until.own_trials)
     left = tuple(log.left)
-    return Search(world.name, strategy, seed, tried, gaps, found, seconds, graphs, engines, left, asking)
+    return Search(
+        world.name, strategy, seed, tried, gaps, found, seconds, graphs, engines, left, asking, world.close
+    )
 
 
 class _Log:
@@ -111,7 +113,7 @@ class _Log:
         if is_feasible(observation):
             self._found = True
             self._take(index, observation)
-        self._was_close = self._was_close or (self._found and self._gap <= CLOSE)
+        self._was_close = self._was_close or (self._found and self._gap <= self._world.close)
         made = len(state.graphs), len(state.engines)
         self.rows.append((index, self._gap, self._found, state.seconds, *made))
 

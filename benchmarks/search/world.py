@@ -222,6 +222,17 @@ class World:
         best, worst = logs[self.feasible].min(), logs[self.feasible].max()
         return np.asarray(100 * np.expm1(np.where(self.feasible, logs, worst) - best))
 
+    @cached_property
+    def close(self) -> float:
+        """A gap in percent that is as good as none: 1, or twice what the truth of the best may be off by.
+
+        The standard error of a median is 1.25 times that of a mean.
+        """
+        best = int(np.argmin(np.where(self.feasible, self.losses(0), math.inf)))
+        residuals = self._residuals[self.objectives[0].metric]
+        spread = NORMAL_MAD * float(np.median(np.abs(residuals))) if len(residuals) else 0.0
+        return max(1.0, 100 * 2 * 1.25 * spread / math.sqrt(len(self.places[best].runs)))
+
     def losses(self, objective: int) -> Floats:
         """The logarithm of an objective's true values, so turned that less is better."""
         one = self.objectives[objective]
@@ -264,6 +275,8 @@ class World:
         ]
 
 
+# the standard deviation of a normal distribution by its median absolute deviation
+NORMAL_MAD = 1.4826
 # an error below this is as good as none
 LEAST = 1e-6
 

@@ -61,7 +61,7 @@ def test_a_search_stops_once_more_is_unlikely_but_not_before_enough_trials() -> 
     assert stop_at(one, count - 2) is None
     found = stopping_of([one], count)
     assert found is not None
-    assert (found.trials.value, found.gap.value, found.within_1, found.within_2) == (count - 1, 1.5, 0.0, 1.0)
+    assert (found.trials.value, found.gap.value, found.close, found.closer_than_twice) == (count - 1, 1.5, 0.0, 1.0)
     assert stopping_of([a_search((0.0,))], 3) is None
 
 
