@@ -34,6 +34,7 @@ from engines.values import (
     Workload,
 )
 from engines.wire import from_json, to_json, to_plain
+from engines.workspace import write_file
 
 # beyond what timers resolve
 DIGITS = 6
@@ -117,7 +118,7 @@ def save(path: Path, landscape: Landscape) -> None:
     for name in ("graphs", "engines", "runs"):
         plain[name] = _rounded(plain[name])
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(gzip.compress(to_json(plain), mtime=0))
+    write_file(path, gzip.compress(to_json(plain), mtime=0))
 
 
 def load(path: Path) -> Landscape:

@@ -16,6 +16,8 @@ SHORTEST_SECONDS = 1e-3
 # before anything is known
 USUAL = {"graph": 1.0, "build": 1.0, "run": 1.0}
 # what each kind of stage is decided by
+# where a trial fails that does not have it
+BEFORE: Mapping[str, tuple[str, ...]] = {"graph": ("graph",), "build": ("graph", "prepare", "build")}
 DECIDING: Mapping[str, tuple[DimensionKind, ...]] = {"graph": ("graph",), "build": ("graph", "build")}
 
 
@@ -30,7 +32,7 @@ class Costs:
         """Takes what the trial took; its graph and engine are made from now on."""
         seconds = dict(observation.seconds)
         for stage, making in self._making.items():
-            making.add(row, seconds.pop(stage, None), is_made=stage != observation.failed)
+            making.add(row, seconds.pop(stage, None), is_made=observation.failed not in BEFORE[stage])
         if seconds:
             self._running.append(sum(seconds.values()))
 
@@ -44,7 +46,7 @@ class Costs:
         total = np.full(len(rows), self.running)
         for making in self._making.values():
             total += making.predict(rows)
-        return total
+        return np.asarray(np.maximum(total, SHORTEST_SECONDS))
 
 
 class _Making:

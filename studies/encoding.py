@@ -1,5 +1,6 @@
 """The space as numbers: candidates as rows of choices, and how alike two choices of a dimension are."""
 
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -82,16 +83,23 @@ class Encoding:
                 settled[~allowed[settled[:, decider]], place] = IDLE
         return settled
 
-    @cached_property
+    @property
     def raw_size(self) -> int:
         """The number of combinations of choices, more than there are candidates where some mean nothing."""
-        return math.prod(len(one.choices) for one in self.searched)
+        return self.raw_size_but({})
 
-    def every(self) -> Codes:
-        """All candidates."""
-        counts = [len(one.choices) for one in self.searched]
-        raw = np.indices(counts).reshape(len(counts), self.raw_size).T + 1
-        return np.unique(self.settle(raw), axis=0)
+    def raw_size_but(self, kept: Mapping[int, int]) -> int:
+        """The same with the dimensions in these places at one choice each."""
+        return math.prod(len(one.choices) for place, one in enumerate(self.searched) if place not in kept)
+
+    def every(self, kept: Mapping[int, int] = {}) -> Codes:
+        """All candidates, those dimensions at these codes."""
+        codes = [
+            [kept[place]] if place in kept else range(1, len(one.choices) + 1)
+            for place, one in enumerate(self.searched)
+        ]
+        raw = np.array(list(itertools.product(*codes)), dtype=np.int64)
+        return np.unique(self.settle(raw.reshape(len(raw), len(codes))), axis=0)
 
     def drawn(self, count: int, random: np.random.Generator) -> Codes:
         """Candidates at random; the same one may come twice."""

@@ -31,6 +31,9 @@ class Listing:
     def add(self, observation: Observation) -> None:
         """Nothing that is found changes the order."""
 
+    def correct(self, observations: Sequence[Observation]) -> None:
+        """Nor does what it is corrected to."""
+
     def suggest(self) -> dict[str, Value]:
         return dict(next(iter(self._left.values())))
 
@@ -43,12 +46,12 @@ class Listing:
 
 def random_points(space: Sequence[Dimension], count: int, seed: int) -> list[Point]:
     """So many different points of the space in random order, or all that there are."""
-    random = np.random.default_rng(seed)
-    if spaces.size(space) <= MOST_LISTED:
+    random, there = np.random.default_rng(seed), spaces.size(space)
+    if there <= MOST_LISTED:
         every = list(spaces.points(space))
         return [every[place] for place in random.permutation(len(every))[:count]]
     found: dict[tuple[Value, ...], Point] = {}
-    while len(found) < count:
+    while len(found) < min(count, there):
         point = {one.name: one.choices[int(random.integers(len(one.choices)))] for one in space}
         # of those that are the same candidate one alone counts, as in a list
         if spaces.settled(space, point) == point:

@@ -1,7 +1,7 @@
 """The trials that a search learns from, as numbers: relative to the baseline, less being better."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -19,7 +19,8 @@ FARTHEST_KEPT, FARTHEST_MISSED = -2.0, 3.0
 # margins are counted from where a constraint is kept by far, which is what is believed of what is not known
 LIMIT = -FARTHEST_KEPT
 MARGIN_VARIANCE = 0.05**2
-FAILURE_VARIANCE = 0.05**2
+# that one trial failed says little of the next, so it is told as chance has it
+FAILURE_VARIANCE = 0.3**2
 # an interval that says nothing
 LARGEST_VARIANCE = 1.0
 # more trials than these cost more time than they tell; of others the best are kept, and some of the rest
@@ -54,10 +55,9 @@ class Memory:
         self,
         encoding: Encoding,
         directions: Sequence[Direction],
-        constraints: int,
         earlier: Sequence[Earlier] = (),
     ) -> None:
-        self._encoding, self._constraints = encoding, constraints
+        self._encoding = encoding
         self._signs = [1.0 if direction == "minimize" else -1.0 for direction in directions]
         self._trials: list[_Trial] = []
         self._levels: dict[int, tuple[float, ...]] = {}
@@ -82,6 +82,17 @@ class Memory:
     def add(self, observation: Observation) -> tuple[int, ...] | None:
         """Takes a trial, the baseline first; gives its row, None where it lies outside of the space."""
         return self._add(observation, OWN, 1.0)
+
+    def correct(self, observations: Sequence[Observation]) -> None:
+        """The trials of this study, in the order in which they were added, as they are known by now."""
+        corrected = iter(observations)
+        self._trials = [
+            replace(trial, observation=next(corrected)) if trial.model == OWN else trial
+            for trial in self._trials
+        ]
+        values = next((one.values for one in observations if one.values is not None), None)
+        if values is not None:
+            self._levels[OWN] = values
 
     def objective(self, number: int) -> Data:
         """What is known of an objective; other objectives are of the same trials, in the same order."""
@@ -152,14 +163,21 @@ class Memory:
         ]
 
     def _told(self) -> list[_Trial]:
-        """The trials with values; the best and some of the others where there are many."""
+        """The trials with values: those of this study, then as many of others as there is room for."""
         told = [trial for trial in self._inside() if trial.values is not None]
-        if len(told) <= MOST_KNOWN:
-            return told
-        order = np.argsort(self._scaled(told)[:, 0], kind="stable")
-        best, others = order[: MOST_KNOWN // 2], np.sort(order[MOST_KNOWN // 2 :])
-        spread = np.linspace(0, len(others) - 1, MOST_KNOWN - len(best)).round().astype(int)
-        return [told[place] for place in sorted({*best.tolist(), *others[spread].tolist()})]
+        own = self._best_and_some([one for one in told if one.model == OWN])
+        others = [one for one in told if one.model != OWN]
+        return [*own, *(others[place] for place in _spread(len(others), MOST_KNOWN - len(own)))]
+
+    def _best_and_some(self, trials: list[_Trial]) -> list[_Trial]:
+        """All where there are few, else the best feasible ones and some of the rest."""
+        if len(trials) <= MOST_KNOWN:
+            return trials
+        missed = np.array([not one.is_feasible for one in trials])
+        order = np.lexsort((self._scaled(trials)[:, 0], missed))
+        best, rest = order[: MOST_KNOWN // 2], np.sort(order[MOST_KNOWN // 2 :])
+        some = rest[_spread(len(rest), MOST_KNOWN - len(best))]
+        return [trials[place] for place in sorted({*best.tolist(), *some.tolist()})]
 
     def _scaled(self, trials: Sequence[_Trial]) -> Matrix:
         """The objectives relative to the baseline's, a row for each trial.
@@ -190,6 +208,13 @@ def _data(
         models=np.array([trial.model for trial in trials]),
         likeness=np.array([trial.likeness for trial in trials]),
     )
+
+
+def _spread(count: int, most: int) -> list[int]:
+    """At most so many places, from the first to the last."""
+    if count <= most:
+        return list(range(count))
+    return [int(place) for place in np.linspace(0, count - 1, max(most, 0)).round()]
 
 
 def _fewer(data: Data) -> Data:

@@ -6,13 +6,16 @@ from dataclasses import dataclass, field
 
 from engines.values import Candidate, Evaluation, Failure, Stage
 from studies.noise import Noise
-from studies.records import StudySpec, TrialRecord
+from studies.records import Constraint, StudySpec, TrialRecord
 from studies.repeats import Drift, freed
 
 # an interval of 95 % is this many standard deviations to both sides
 NORMAL_95 = 1.96
 # where nothing is known of the noise
 USUAL_VARIANCE = 0.01**2
+# a limit above this and below 1 is one on a share
+MOSTLY = 0.5
+LEAST_LACK = 1e-9
 
 
 @dataclass(frozen=True)
@@ -55,11 +58,7 @@ def observation_of(
             + (between if number == 0 else 0.0)
             for number, width in enumerate(half_widths)
         ),
-        margins=tuple(
-            margin(estimate.value, one.limit, one.operator == "<=") if estimate is not None else None
-            for one in spec.constraints
-            for estimate in (record.metrics.get(one.metric),)
-        ),
+        margins=tuple(_margin(record, one) for one in spec.constraints),
         failed=_failed(record.failure),
         seconds={} if record.reused else _seconds(record.evaluation),
     )
@@ -82,8 +81,22 @@ def _seconds(evaluation: Evaluation) -> dict[str, float]:
     }
 
 
+def _margin(record: TrialRecord, constraint: Constraint) -> float | None:
+    """None where it is not known; a metric that a measured trial lacks is missed by all (see `judge`)."""
+    estimate = record.metrics.get(constraint.metric)
+    if estimate is not None:
+        return margin(estimate.value, constraint.limit, constraint.operator == "<=")
+    is_cut_short = record.measurement is None or record.measurement.behind
+    return None if is_cut_short else math.inf
+
+
 def margin(value: float, limit: float, at_most: bool) -> float:
-    """How far the value is beyond its limit, as a logarithm where both are positive."""
+    """How far the value is beyond its limit, as a logarithm where both are positive.
+
+    Of a share that is to be near 1, such as a cosine of at least 0.999, what it lacks is what counts.
+    """
+    if not at_most and MOSTLY < limit < 1 and value <= 1:
+        return math.log(max(1 - value, LEAST_LACK) / (1 - limit))
     has_logarithm = value > 0 and limit > 0
     beyond = math.log(value / limit) if has_logarithm else (value - limit) / (abs(limit) or 1.0)
     return beyond if at_most else -beyond

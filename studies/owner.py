@@ -21,7 +21,7 @@ from studies.dead import dead
 from studies.identity import evaluation_key
 from studies.noise import Noise
 from studies.objectives import check_told, judge
-from studies.observations import Earlier, observation_of
+from studies.observations import Earlier, Observation, observation_of
 from studies.racing import bar_of
 from studies.records import RepeatRecord, StudySpec, TrialRecord
 from studies.repeats import Drift
@@ -175,8 +175,9 @@ class Owner:
         anchors = self._anchors(state, limits, study.repeats)
         state.noise, state.drift = anchors.noise(state.records), anchors.drift(state.records)
         sampler = self.sampler() if self.sampler is not None else self._searcher()
-        for record in state.records:
-            sampler.add(observation_of(record, self.spec, state.noise, state.drift))
+        for record, observation in zip(state.records, self._observations(state), strict=True):
+            sampler.add(_from_before(record, observation))
+        self._look_ahead(state, sampler, limits)
         if state.records:
             check_told(state.records[0], self.spec)
         deadline = None if limits.seconds is None else time.monotonic() + limits.seconds
@@ -186,7 +187,10 @@ class Owner:
             nvtx_range("study"),
         ):
             while (ending := _ending(state, limits, stop, sampler, deadline)) is None:
+                known = state.noise, state.drift
                 self._measure_baseline(state, anchors, lambda: stop.requested or _is_over(state, deadline))
+                if known != (state.noise, state.drift):
+                    sampler.correct(self._observations(state))
                 if stop.requested or _is_over(state, deadline):
                     continue
                 self._leave_out_dead(state, sampler)
@@ -198,6 +202,10 @@ class Owner:
                 tell.add(record)
                 self._look_ahead(state, sampler, limits)
         return Ended(ending, state.left)
+
+    def _observations(self, state: _State) -> list[Observation]:
+        """The trials as they are known by now."""
+        return [observation_of(one, self.spec, state.noise, state.drift) for one in state.records]
 
     def _searcher(self) -> Searcher:
         return Searcher(
@@ -292,7 +300,7 @@ class Owner:
     def _evaluate(self, number: int, candidate: Candidate, state: _State, limits: Limits) -> Evaluation:
         watch = partial(self.observer.stage, number)
         bar = self._bar(state)
-        measured = {} if self.remeasure else sharing.measured(state.records, candidate.run)
+        measured = {} if self.remeasure else sharing.measured(state.records, candidate)
         return self.executor.evaluate(candidate, _trial_seconds(state, limits), watch, bar, measured)
 
     def _leave_out_dead(self, state: _State, sampler: Sampler) -> None:
@@ -309,6 +317,12 @@ class Owner:
         if not self.rigour.racing:
             return None
         return bar_of(state.records, self.spec.objectives, state.noise, state.drift, datetime.now(UTC))
+
+
+def _from_before(record: TrialRecord, observation: Observation) -> Observation:
+    """What an earlier run found; what failed by accident or for want of time may be built in this one."""
+    lasts = record.failure is None or record.failure.kind in LASTING
+    return observation if lasts else replace(observation, failed="measure")
 
 
 def _assumed(candidate: Candidate, state: _State) -> Evaluation | None:

@@ -29,6 +29,7 @@ class Pool:
         self._forbidden: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
         self._kept: dict[int, int] = {}
         self._rows: Codes | None = None
+        self._spare: Codes = np.zeros((0, len(encoding.searched)), dtype=np.int64)
         if listed is not None:
             self._rows = np.unique(encoding.rows(listed), axis=0)
         elif encoding.raw_size <= MOST_LISTED:
@@ -42,7 +43,9 @@ class Pool:
     @property
     def is_exhausted(self) -> bool:
         """Whether there is no candidate left."""
-        return not len(self._rows if self._rows is not None else self._drawn(ENOUGH))
+        if self._rows is None:
+            self._spare = self._drawn(ENOUGH)
+        return not len(self._spare if self._rows is None else self._rows)
 
     def mark_seen(self, row: Sequence[int]) -> None:
         """Never to be asked for again."""
@@ -63,23 +66,26 @@ class Pool:
         self._seen = {self._merged(row) for row in self._seen}
         if self._rows is not None:
             self._rows = self._left(self._rows)
+        elif self._encoding.raw_size_but(self._kept) <= MOST_LISTED:
+            self._rows = self._left(self._encoding.every(self._kept))
 
     def draw(self, most: int, near: Codes) -> Codes:
         """At most so many candidates at random, and where not all are listed the neighbours of some rows."""
         if self._rows is None:
             found = np.concatenate([self._drawn(most // 2), self.around(near)[: most // 2]])
-            return np.unique(found, axis=0)
+            # nearly all were seen, but what was found when that was asked was not
+            return np.unique(found, axis=0) if len(found) else self._left(self._spare)
         count = len(self._rows)
         return self._rows if count <= most else self._rows[self._random.permutation(count)[:most]]
 
     def around(self, rows: Codes) -> Codes:
         """The candidates that differ in one choice from one of the rows."""
-        return self._left(self._encoding.neighbours(rows)) if len(rows) else rows
+        return self._left(self._merge(self._encoding.neighbours(rows))) if len(rows) else rows
 
     def _drawn(self, count: int) -> Codes:
         """Candidates at random; none only where many draws find none."""
         for _ in range(DRAWS):
-            found = self._left(np.unique(self._encoding.drawn(count, self._random), axis=0))
+            found = self._left(self._merge(self._encoding.drawn(count, self._random)))
             if len(found):
                 return found
             count = MOST_LISTED
@@ -97,6 +103,13 @@ class Pool:
         for places, codes in self._forbidden:
             keep &= (rows[:, places] != codes).any(axis=1)
         return rows[keep]
+
+    def _merge(self, rows: Codes) -> Codes:
+        """The rows with the dimensions that were left out at the choices that they stay at, each once."""
+        merged = rows.copy()
+        for place, code in self._kept.items():
+            merged[merged[:, place] != IDLE, place] = code
+        return np.unique(merged, axis=0)
 
     def _merged(self, row: Sequence[int]) -> tuple[int, ...]:
         return tuple(

@@ -1,21 +1,31 @@
 """What earlier studies of similar models showed, for a search to begin with: which ones there are.
 
-What is taken from each is in `studies.taking_over`. They are read once, without logs and repeats.
+What is taken from each is in `studies.taking_over`. They are read once, without logs and repeats, and of a
+large one a part.
 """
 
-import itertools
 from collections.abc import Iterable, Iterator, Sequence
 
+from sqlalchemy import select
+
 from engines.values import Machine, Workload
+from studies import schema
+from studies.database import reading
+from studies.evaluation_rows import read_evaluations
 from studies.identity import machine_identity
 from studies.metrics import ACCURACY_METRICS
+from studies.objectives import judge
 from studies.observations import Earlier, observation_of
 from studies.records import Prior, StudySpec, TrialRecord
 from studies.similarity import similarity
 from studies.storage import Storage
-from studies.taking_over import FEWEST_OBSERVATIONS, taken_over
+from studies.taking_over import FEWEST_OBSERVATIONS, MOST_OBSERVATIONS, taken_over, worth_reading
 
 MOST_STUDIES = 4
+# a search learns from twice as many trials at once, its own among them
+MOST_TOGETHER = 100
+# reading the samples of so many takes a quarter of a second
+MOST_READ = 250
 LEAST_SIMILARITY = 0.1
 # the same processor with another driver, another version of a library, or other options of the backend
 OTHER_VERSIONS = 0.8
@@ -30,16 +40,13 @@ def earlier_studies(storage: Storage, spec: StudySpec, but: str | None = None) -
 
     They are of the same processor and backend, with the same kind of first objective.
     """
-    ranked = _ranked(storage, spec, but)
-    found = (_read(storage, spec, name, alike) for name, alike in ranked)
-    return tuple(itertools.islice(_present(found), MOST_STUDIES))
+    return _first(storage, spec, _ranked(storage, spec, but))
 
 
 def recorded_studies(storage: Storage, spec: StudySpec, priors: Sequence[Prior]) -> tuple[Earlier, ...]:
     """What a study was begun with, as far as it is still stored."""
     names = set(storage.study_names())
-    known = [prior for prior in priors if prior.study in names]
-    return tuple(_present(_read(storage, spec, prior.study, prior.similarity) for prior in known))
+    return _first(storage, spec, ((one.study, one.similarity) for one in priors if one.study in names))
 
 
 def priors_of(earlier: Iterable[Earlier]) -> tuple[Prior, ...]:
@@ -76,21 +83,61 @@ def _ranked(storage: Storage, spec: StudySpec, but: str | None) -> Iterator[tupl
             yield name, -alike
 
 
-def _read(storage: Storage, spec: StudySpec, name: str, alike: float) -> Earlier | None:
+def _first(storage: Storage, spec: StudySpec, ranked: Iterable[tuple[str, float]]) -> tuple[Earlier, ...]:
+    """The first that have something to tell, as long as there is room for it."""
+    found: list[Earlier] = []
+    room = MOST_TOGETHER
+    for name, alike in ranked:
+        if len(found) == MOST_STUDIES or room < FEWEST_OBSERVATIONS:
+            break
+        earlier = _read(storage, spec, name, alike, min(room, MOST_OBSERVATIONS))
+        if earlier is not None:
+            found.append(earlier)
+            room -= len(earlier.observations)
+    return tuple(found)
+
+
+def _read(storage: Storage, spec: StudySpec, name: str, alike: float, most: int) -> Earlier | None:
     """The study as this one's space and objectives have it; None where it has nothing to tell."""
-    metrics = {one.metric for one in spec.objectives} | {one.metric for one in spec.constraints}
-    study = storage.read_metrics(name, metrics)
-    same = _measured(study.spec.workload) == _measured(spec.workload)
+    other = storage.find_spec(name)
+    assert other is not None
+    same = _measured(other.workload) == _measured(spec.workload)
     # how far a time is from its limit is another model's own matter
     comparable = [same or one.metric in ACCURACY_METRICS for one in spec.constraints]
     found = taken_over(
-        [observation_of(trial, spec) for trial in study.trials if not trial.number or _tells(trial)],
+        [
+            observation_of(trial, spec)
+            for trial in _trials(storage, spec, name)
+            if not trial.number or _tells(trial)
+        ],
         spec.space,
         spec.baseline,
         [one.direction for one in spec.objectives],
         comparable,
+        most,
     )
     return Earlier(name, alike, found) if found else None
+
+
+def _trials(storage: Storage, spec: StudySpec, name: str) -> Iterator[TrialRecord]:
+    """Those of a study that are worth reading, with the metrics that count here."""
+    metrics = {one.metric for one in spec.objectives} | {one.metric for one in spec.constraints}
+    finished = storage.finished(name)
+    candidates = [one.candidate for one in finished]
+    places = worth_reading(candidates, spec.space, spec.baseline, MOST_READ)
+    numbers = [finished[place].number for place in places]
+    with reading(storage.engine) as connection:
+        of_study = schema.study.c.name == name, schema.trial.c.number.in_(numbers)
+        query = select(schema.trial).join_from(schema.trial, schema.study).where(*of_study)
+        rows = connection.execute(query.order_by(schema.trial.c.number)).all()
+        ids = {row.evaluation_id for row in rows}
+        evaluations = read_evaluations(connection, schema.evaluation.c.id.in_(ids))
+    for place, row in zip(places, rows, strict=True):
+        evaluation = evaluations[row.evaluation_id]
+        judged = judge(evaluation, spec.constraints, metrics)
+        yield TrialRecord(
+            row.number, candidates[place], *judged, evaluation, row.started_at, row.seconds, row.reused
+        )
 
 
 def _tells(trial: TrialRecord) -> bool:
@@ -103,7 +150,3 @@ def _measured(workload: Workload) -> object:
 
 def _processor(machine: Machine) -> object:
     return machine.kind, machine.processor, machine.cores
-
-
-def _present(found: Iterable[Earlier | None]) -> Iterator[Earlier]:
-    return (one for one in found if one is not None)

@@ -83,7 +83,7 @@ def observation(trial: FrozenTrial, space: Space) -> Observation:
         candidate=spaces.candidate_at(space, trial.params),
         values=tuple(trial.values) if is_complete else None,
         variances=(USUAL_VARIANCE,) * len(trial.values) if is_complete else (),
-        margins=tuple(trial.constraints.values()),
+        margins=tuple(trial.constraints.values()) if is_complete else (),
         failed=None if is_complete else "measure",
         seconds=_seconds(trial),
     )

@@ -1,6 +1,6 @@
 """What a study's owner asks of whoever says what to try next."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 from engines.values import Value
@@ -20,6 +20,9 @@ class Sampler(Protocol):
 
     def add(self, observation: Observation) -> None:
         """Learns from a finished trial, the baseline first."""
+
+    def correct(self, observations: Sequence[Observation]) -> None:
+        """Takes all trials that were added anew, as they are known by now."""
 
     def suggest(self) -> dict[str, Value]:
         """A point that was not seen; there must be one."""

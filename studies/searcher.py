@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engines.values import Value
 from studies import space as spaces
@@ -21,24 +22,38 @@ from studies.pool import Pool
 from studies.records import Direction
 from studies.space import Point, Space
 from studies.stopping import Left
-from studies.surrogate import Beliefs, Surrogate, Vector
+from studies.surrogate import Beliefs, Posterior, Surrogate, Vector
 
 MARGINS = Beliefs(effect=0.7**2, pairs=0.3, rest=0.05**2)
 FAILURES = Beliefs(effect=0.2**2, pairs=0.3, rest=0.1**2)
-FAILED = 0.5
+# that nothing of its like could be made yet does not make it impossible
+LEAST_CHANCE = 0.01
 # what is scored in a step: so many candidates times trials, and within these numbers of candidates
 MOST_PRODUCTS = 400_000
 FEWEST_SCORED, MOST_SCORED = 1_000, 8_000
 NEAR = 8
 # of so many candidates it is drawn so often what may be left to gain
 HOPEFUL, DRAWS = 128, 256
+NOWHERE: Codes = np.zeros((0, 0), dtype=np.int64)
 
 
 @dataclass(frozen=True)
 class Taste:
-    """What a search cares for: `thrift` is 1 for gain by second and 0 for gain by trial."""
+    """What a search cares for: 0 for gain by second, infinity for gain by trial.
 
-    thrift: float = 0.5
+    `patience` is how much of what a candidate costs on average every trial is taken to cost besides.
+    """
+
+    patience: float = 0.5
+
+
+@dataclass(frozen=True)
+class _View:
+    """Candidates that may be tried next, what is expected of each, and how likely it is to be feasible."""
+
+    rows: Codes
+    objectives: tuple[Posterior, ...]
+    chance: Vector
 
 
 class Searcher:
@@ -63,12 +78,13 @@ class Searcher:
         self._taste = taste
         self._pool = Pool(self.encoding, self._random, listed)
         self._costs = Costs(self.encoding)
-        self._memory = Memory(self.encoding, directions, constraints, earlier)
+        self._memory = Memory(self.encoding, directions, earlier)
         factors = self.encoding.factors
         self._objectives = [Surrogate(factors) for _ in directions]
         self._margins = [Surrogate(factors, MARGINS) for _ in range(constraints)]
         self._failures = Surrogate(factors, FAILURES)
-        self._is_behind = True
+        self._has_learnt = False
+        self._view: _View | None = None
 
     @property
     def is_exhausted(self) -> bool:
@@ -79,17 +95,19 @@ class Searcher:
         """Never to be suggested again; what lies outside of the space is ignored."""
         if spaces.contains(self.encoding.whole, settings):
             self._pool.mark_seen(self.encoding.codes(settings))
+            self._view = None
 
     def leave_out(self, name: str, value: Value) -> None:
         """The dimension changes nothing, and stays at the value from now on."""
         for place, one in enumerate(self.encoding.searched):
             if one.name == name:
                 self._pool.leave_out(place, 1 + one.choices.index(value))
+                self._view = None
 
     def add(self, observation: Observation) -> None:
         """Takes a finished trial, the baseline first."""
         row = self._memory.add(observation)
-        self._is_behind = True
+        self._has_learnt, self._view = False, None
         if row is None:
             return
         self._pool.mark_seen(row)
@@ -98,15 +116,21 @@ class Searcher:
         if kinds is not None:
             self._pool.forbid(row, self.encoding.places(kinds))
 
+    def correct(self, observations: Sequence[Observation]) -> None:
+        """Takes all trials that were added anew, as they are known by now."""
+        self._memory.correct(observations)
+        self._has_learnt, self._view = False, None
+
     def suggest(self) -> dict[str, Value]:
         """The point to try next; there must be one that was not seen."""
-        self._learn()
-        rows = self._pool.draw(self._most_scored(), self._memory.best_rows(NEAR))
         if not self._memory.is_telling:
+            rows = self._drawn()
             return self.encoding.point(rows[self._random.integers(len(rows))])
-        scores = self._scores(rows)
+        view = self._looked()
+        usual = float(self._costs.predict(view.rows).mean())
+        rows, scores = view.rows, self._scores(view, usual)
         if not self._pool.is_listed:
-            rows, scores = self._climb(rows, scores)
+            rows, scores = self._climb(rows, scores, usual)
         best = np.flatnonzero(scores >= scores.max() * (1 - 1e-9))
         return self.encoding.point(rows[self._random.choice(best)])
 
@@ -121,23 +145,41 @@ class Searcher:
         if not len(feasible):
             return None
         if self.is_exhausted:
-            return Left(0.0, 0.0)
-        best = feasible.min()
-        rows = self._pool.draw(self._most_scored(), self._memory.best_rows(NEAR))
-        found = self._objectives[0].predict(rows)
-        hope = chance_below(best - np.log1p(least), found) * self._chance_ok(rows)
-        rows = rows[np.argsort(-hope)[:HOPEFUL]]
-        drawn = self._objectives[0].draws(rows, DRAWS, self._random)
-        possible = self._random.random(drawn.shape) < self._chance_made(rows)
+            return Left(0.0, 0.0, least)
+        best, view = feasible.min(), self._looked()
+        hope = chance_below(best - np.log1p(least), view.objectives[0]) * view.chance
+        rows = view.rows[np.argsort(-hope)[:HOPEFUL]]
+        drawn = np.where(self._possible(rows), self._objectives[0].draws(rows, DRAWS, self._random), np.inf)
+        gains = np.maximum(best - drawn.min(axis=1), 0.0)
+        return Left(float(np.expm1(gains).mean()), float((gains > np.log1p(least)).mean()), least)
+
+    def _possible(self, rows: Codes) -> NDArray[np.bool_]:
+        """Which of the candidates would be feasible, a row for each time that it is drawn."""
+        possible = self._random.random((DRAWS, len(rows))) < self._chance_made(rows)
         for margins in self._known_margins():
             possible &= margins.draws(rows, DRAWS, self._random) <= LIMIT
-        gains = np.maximum(best - np.where(possible, drawn, np.inf).min(axis=1), 0.0)
-        return Left(float(np.expm1(gains).mean()), float((gains > np.log1p(least)).mean()))
+        return possible
+
+    def _looked(self) -> _View:
+        """What there is to choose from; the same until more is known."""
+        if self._view is None:
+            self._learn()
+            self._view = self._seen_as(self._drawn())
+        return self._view
+
+    def _drawn(self) -> Codes:
+        near = self._memory.best_rows(NEAR) if not self._pool.is_listed else NOWHERE
+        most = np.clip(MOST_PRODUCTS // max(1, len(self._memory)), FEWEST_SCORED, MOST_SCORED)
+        return self._pool.draw(int(most), near)
+
+    def _seen_as(self, rows: Codes) -> _View:
+        found = tuple(one.predict(rows) for one in self._objectives)
+        return _View(rows, found, self._chance_feasible(rows))
 
     def _learn(self) -> None:
-        if not self._is_behind or not self._memory.is_telling:
+        if self._has_learnt or not self._memory.is_telling:
             return
-        self._is_behind = False
+        self._has_learnt = True
         for number, surrogate in enumerate(self._objectives):
             surrogate.learn(self._memory.objective(number))
         for number, surrogate in enumerate(self._margins):
@@ -150,24 +192,27 @@ class Searcher:
         self._learn()
         return np.stack([one.smoothed() for one in self._objectives], axis=1)
 
-    def _scores(self, rows: Codes) -> Vector:
-        worth = self._chance_ok(rows) / self._costs.predict(rows) ** self._taste.thrift
-        return worth * self._gains(rows)
+    def _scores(self, view: _View, usual: float) -> Vector:
+        """The gain that can be expected by second; every trial costs part of the usual seconds besides."""
+        seconds = self._costs.predict(view.rows) / usual
+        return (
+            view.chance * self._gains(view) / ((seconds + self._taste.patience) / (1 + self._taste.patience))
+        )
 
-    def _gains(self, rows: Codes) -> Vector:
+    def _gains(self, view: _View) -> Vector:
         """The expected improvement; before anything is feasible, that is all that counts."""
         smoothed = self._smoothed()
         feasible = self._memory.feasible(smoothed)
         if not len(feasible):
-            return np.ones(len(rows))
-        found = [one.predict(rows) for one in self._objectives]
-        if len(found) == 1:
-            return below(float(feasible.min()), found[0])
-        if len(found) == 2:
-            return hypervolume_growth(*self._memory.front(smoothed), *found)
-        return scalarized_growth(feasible, found, self._random)
+            return np.ones(len(view.rows))
+        if len(view.objectives) == 1:
+            return below(float(feasible.min()), view.objectives[0])
+        if len(view.objectives) == 2:
+            return hypervolume_growth(*self._memory.front(smoothed), *view.objectives)
+        # the same weighting for all that is scored between two trials
+        return scalarized_growth(feasible, view.objectives, np.random.default_rng(len(smoothed)))
 
-    def _chance_ok(self, rows: Codes) -> Vector:
+    def _chance_feasible(self, rows: Codes) -> Vector:
         chance = self._chance_made(rows)
         for margins in self._known_margins():
             chance = chance * chance_below(LIMIT, margins.predict(rows))
@@ -176,17 +221,17 @@ class Searcher:
     def _chance_made(self, rows: Codes) -> Vector:
         if not self._memory.any_failed:
             return np.ones(len(rows))
-        return chance_below(FAILED, self._failures.predict(rows))
+        # of trials that are 1 where they failed the mean is the probability that they do
+        return np.clip(1 - self._failures.predict(rows).mean, LEAST_CHANCE, 1.0)
 
     def _known_margins(self) -> list[Surrogate]:
         return [one for number, one in enumerate(self._margins) if self._memory.knows_margin(number)]
 
-    def _climb(self, rows: Codes, scores: Vector) -> tuple[Codes, Vector]:
+    def _climb(self, rows: Codes, scores: Vector, usual: float) -> tuple[Codes, Vector]:
         """Looks among the neighbours of those with the best scores for still better ones."""
         near = self._pool.around(rows[np.argsort(-scores)[:NEAR]])
         if not len(near):
             return rows, scores
-        return np.concatenate([rows, near]), np.concatenate([scores, self._scores(near)])
-
-    def _most_scored(self) -> int:
-        return int(np.clip(MOST_PRODUCTS // max(1, len(self._memory)), FEWEST_SCORED, MOST_SCORED))
+        return np.concatenate([rows, near]), np.concatenate(
+            [scores, self._scores(self._seen_as(near), usual)]
+        )

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from studies.noise import Noise
 from studies.rigour import Rigour
 
-# the search ends when more is to be found in one case of twenty only
-UNLIKELY = 0.05
+# the search ends when more is to be found in one case of fifty only
+UNLIKELY = 0.02
 # before, too little is known for an estimate of what is not
 FEWEST_TRIALS = 15
 
@@ -17,11 +17,12 @@ class Left:
     """What a search may still find.
 
     `gain` is the relative improvement over the best so far that is to be expected (0.01 is 1 %), `chance` the
-    probability that something is better than the best by more than the least gain that was asked for.
+    probability that something is better than the best by more than `least`.
     """
 
     gain: float
     chance: float
+    least: float = 0.0
 
 
 def least_gain(wanted: float, noise: Noise | None, rigour: Rigour) -> float:

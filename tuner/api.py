@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from studies.owner import Ending
+    from studies.stopping import Left
 
 PATHS = ("model", "inputs", "reference", "workspace", "output")
 # what may be given as text, as on the command line
@@ -47,11 +48,16 @@ LISTS = (
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """A study and what it found; `ending` is None for a study that was only loaded."""
+    """A study and what it found; `ending` is None for a study that was only loaded.
+
+    `left` is what going on might still gain and how likely that is, and so why a search stopped by itself;
+    None where nobody can tell.
+    """
 
     study: StudyRecord
     workspace: Workspace
     ending: "Ending | None" = None
+    left: "Left | None" = None
 
     @property
     def best(self) -> TrialRecord | None:
@@ -136,7 +142,7 @@ def search(model: str | Path, *, progress: bool = False, **options: Any) -> Resu
         outcome = searching.run(chosen, watcher, Stop())
     finally:
         watcher.close()
-    return Result(outcome.study, Workspace(chosen.workspace), outcome.ending)
+    return Result(outcome.study, Workspace(chosen.workspace), outcome.ending, outcome.left)
 
 
 def load(study: str | None = None, *, workspace: str | Path = ".tuner", storage: str | None = None) -> Result:

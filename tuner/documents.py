@@ -51,6 +51,7 @@ def outcome_document(outcome: "Outcome") -> dict[str, Any]:
         "ending": outcome.ending,
         "left_to_gain": finite(outcome.left.gain) if outcome.left else None,
         "chance_of_more": finite(outcome.left.chance) if outcome.left else None,
+        "least_gain": finite(outcome.left.least) if outcome.left else None,
         "new_trials": outcome.new_trials,
         "report": str(outcome.report),
         "exported": str(outcome.exported) if outcome.exported else None,

@@ -96,9 +96,11 @@ class Draft:
         return forecast(plan.spec, extent_of(plan.spec.space), records, plan.rigour, plan.trials)
 
     def _known(self) -> TrialRecord | None:
-        """The baseline as this study or another measured it."""
+        """The baseline as this study measured it, or another where the search would take it from there."""
         if self.plan.records:
             return self.plan.records[0]
+        if self.options.remeasure:
+            return None
         spec = self.plan.spec
         found = self.storage.find_evaluation(evaluation_key(spec, spec.baseline))
         if found is None or found.measurement is None:
@@ -117,7 +119,8 @@ class Draft:
             taught = begun_with(self.storage, plan.spec, plan.study, None, self.options.prior)
             self.storage.create_study(plan.study, plan.spec, versions(), priors_of(taught))
         observer = _OfBaseline(watcher)
-        owner = Owner(plan.study, plan.spec, self.storage, self.worker, observer, self.options.seed)
+        seed, remeasure = self.options.seed, self.options.remeasure
+        owner = Owner(plan.study, plan.spec, self.storage, self.worker, observer, seed, remeasure)
         # with a Stop of its own: a search would finish the trial first, a plan is not worth waiting for
         owner.run(Limits(1, trial_seconds=self.options.trial_timeout), Stop())
         return self.storage.read_study(plan.study).trials[0]

@@ -11,9 +11,6 @@ if TYPE_CHECKING:
     from studies.owner import Limits
     from studies.records import TrialRecord
 
-# where the chance of another gain is less than this, the end is near
-UNLIKELY = 0.25
-
 
 def beginning(name: str, limits: "Limits", records: "tuple[TrialRecord, ...]") -> str:
     """What is about to happen."""
@@ -59,7 +56,7 @@ def standing_line(standing: Standing) -> str:
 
 
 def counts_line(standing: Standing) -> str:
-    """Trials so far, what failed, the time passed and left."""
+    """Trials so far, what failed, the time passed and left, and whether more is likely."""
     left = standing.seconds_left()
     parts = [
         f"{standing.finished} of {standing.trials} trials",
@@ -67,17 +64,20 @@ def counts_line(standing: Standing) -> str:
         f"{standing.infeasible} infeasible",
         f"{clock(standing.elapsed)} passed",
         f"about {clock(left)} left" if left is not None else "",
-        _ending_soon(standing) if left is not None else "",
+        _chance_of_more(standing),
     ]
     return ", ".join(part for part in parts if part)
 
 
-def _ending_soon(standing: Standing) -> str:
-    """That it may stop before that, where little is left to gain."""
-    if standing.left is None or standing.min_gain is None or standing.left.chance >= UNLIKELY:
+def _chance_of_more(standing: Standing) -> str:
+    """How likely what is worth going on for is; the search stops once that is unlikely."""
+    left, wanted = standing.left, standing.min_gain
+    if left is None or wanted is None:
         return ""
-    chance = formats.percent(standing.left.chance)
-    return f"or less: another {100 * standing.min_gain:g} % is {chance} likely"
+    least = f"{100 * wanted:g} % more"
+    if left.least > wanted:
+        least = f"{formats.share(left.least)} more (the least that this machine can tell apart)"
+    return f"{least}: {formats.percent(left.chance)} likely"
 
 
 def settings_text(candidate: "Candidate") -> str:

@@ -1,6 +1,7 @@
 """A whole space measured into a study, and the best of it again; written as a landscape to be replayed."""
 
 import math
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -22,7 +23,7 @@ from studies.records import RepeatRecord, StudyRecord, StudySpec
 from studies.rigour import fitting
 from studies.storage import Storage, open_storage
 from tuner.limits import candidates_of
-from tuner.options import SearchOptions, check_whole, storage_url
+from tuner.options import SearchOptions, check_path, check_whole, storage_url
 from tuner.searching import Watcher, compute_reference, settled, versions
 
 # more take days, and that should be meant
@@ -73,6 +74,7 @@ class Recorded:
 def run(options: RecordOptions, watcher: Watcher, stop: Stop) -> Recorded:
     """Records or goes on recording; raises UserError for what the user must mend."""
     search = options.search
+    check_file(options.output)
     workspace = Workspace(search.workspace).create()
     with (
         open_storage(storage_url(search.workspace, search.storage)) as storage,
@@ -95,6 +97,21 @@ def run(options: RecordOptions, watcher: Watcher, stop: Stop) -> Recorded:
         study = storage.read_study(name)
         file = _write(study, options, workspace, watcher)
         return Recorded(study, ending, file, count, _runs(study) - _runs(before))
+
+
+def check_file(path: Path | None) -> None:
+    """Makes sure that the landscape can be written there; raises UserError where it cannot."""
+    if path is None:
+        return
+    check_path(path)
+    if path.is_dir():
+        raise UserError(f"--output {str(path)!r} is a folder", "Name the file to write the landscape to.")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+    except OSError as error:
+        raise _cannot_write(path, error, "Name another file with --output.") from error
 
 
 def _owner(
@@ -190,8 +207,17 @@ def _write(study: StudyRecord, options: RecordOptions, workspace: Workspace, wat
         return None
     watcher.preparing("writing the landscape")
     file = options.output or workspace.reports / study.name / LANDSCAPE
-    save(file, landscape_of(study, options.command))
+    try:
+        save(file, landscape_of(study, options.command))
+    except OSError as error:
+        hint = "Everything measured is saved: mend that, and run the same command again."
+        raise _cannot_write(file, error, hint) from error
     return file
+
+
+def _cannot_write(file: Path, error: OSError, hint: str) -> UserError:
+    reason = error.strerror or type(error).__name__
+    return UserError(f"cannot write the landscape to {str(file)!r}: {reason}", hint)
 
 
 def _runs(study: StudyRecord) -> int:

@@ -24,7 +24,7 @@ LONGEST_REASON = 160
 SHOWN = ("latency_ms", "p99_ms", "throughput", "error", "engine_bytes", "build_seconds")
 ENDINGS = {
     "complete": "",
-    "exhausted": "Every candidate of the space was tried.",
+    "exhausted": "Nothing is left to try: what was not tried cannot be made, or is the same as what was.",
     "converged": "Stopped, since little is left to gain; to go on, run the same command with --min-gain 0.",
     "timeout": "The time was up; run the same command again to go on.",
     "interrupted": "Interrupted: everything finished is saved; run the same command again to go on.",
@@ -127,9 +127,7 @@ def _ending(outcome: "Outcome") -> str:
     if outcome.new_trials or outcome.new_repeats or outcome.ending not in ("complete", "exhausted"):
         return ENDINGS[outcome.ending]
     if outcome.ending == "exhausted":
-        return (
-            f"Nothing was left to do: {name} has tried every candidate of the space (--new begins another)."
-        )
+        return f"Nothing was left to do: {name} has tried all that it can (--new begins another)."
     return (
         f"Nothing was left to do: {name} has its {formats.plural(trials, 'trial')} "
         "(--trials N for more, --new for another study)."
@@ -138,9 +136,12 @@ def _ending(outcome: "Outcome") -> str:
 
 def _converged(trials: int, limits: "Limits", left: "Left") -> str:
     """After how many trials, what is left to gain, and what it takes to go on."""
-    asked = f"{100 * (limits.min_gain or 0.0):g} %"
+    wanted = limits.min_gain or 0.0
+    least = f"{100 * wanted:g} %"
+    if left.least > wanted:
+        least = f"{formats.share(left.least)}, the least that this machine can tell apart,"
     return (
-        f"Stopped after {trials} of {formats.plural(limits.trials, 'trial')}: another {asked} is "
+        f"Stopped after {trials} of {formats.plural(limits.trials, 'trial')}: another {least} is "
         f"{formats.percent(left.chance)} likely, and {formats.share(left.gain)} to be expected of going on. "
         "To go on, run the same command with --min-gain 0."
     )

@@ -59,7 +59,7 @@ class Ours:
     """The tuner's own; with `earlier`, it begins with other studies."""
 
     def __init__(
-        self, world: World, seed: int, earlier: Sequence[Earlier] = (), thrift: float | None = None
+        self, world: World, seed: int, earlier: Sequence[Earlier] = (), patience: float | None = None
     ) -> None:
         from studies.searcher import Searcher, Taste
 
@@ -71,7 +71,7 @@ class Ours:
             seed,
             earlier=earlier,
             listed=None if world.is_whole else world.listed,
-            taste=Taste() if thrift is None else Taste(thrift),
+            taste=Taste() if patience is None else Taste(patience),
         )
 
     def ask(self) -> int | None:
@@ -174,8 +174,8 @@ STRATEGIES: Mapping[str, Make] = {
     "ours": lambda world, seed, _: Ours(world, seed),
     "ours-earlier": Ours,
     # the only choice of ours that is made by this contest
-    "ours-by-trial": lambda world, seed, _: Ours(world, seed, thrift=0.0),
-    "ours-by-second": lambda world, seed, _: Ours(world, seed, thrift=1.0),
+    "ours-by-trial": lambda world, seed, _: Ours(world, seed, patience=1e6),
+    "ours-by-second": lambda world, seed, _: Ours(world, seed, patience=0.0),
 }
 SINGLE = ("random", "grid", "one-at-a-time", "tpe", "tpe-distinct", "gp", "ours")
 PARETO = ("random", "tpe", "nsga2", "ours")

@@ -55,13 +55,18 @@ def test_a_ratio_is_the_geometric_mean_over_landscapes() -> None:
 
 def test_a_search_stops_once_more_is_unlikely_but_not_before_enough_trials() -> None:
     count = FEWEST_TRIALS + 3
-    chances = (0.01, *[0.5] * (count - 3), 0.04, 0.9)
+    chances = (0.01, *[0.5] * (count - 3), 0.01, 0.9)
     one = a_search((8.0,) * (count - 2) + (1.5, 0.0), chances=chances)
     assert stop_at(one, count) == count - 1
     assert stop_at(one, count - 2) is None
     found = stopping_of([one], count)
     assert found is not None
-    assert (found.trials.value, found.gap.value, found.close, found.closer_than_twice) == (count - 1, 1.5, 0.0, 1.0)
+    assert (found.trials.value, found.gap.value, found.close, found.closer_than_twice) == (
+        count - 1,
+        1.5,
+        0.0,
+        1.0,
+    )
     assert stopping_of([a_search((0.0,))], 3) is None
 
 

@@ -1,4 +1,6 @@
+import errno
 import gzip
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,6 +30,24 @@ def test_the_same_landscape_has_the_same_bytes_and_no_paths(tmp_path: Path) -> N
         save(tmp_path / name, given)
     assert (tmp_path / "one").read_bytes() == (tmp_path / "other").read_bytes()
     assert str(tmp_path).encode() not in gzip.decompress((tmp_path / "one").read_bytes())
+
+
+def test_a_landscape_that_cannot_be_written_leaves_the_older_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    older = landscape(workload(tmp_path), [run(0, 0, 4.0)])
+    file = tmp_path / "l"
+    save(file, older)
+    kept = file.read_bytes()
+
+    def full(self: Path, *_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "replace", full)
+    with pytest.raises(OSError, match="No space"):
+        save(file, landscape(workload(tmp_path), [run(0, 0, 5.0)]))
+    assert file.read_bytes() == kept
+    assert not list(tmp_path.glob(".unfinished*"))
 
 
 def test_measured_numbers_have_six_digits_and_settings_all_of_theirs(tmp_path: Path) -> None:

@@ -55,3 +55,16 @@ def test_an_engine_that_failed_is_not_made() -> None:
 
 def test_before_anything_is_known_all_cost_the_same() -> None:
     assert len(set(Costs(ENCODING).predict(ENCODING.every()).tolist())) == 1
+
+
+def test_an_engine_whose_graph_failed_is_not_made() -> None:
+    costs = Costs(ENCODING)
+    _told(costs, (2, 1, 1), graph=1.0, build=40.0, measure=1.0)
+    costs.add((1, 1, 1), Observation(NOBODY, None, failed="graph", seconds={"graph": 1.0}))
+    assert costs.predict(np.array([(1, 1, 2)]))[0] > 20
+
+
+def test_nothing_is_free() -> None:
+    costs = Costs(ENCODING)
+    _told(costs, (1, 1, 1), build=0.0, measure=0.0)
+    assert costs.predict(ENCODING.every()).min() > 0

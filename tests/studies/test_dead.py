@@ -1,4 +1,5 @@
 import itertools
+import tracemalloc
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
@@ -71,7 +72,8 @@ def but(name: str) -> Callable[[Point], object]:
 def test_a_dimension_that_no_engine_cares_for_is_dead_and_stays_where_most_engines_are() -> None:
     found = dead(tried(every(), but("level")), SPACE)
     assert [(one.name, one.value, one.choices, one.engines) for one in found] == [("level", 0, 3, 18)]
-    most = tried([*every(level=(2,)), *every(level=(0, 1), precision=("fp32", "int8"))], but("level"))
+    others = *every(level=(0,), workspace=(0,)), *every(level=(1,), workspace=(256,))
+    most = tried([*every(level=(2,)), *others], but("level"))
     assert [one.value for one in dead(most, SPACE)] == [2]
     assert found[0].reason.startswith("level changes nothing here: 3 choices, 18 engines")
     assert found[0].reason.endswith("it leaves the space and stays at 0")
@@ -119,12 +121,63 @@ def test_what_changes_nothing_in_one_precision_is_not_dead_in_another_where_it_d
     assert names(tried(every(), what)) == []
 
 
-def test_nor_in_another_that_was_tried_several_times_without_changing_it() -> None:
-    seen = every(precision=("fp32", "fp16"), workspace=(0,))
+def test_nor_before_every_precision_was_tried_with_it() -> None:
+    two = every(precision=("fp32", "fp16"))
+    assert names(tried(two, but("level"))) == []
+    alone: list[Point] = [{"precision": "int8", "level": 1, "workspace": 0}]
+    assert names(tried([*two, *alone], but("level"))) == []
+    pair: list[Point] = [*alone, {"precision": "int8", "level": 2, "workspace": 0}]
+    assert names(tried([*two, *pair], but("level"))) == ["level"]
+    # nor where the precisions that were tried are the same themselves
+    assert names(tried(two, lambda point: point["workspace"])) == []
+
+
+def test_a_choice_that_does_not_go_with_it_is_not_waited_for() -> None:
+    space = (
+        *SPACE[:2],
+        Dimension("method", "graph", ("max", "entropy"), "max", "", applies_to={"precision": ("int8",)}),
+        Dimension("blocks", "build", (0, 1), 0, "", applies_to={"precision": ("fp16",)}),
+    )
+    everywhere = list(points(space))
+    assert names(tried(everywhere, but("blocks"), space=space), space) == ["blocks"]
+    # a method means nothing in other precisions, so those show nothing of it
+    without = [point for point in everywhere if (point["method"], point["level"]) != ("entropy", 0)]
+    maximum = [point for point in without if point["method"] == "max"]
+    assert names(tried(maximum, but("level"), space=space), space) == []
+
+
+def test_an_alive_build_choice_that_more_than_two_engines_had_is_waited_for() -> None:
     space = tuple(replace(one, choices=(0, 1, 2, 3)) if one.name == "workspace" else one for one in SPACE)
-    alone: list[Point] = [{"precision": "int8", "level": 1, "workspace": size} for size in range(4)]
-    assert names(tried([*seen, *alone[:2]], but("level"), space=space), space) == ["level"]
-    assert names(tried([*seen, *alone], but("level"), space=space), space) == []
+    seen = every(workspace=(0,))
+    rare: list[Point] = [
+        {"precision": precision, "level": 1, "workspace": 1} for precision in ("fp32", "fp16", "int8")
+    ]
+    assert names(tried([*seen, *rare[:2]], but("level"), space=space), space) == ["level"]
+    assert names(tried([*seen, *rare], but("level"), space=space), space) == []
+
+
+def test_what_decides_the_shapes_is_never_dead() -> None:
+    for name in ("batch", "profile"):
+        space = (*SPACE, Dimension(name, "build", (1, 2), 1, ""))
+        everywhere = [{**point, name: choice} for point in every() for choice in (1, 2)]
+        alike = tried(everywhere, lambda point: point["precision"], space=space)
+        assert names(alike, space) == ["level", "workspace"]
+
+
+def test_the_engines_of_a_large_study_are_not_compared_one_by_one() -> None:
+    space = (
+        SPACE[0],
+        *(Dimension(f"b{place}", "build", tuple(range(6)), 0, "") for place in range(3)),
+        Dimension("inert", "build", (0, 1), 0, ""),
+    )
+    # 1,296 engines, of which there are 839,160 pairs
+    records = tried(points(space), but("inert"), space=space)
+    tracemalloc.start()
+    try:
+        assert names(records, space) == ["inert"]
+        assert tracemalloc.get_traced_memory()[1] < 10e6
+    finally:
+        tracemalloc.stop()
 
 
 def test_engines_with_other_errors_are_others_whatever_their_layers() -> None:

@@ -42,3 +42,8 @@ def test_random_points_are_different_candidates_in_an_order_of_the_seed(
     assert one == same != other
     assert len({spaces.candidate_at(SPACE, point) for point in one}) == 7
     assert all(spaces.settled(SPACE, point) == point for point in one)
+
+
+def test_no_more_points_are_drawn_than_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("studies.listing.MOST_LISTED", 0)
+    assert len(random_points(SPACE, 99, seed=1)) == spaces.size(SPACE)

@@ -82,6 +82,24 @@ def test_what_was_made_before_cost_nothing_that_could_be_learnt() -> None:
 
 def test_margins_are_logarithms_where_there_are_any() -> None:
     assert margin(0.02, 0.01, True) == pytest.approx(math.log(2))
-    assert margin(0.97, 0.94, False) == pytest.approx(-math.log(0.97 / 0.94))
+    assert margin(60.0, 30.0, False) == pytest.approx(-math.log(2))
     assert margin(0.0, 0.01, True) == pytest.approx(-1.0)
     assert margin(0.5, 0.0, True) == pytest.approx(0.5)
+
+
+def test_of_a_share_near_one_what_it_lacks_is_what_counts() -> None:
+    assert margin(0.99, 0.999, False) == pytest.approx(math.log(10))
+    assert margin(0.9999, 0.999, False) == pytest.approx(-math.log(10))
+    assert margin(1.0, 0.999, False) < -5
+    assert margin(1.5, 0.9, False) < 0
+
+
+def test_a_metric_that_a_measured_trial_lacks_is_missed() -> None:
+    study = _study()
+    record = study.trials[2]
+    metrics = {name: value for name, value in record.metrics.items() if name != "p99_ms"}
+    assert observation_of(replace(record, metrics=metrics), study.spec).margins[1] == math.inf
+    assert record.measurement is not None
+    behind = replace(record.evaluation, measurement=replace(record.measurement, behind=True))
+    cut_short = replace(record, metrics=metrics, evaluation=behind)
+    assert observation_of(cut_short, study.spec).margins[1] is None

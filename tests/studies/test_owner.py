@@ -631,7 +631,7 @@ def test_the_search_ends_when_little_is_left_to_gain(
     ended = owner.run(Limits(200, min_gain=0.02), Stop())
     assert ended.ending == "converged"
     assert ended.left is not None
-    assert ended.left.chance < 0.05
+    assert ended.left.chance < 0.02
     assert isinstance(owner.observer, Notes)
     assert owner.observer.left[-1] == ended.left
     assert 15 <= len(owner.observer.records) < 100

@@ -73,3 +73,32 @@ def test_a_pool_of_what_cannot_be_made_is_exhausted(pool: Pool) -> None:
         assert not pool.is_exhausted
         pool.forbid((precision, 1, 1), np.array([0]))
     assert pool.is_exhausted
+
+
+def test_a_large_space_that_shrinks_is_searched_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pools, "MOST_LISTED", 5)
+    pool = Pool(ENCODING, RANDOM)
+    pool.leave_out(1, 2)
+    assert _all(pool) == {(1, 2, 1), (1, 2, 2), (2, 2, 1), (2, 2, 2)}
+
+
+def test_what_is_left_out_of_a_large_space_does_not_starve_what_is_drawn() -> None:
+    many = tuple(Dimension(f"d{number}", "build", tuple(range(6)), 0, "") for number in range(9))
+    pool = Pool(Encoding(many), RANDOM)
+    for place in range(4):
+        pool.leave_out(place, 1)
+    near = np.array([(1, 1, 1, 1, 3, 3, 3, 3, 3)])
+    assert len(pool.draw(2000, near)) > 900
+    assert len(pool.around(near)) == 5 * 5 + 1
+
+
+def test_the_last_candidate_of_a_large_space_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pools, "MOST_LISTED", 5)
+    monkeypatch.setattr(pools, "ENOUGH", 4)
+    pool = Pool(ENCODING, np.random.default_rng(3))
+    tried = 0
+    while not pool.is_exhausted:
+        (row, *_) = pool.draw(4, NOTHING).tolist()
+        pool.mark_seen(row)
+        tried += 1
+    assert tried == len(ENCODING.every())

@@ -2,15 +2,19 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from engines.statistics import Estimate
-from engines.values import Evaluation, Settings
+from engines.values import Dimension, Evaluation, Settings
+from studies.evaluation_rows import read_evaluations
 from studies.objectives import parse_objectives
 from studies.prior import (
+    MOST_READ,
     MOST_STUDIES,
+    MOST_TOGETHER,
     OTHER_VERSIONS,
     earlier_studies,
     priors_of,
@@ -65,6 +69,20 @@ def few(trials: int = 5, **options: float) -> list[Evaluation]:
     ]
 
 
+def with_steps(spec: StudySpec, count: int) -> StudySpec:
+    """With a dimension of so many choices."""
+    step = Dimension("step", "run", tuple(range(count)), 0, "a number")
+    baseline = replace(spec.baseline, run=Settings(spec.baseline.run, step=0))
+    return replace(spec, space=(*spec.space, step), baseline=baseline)
+
+
+def steps(count: int) -> list[Evaluation]:
+    """The baseline at each of them."""
+    random, baseline = np.random.default_rng(0), study_spec().baseline
+    points = [replace(baseline, run=Settings(baseline.run, step=step)) for step in range(count)]
+    return [measured(point, random, blocks=2, samples=20) for point in points]
+
+
 def names(storage: Storage, spec: StudySpec, but: str | None = None) -> list[str]:
     return [one.name for one in earlier_studies(storage, spec, but)]
 
@@ -99,6 +117,45 @@ def test_the_most_similar_studies_are_taken_and_named_in_their_order(storage: St
     for power in (3, 0, 5, 1, 4, 2):
         keep(storage, f"{10**power} times", of_model(str(power), parameters=272_474 * 10**power), few(3))
     assert names(storage, study_spec()) == [f"{10**power} times" for power in range(MOST_STUDIES)]
+
+
+def test_all_together_are_no_more_than_a_search_has_room_for(storage: Storage) -> None:
+    spec = with_steps(study_spec(), 80)
+    for power in range(3):
+        keep(
+            storage,
+            f"{10**power} times",
+            of_model(str(power), spec, parameters=272_474 * 10**power),
+            steps(80),
+        )
+    found = earlier_studies(storage, spec)
+    assert [len(one.observations) for one in found] == [60, 40]
+    assert sum(len(one.observations) for one in found) == MOST_TOGETHER
+    assert recorded_studies(storage, spec, priors_of(found)) == found
+
+
+def test_of_a_large_study_a_part_is_read_with_what_is_the_baseline_here(
+    storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec = with_steps(study_spec(), 2 * MOST_READ)
+    made = steps(2 * MOST_READ)
+    keep(storage, "large", of_model("other", spec), made)
+    # what the search begins from is another than what the study began from
+    later = replace(spec, baseline=made[-8].candidate)
+    read: list[Evaluation] = []
+
+    def spied(*arguments: Any) -> dict[int, Evaluation]:
+        found = read_evaluations(*arguments)
+        read.extend(found.values())
+        return found
+
+    monkeypatch.setattr("studies.prior.read_evaluations", spied)
+    (found,) = earlier_studies(storage, later)
+    assert MOST_READ <= len(read) <= MOST_READ + 2
+    assert found.observations[0].candidate == later.baseline
+    step = [int(one.candidate.run["step"]) for one in found.observations]
+    assert min(step) < 20
+    assert max(step) > 2 * MOST_READ - 20
 
 
 def test_the_study_itself_is_none_of_them(storage: Storage) -> None:

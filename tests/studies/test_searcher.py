@@ -124,16 +124,17 @@ def test_failures_teach_what_fails() -> None:
         return _observed(point)
 
     points = _search(_searcher(), 20, observed)
-    assert sum(bool(point["cuda_graph"]) for point in points) <= 6
+    # a single failure is no proof
+    assert sum(bool(point["cuda_graph"]) for point in points) <= 8
 
 
 def test_dear_builds_make_the_search_try_more_with_the_engines_that_there_are() -> None:
-    def engines(thrift: float) -> int:
-        searcher = _searcher(taste=Taste(thrift=thrift))
+    def engines(patience: float) -> int:
+        searcher = _searcher(taste=Taste(patience))
         points = _search(searcher, 30, lambda point: _observed(point, build=300.0))
         return len({(one["precision"], one["profile"], one["level"]) for one in points})
 
-    assert engines(1.0) < engines(0.0)
+    assert engines(0.0) < engines(1e6)
 
 
 def test_a_study_of_a_like_model_shows_where_to_begin() -> None:

@@ -1,7 +1,9 @@
 from dataclasses import replace
 
+import pytest
+
 from engines.sharing import Recognised, completed, fingerprint, is_shared, measured_engine
-from engines.values import Artifact, Evaluation
+from engines.values import Artifact, Evaluation, Settings
 from studies.records import StudyRecord
 from studies.sharing import marked, measured, same_as
 from tests.records import candidate, study_of
@@ -49,10 +51,32 @@ def test_a_shared_evaluation_is_the_candidates_own_but_for_the_measurement() -> 
 
 def test_measurements_are_known_by_run_spec_and_fingerprint() -> None:
     trials = study().trials
-    assert measured(trials, PLAIN.run)["same"] is FIRST
-    assert measured(trials, THREADS.run)["same"] is trials[1].evaluation
-    assert measured(trials, candidate("fp32", "all", 8, True).run) == {}
+    assert measured(trials, PLAIN)["same"] is FIRST
+    assert measured(trials, THREADS)["same"] is trials[1].evaluation
+    assert measured(trials, candidate("fp32", "all", 8, True)) == {}
     assert fingerprint(None) is None
+
+
+@pytest.mark.parametrize("name", ["batch", "profile"])
+def test_a_measurement_with_other_shapes_is_not_shared(name: str) -> None:
+    small, large = (
+        replace(PLAIN, build=Settings(PLAIN.build, **{name: choice})) for choice in ("small", "large")
+    )
+    trials = study_of(made(evaluation(small, 2.0), "first", "same")).trials
+    assert measured(trials, small)["same"] is trials[0].evaluation
+    assert measured(trials, large) == {}
+    shared = completed(large, recognised(), trials[0].evaluation)
+    assert same_as(shared, trials) is None
+    assert same_as(replace(shared, candidate=small), trials) == 0
+
+
+def test_what_was_cut_short_or_comes_from_another_study_is_not_shared() -> None:
+    assert FIRST.measurement is not None
+    behind = replace(FIRST, measurement=replace(FIRST.measurement, behind=True))
+    cut, reused, whole = study_of(behind, FIRST, made(evaluation(OTHER, 1.9), "third", "same")).trials
+    reused = replace(reused, reused=True)
+    assert measured([cut, reused], PLAIN) == {}
+    assert measured([cut, reused, whole], PLAIN)["same"] is whole.evaluation
 
 
 def test_a_trial_names_the_one_that_was_measured_under_the_same_run_spec() -> None:

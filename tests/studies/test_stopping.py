@@ -6,8 +6,8 @@ from studies.stopping import Left, is_converged, least_gain
 
 
 def test_a_search_ends_when_more_is_unlikely() -> None:
-    assert is_converged(Left(0.001, 0.04))
-    assert not is_converged(Left(0.001, 0.06))
+    assert is_converged(Left(0.001, 0.01))
+    assert not is_converged(Left(0.001, 0.03))
     assert not is_converged(None)
 
 

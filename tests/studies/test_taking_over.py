@@ -1,16 +1,19 @@
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise, product
 
 from engines.values import Candidate, Dimension, Settings
 from studies.observations import Observation
 from studies.records import StudySpec
-from studies.taking_over import BEST_OBSERVATIONS, MOST_OBSERVATIONS, chosen, mapped, taken_over
+from studies.taking_over import MOST_OBSERVATIONS, chosen, mapped, taken_over, worth_reading
 from tests.records import candidate, study_spec
+
+BEST_OBSERVATIONS = 20
 
 
 def here(found: Candidate, spec: StudySpec, other: StudySpec) -> Candidate | None:
     """The other study's candidate in the space of the spec."""
-    return mapped(found, spec.space, spec.baseline, other.baseline)
+    return mapped(found, spec.space, spec.baseline, other.baseline.settings)
 
 
 def test_a_candidate_keeps_the_settings_that_both_spaces_have() -> None:
@@ -130,4 +133,37 @@ def test_two_that_are_the_same_here_are_told_once() -> None:
     seen = [Observation(point, (float(place + 1),), (0.0,)) for place, point in enumerate(points)]
     found = taken_over(seen, narrow, baseline, ["minimize"], [])
     assert [one.candidate.graph["precision"] for one in found] == list(formats)
+    # as they are at the default here, which was tried there
+    assert [one.values for one in found] == [(2.0,), (4.0,), (6.0,)]
+    # where it was not, all are told as they are at the default there
+    found = taken_over(seen[::2], narrow, baseline, ["minimize"], [])
     assert [one.values for one in found] == [(1.0,), (3.0,), (5.0,)]
+
+
+def test_another_baseline_of_the_same_space_is_one_candidate_among_others() -> None:
+    """As where the default batch is another: ratios are to what is the default here."""
+    spec = study_spec()
+    points = [candidate("fp32", "all", threads, True) for threads in (8, 4, 2, 1)]
+    seen = [Observation(point, (float(place + 1),), (0.0,)) for place, point in enumerate(points)]
+    first, *rest = taken_over(seen, spec.space, spec.baseline, ["minimize"], [])
+    assert first == seen[2]
+    assert [one.candidate.run["intra_op_threads"] for one in rest] == [8, 4, 1]
+    without = [one for one in seen if one.candidate != spec.baseline]
+    assert taken_over(without, spec.space, spec.baseline, ["minimize"], []) == ()
+    failing = [replace(one, values=None, failed="build") if one is seen[2] else one for one in seen]
+    assert taken_over(failing, spec.space, spec.baseline, ["minimize"], []) == ()
+
+
+def test_of_many_candidates_those_worth_reading_are_spread_and_hold_both_baselines() -> None:
+    spec = study_spec()
+    formats, levels = ("int8", "fp16", "fp32"), ("none", "basic", "all")
+    points = [candidate(*at, threads, True) for at in product(formats, levels) for threads in (1, 4, 8, 2)]
+    gone = replace(points[5], graph=Settings(precision="fp8"))
+    points[5] = gone
+    found = worth_reading(points, spec.space, spec.baseline, 6)
+    assert {0, points.index(spec.baseline)} <= set(found)
+    assert 6 <= len(found) <= 8
+    assert max(late - early for early, late in pairwise(found)) < 10
+    everything = worth_reading(points, spec.space, spec.baseline, 99)
+    assert everything == tuple(place for place in range(len(points)) if place != 5)
+    assert worth_reading(points[:-1], spec.space, spec.baseline, 99) == ()

@@ -40,6 +40,14 @@ def test_a_search_returns_best_baseline_recommended_and_trials(model: Path) -> N
     assert result.trial(3) is result.study.trials[3]
 
 
+def test_a_result_says_what_was_left_to_gain_when_it_stopped(model: Path) -> None:
+    result = tuner.search(model, trials=200, min_gain=0.5, backend="fake", self_test=0, finalists=0)
+    assert result.ending == "converged"
+    assert result.left is not None
+    assert result.left.chance < 0.05
+    assert tuner.load().left is None
+
+
 def test_trials_are_a_data_frame_indexed_by_number(searched: Path) -> None:
     result = tuner.load("net", workspace=searched)
     trials = result.trials

@@ -15,6 +15,7 @@ import pytest
 from engines.statistics import Estimate
 from engines.values import Evaluation, Failure, InputSource, Settings, TaskMetric
 from studies.records import Prior, StudyRecord, StudySpec, TrialRecord
+from studies.stopping import Left
 from tests.command import Command
 from tests.records import study_record
 from tests.repeats import THROTTLED, thorough_study
@@ -23,10 +24,12 @@ from tuner.documents import (
     dump,
     export_document,
     one_trial_document,
+    outcome_document,
     study_document,
     to_csv,
     trial_rows,
 )
+from tuner.searching import Outcome
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "json.md"
 # objects whose keys depend on the study
@@ -137,7 +140,17 @@ def test_the_page_describes_what_a_search_prints(
     assert undescribed == empty
     extra = _described(section["The end of a search"])
     assert extra <= document.keys()
-    assert (document["left_to_gain"], document["chance_of_more"]) == (None, None)
+    left = [document[name] for name in ("left_to_gain", "chance_of_more", "least_gain")]
+    assert left == [None, None, None]
+
+
+def test_what_is_left_to_gain_is_told_with_the_gain_that_its_chance_is_for(
+    studies: list[StudyRecord],
+) -> None:
+    outcome = Outcome(studies[0], "converged", Path("r"), None, 1, left=Left(0.002, 0.04, 0.031))
+    document = outcome_document(outcome)
+    names = ("left_to_gain", "chance_of_more", "least_gain")
+    assert [document[name] for name in names] == [0.002, 0.04, 0.031]
 
 
 def test_the_page_describes_all_studies(section: dict[str, str], command: Command, searched: Path) -> None:
@@ -156,7 +169,7 @@ def test_the_page_describes_a_plan(section: dict[str, str], command: Command, mo
 
 
 def test_the_page_describes_the_evidence(section: dict[str, str], studies: list[StudyRecord]) -> None:
-    study = studies[1]
+    study = replace(studies[1], priors=studies[2].priors)
     evidence = export_document(study, study.trials[0], {"e.bin": {"bytes": 1, "sha256": "0"}})
     about = {
         field
@@ -240,7 +253,8 @@ def test_rows_have_all_columns_of_the_study_in_one_order(studies: list[StudyReco
     rows = trial_rows(studies[0])
     names = columns(studies[0])
     assert names[:2] == ["number", "state"]
-    assert names[-6:] == ["behind", "violated", "failed_at", "failure", "seconds", "reused"]
+    last = ["behind", "violated", "failed_at", "failure", "seconds", "reused", "same_engine_as"]
+    assert names[-7:] == last
     assert all(list(row) == names for row in rows)
     assert not any(row["behind"] for row in rows)
     assert any(row["behind"] for row in trial_rows(studies[2]))

@@ -28,7 +28,7 @@ def test_the_plan_shows_space_size_baseline_constraints_and_cost(command: Comman
     assert "432 candidates of 216 engines: " in ended.out
     assert "20 trials: at most 20 builds, and 14.0 s to 80.0 s of measuring." in lines
     baseline, predicted, _, stopping = lines[-4:]
-    assert re.match(r"The baseline has [\d.]+ ± [\d.]+ ms; making its engine took [\d.]+ s, ", baseline)
+    assert re.match(r"The baseline has [\d.]+ ± [\d.]+ ms; making its engine took [\d.e-]+ s, ", baseline)
     assert baseline.endswith(" It is kept as trial 0 of the study tiny, with which the search goes on.")
     assert re.fullmatch(
         r"Predicted for 19 more trials: about .+ \(.+ to .+\); "
@@ -98,6 +98,15 @@ def test_a_baseline_that_another_study_measured_is_not_measured_again(command: C
     assert [one["name"] for one in command("studies", "--json").document["studies"]] == ["first"]
     other = command("search", model, *FAKE, "--dry-run", *options, "--json").document
     assert not other["measured_baseline"]["known"], "it is timed in another way"
+
+
+def test_what_is_to_be_measured_anew_is_not_known_from_another_study(command: Command, model: Path) -> None:
+    command("search", model, *FAKE, "--trials", 1, "--study", "first")
+    options = ("--constraint", "error<=0.1", "--study", "other", "--remeasure")
+    planned = command("search", model, *FAKE, "--dry-run", *options, "--json").document
+    assert not planned["measured_baseline"]["known"]
+    (trial,) = command("show", "other", "--json").document["trials"]
+    assert not trial["reused"]
 
 
 def test_a_study_that_is_done_has_nothing_left(command: Command, model: Path) -> None:

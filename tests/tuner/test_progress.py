@@ -68,16 +68,18 @@ def test_every_tenth_trial_says_what_is_left(study: StudyRecord, capsys: pytest.
     assert re.fullmatch(r"10 of 12 trials, \d failed, \d infeasible, \d s passed, about \d+ s left", counts)
 
 
-def test_an_end_that_is_near_is_announced(study: StudyRecord) -> None:
+def test_the_chance_of_more_is_said_once_it_is_known(study: StudyRecord) -> None:
     standing = Standing(study.spec, 50, min_gain=0.01)
     standing.add_all(study.trials)
-    assert "or less" not in counts_line(standing)
-    standing.left = Left(gain=0.02, chance=0.8)
-    assert "or less" not in counts_line(standing)
-    standing.left = Left(gain=0.002, chance=0.11)
-    assert counts_line(standing).endswith(" left, or less: another 1 % is 11 % likely")
+    assert "likely" not in counts_line(standing)
+    standing.left = Left(gain=0.02, chance=0.8, least=0.01)
+    assert counts_line(standing).endswith(" left, 1 % more: 80 % likely")
+    standing.left = Left(gain=0.02, chance=0.8, least=0.031)
+    assert counts_line(standing).endswith(
+        " left, 3.1 % more (the least that this machine can tell apart): 80 % likely"
+    )
     standing.min_gain = None
-    assert "or less" not in counts_line(standing)
+    assert "likely" not in counts_line(standing)
 
 
 @pytest.mark.parametrize("kind", [Lines, Live])

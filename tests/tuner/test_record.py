@@ -143,3 +143,25 @@ def test_the_end_says_what_was_recorded_and_how_to_replay_it(command: Command, m
     file = ".tuner/reports/tiny-landscape/landscape.json.gz"
     assert f"Landscape  {file} (" in ended.out
     assert f"tuner search {model} --backend replay:landscape={file}" in ended.out
+
+
+def test_a_file_that_cannot_be_written_is_refused_before_anything_is_measured(
+    command: Command, model: Path
+) -> None:
+    Path("folder").mkdir()
+    Path("file").touch()
+    for output, said in (("folder", "--output 'folder' is a folder"), ("file/l.json.gz", "cannot write the")):
+        assert said in command("record", model, "--backend", FAKE, *SMALL, "--output", output).complaint
+    assert not Path(".tuner").exists()
+
+
+def test_a_landscape_that_cannot_be_written_in_the_end_is_told_in_a_line(
+    command: Command, model: Path
+) -> None:
+    Path(".tuner/reports/tiny-landscape/landscape.json.gz").mkdir(parents=True)
+    few = ("--candidates", 2, "--passes", 0)
+    ended = command("record", model, "--backend", FAKE, *SMALL, *few)
+    assert ended.code == 2
+    complaint = ended.err.splitlines()[-1]
+    assert complaint.startswith("error: cannot write the landscape to")
+    assert "run the same command again" in complaint

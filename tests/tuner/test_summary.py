@@ -87,7 +87,7 @@ def test_what_to_type_next_can_be_typed(study: StudyRecord) -> None:
     [
         ({"ending": "timeout"}, "The time was up; run the same command again to go on."),
         ({"ending": "interrupted", "new_trials": 0}, "Interrupted: everything finished is saved; "),
-        ({"ending": "exhausted"}, "Every candidate of the space was tried."),
+        ({"ending": "exhausted"}, "Nothing is left to try: "),
         ({"ending": "exhausted", "new_trials": 0}, "Nothing was left to do: resnet-tiny has tried every"),
         ({"ending": "complete", "new_trials": 0, "new_repeats": 5}, "Engine  out/engine"),
         ({"ending": "complete", "new_trials": 0}, "Nothing was left to do: resnet-tiny has its 10 trials"),
@@ -105,6 +105,11 @@ def test_a_search_that_stopped_by_itself_says_what_is_left_and_how_to_go_on(stud
             "Stopped after 10 of 50 trials: another 1 % is 4 % likely, and 0.21 % to be expected of going "
             "on. To go on, run the same command with --min-gain 0."
         )
+    noisy = {**stopped, "left": Left(0.0021, 0.04, 0.031)}
+    assert (
+        "another 3.1 %, the least that this machine can tell apart, is 4 % likely, and"
+        in next_steps(_outcome(study, **noisy))[0]
+    )
     assert next_steps(_outcome(study, ending="converged"))[0].startswith(
         "Stopped, since little is left to gain"
     )

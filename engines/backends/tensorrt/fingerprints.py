@@ -1,8 +1,9 @@
-"""What an engine is, as a digest of its layers, types, formats and tactics, where the inspector has them."""
+"""What an engine is, as a digest of its layers, types, formats, tactics and shapes, where it tells them."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from engines.backends.tensorrt.plan import PROFILE
 from engines.wire import digest
 
 # kernels of RTX, which are compiled when the engine is loaded
@@ -14,8 +15,8 @@ OPAQUE = ("Myelin", "ForeignNode")
 
 
 def fingerprint(layers: Sequence[Mapping[str, Any]], engine: Any) -> str | None:
-    """Equal for engines of the same layers and tactics, whatever their names; None where the inspector does
-    not tell every kernel.
+    """Equal for engines of the same layers and tactics that take the same shapes, whatever their names; None
+    where the inspector does not tell every kernel.
     """
     tactics = [_tactic(layer) for layer in layers]
     if not any(tactics) or any(STUB in tactic for tactic in tactics):
@@ -23,7 +24,7 @@ def fingerprint(layers: Sequence[Mapping[str, Any]], engine: Any) -> str | None:
     if any(_is_opaque(layer) and not tactic for layer, tactic in zip(layers, tactics, strict=True)):
         return None
     places: dict[str, int] = {}
-    return digest(_sizes(engine), [_anonymous(layer, places) for layer in layers])
+    return digest(_sizes(engine), _shapes(engine), [_anonymous(layer, places) for layer in layers])
 
 
 def _sizes(engine: Any) -> list[int]:
@@ -31,6 +32,20 @@ def _sizes(engine: Any) -> list[int]:
     # the newer name first
     names = (("device_memory_size_v2", "device_memory_size"), ("num_aux_streams",))
     return [next((int(getattr(engine, name)) for name in of if hasattr(engine, name)), 0) for of in names]
+
+
+def _shapes(engine: Any) -> list[list[list[int]]]:
+    """The shape of each input, and its range in the profile where that is dynamic."""
+    names = [engine.get_tensor_name(place) for place in range(engine.num_io_tensors)]
+    inputs = [name for name in names if engine.get_tensor_mode(name).name == "INPUT"]
+    return [
+        [list(shape) for shape in (engine.get_tensor_shape(name), *_range(engine, name))] for name in inputs
+    ]
+
+
+def _range(engine: Any, name: str) -> Sequence[Any]:
+    dynamic = min(engine.get_tensor_shape(name), default=0) < 0
+    return engine.get_tensor_profile_shape(name, PROFILE) if dynamic else ()
 
 
 def _tactic(layer: Mapping[str, Any]) -> str:

@@ -6,8 +6,30 @@ import pytest
 
 from engines.backends.tensorrt.fingerprints import fingerprint
 
-ENGINE = SimpleNamespace(device_memory_size_v2=4096, num_aux_streams=0)
+WIDE = ((1, 8, 12, 12), (2, 8, 12, 12), (4, 8, 12, 12))
 HALF = "Channel major FP16 format where channel % 8 == 0"
+
+
+def engine(shape: tuple[int, ...] = (-1, 8, 12, 12), profile: Any = WIDE, **more: int) -> Any:
+    """An engine of one input and one output."""
+    names = ("x", "y")
+
+    def range_of(name: str, index: int) -> Any:
+        # a real one has no range for an output, nor for what is fixed
+        assert (name, index, min(shape) < 0) == ("x", 0, True)
+        return profile
+
+    return SimpleNamespace(
+        **{"device_memory_size_v2": 4096, "num_aux_streams": 0, **more},
+        num_io_tensors=len(names),
+        get_tensor_name=names.__getitem__,
+        get_tensor_mode=lambda name: SimpleNamespace(name="INPUT" if name == "x" else "OUTPUT"),
+        get_tensor_shape=lambda _: shape,
+        get_tensor_profile_shape=range_of,
+    )
+
+
+ENGINE = engine()
 
 
 def tensor(name: str, type_: str = HALF) -> dict[str, Any]:
@@ -65,18 +87,26 @@ def test_other_kernels_types_or_connections_do(other: list[dict[str, Any]]) -> N
 
 
 @pytest.mark.parametrize(
-    "engine",
-    [
-        SimpleNamespace(device_memory_size_v2=8192, num_aux_streams=0),
-        SimpleNamespace(device_memory_size_v2=4096, num_aux_streams=2),
-    ],
+    "other", [engine(device_memory_size_v2=8192), engine(num_aux_streams=2)], ids=["memory", "streams"]
 )
-def test_so_do_its_memory_and_its_streams(engine: Any) -> None:
-    assert fingerprint(layers(), engine) != fingerprint(layers(), ENGINE)
+def test_so_do_its_memory_and_its_streams(other: Any) -> None:
+    assert fingerprint(layers(), other) != fingerprint(layers(), ENGINE)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [engine(profile=((2, 8, 12, 12),) * 3), engine((2, 8, 12, 12)), engine((4, 8, 12, 12))],
+    ids=["range", "fixed", "fixed at another batch"],
+)
+def test_so_do_the_shapes_that_it_takes(other: Any) -> None:
+    assert fingerprint(layers(), other) == fingerprint(layers(), other)
+    prints = {fingerprint(layers(), one) for one in (ENGINE, engine((8, 8, 12, 12)), other)}
+    assert len(prints) == 3
 
 
 def test_a_version_that_only_knows_the_older_name_of_the_memory_tells_the_same() -> None:
-    older = SimpleNamespace(device_memory_size=4096, num_aux_streams=0)
+    older = engine(device_memory_size=4096)
+    del older.device_memory_size_v2
     assert fingerprint(layers(), older) == fingerprint(layers(), ENGINE)
 
 
