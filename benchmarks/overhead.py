@@ -29,7 +29,7 @@ def search(folder: Path, trials: int) -> StudyRecord:
     run(
         tuner(
             *("search", model(folder), "--backend", "fake", "--objective", "throughput"),
-            *("--trials", str(trials), "--workspace", workspace),
+            *("--trials", str(trials), "--min-gain", "0", "--workspace", workspace),
         )
     )
     with open_storage(str(workspace / "studies.db")) as storage:

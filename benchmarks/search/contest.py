@@ -46,24 +46,24 @@ class Contest:
     def run(self, strategies: Sequence[str], seeds: int, until: Until) -> list[Result]:
         """Random search goes first, since the time that it takes is the measure of others."""
         with self._pool() as pool:
-            untils = [until] * len(self._worlds)
-            done = self._searches(pool, ["random"], seeds, untils)
+            limits = [until] * len(self._worlds)
+            done = self._searches(pool, ["random"], seeds, limits)
             budgets = [
                 float(np.mean([one.seconds[: until.trials][-1] for one in some["random"]])) for some in done
             ]
-            untils = [replace(until, seconds=LONGEST_TIME_SHARE * budget) for budget in budgets]
+            limits = [replace(until, seconds=LONGEST_TIME_SHARE * budget) for budget in budgets]
             others = [one for one in strategies if one != "random"]
-            rest = self._searches(pool, others, seeds, untils)
+            rest = self._searches(pool, others, seeds, limits)
         return [
             Result(world, budget, {name: {**first, **more}[name] for name in ("random", *others)})
             for world, budget, first, more in zip(self._worlds, budgets, done, rest, strict=True)
         ]
 
     def _searches(
-        self, pool: ProcessPoolExecutor | None, strategies: Sequence[str], seeds: int, untils: Sequence[Until]
+        self, pool: ProcessPoolExecutor | None, strategies: Sequence[str], seeds: int, limits: Sequence[Until]
     ) -> list[dict[str, list[Search]]]:
         tasks = [
-            Task(number, strategy, tuple(range(start, min(start + CHUNK, seeds))), untils[number])
+            Task(number, strategy, tuple(range(start, min(start + CHUNK, seeds))), limits[number])
             for strategy in strategies
             for number in range(len(self._worlds))
             for start in range(0, seeds, CHUNK)

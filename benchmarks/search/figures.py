@@ -39,9 +39,9 @@ class Figures:
 
     Gaps are in percent, `by_trials` at SHARES of the trials, `by_time` at TIME_SHARES; `close_trials` and
     `close_seconds` are medians until the gap is `Search.close`, `mean_seconds` the mean, `late` the share
-    of those that took more than TIMES_TRIALS times the trials. The rest is as of the last of the trials asked for: the
-    share that is close, engines and graphs made, the share without anything feasible. `asking` are seconds a
-    trial.
+    of those that took more than TIMES_TRIALS times the trials. The rest is as of the last of the trials asked
+    for: the share that is close, engines and graphs made, the share without anything feasible. `asking` are
+    seconds a trial.
     """
 
     landscape: str

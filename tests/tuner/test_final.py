@@ -93,7 +93,7 @@ def test_rebuilt_finalists_are_built_each_in_a_folder_of_its_own_and_leave_nothi
 
     monkeypatch.setattr("tuner.final.Worker", Noted)
     backend = "fake:noise=0.05,run_noise=0.5"
-    study = search(model, tmp_path, trials=6, finalists=2, rebuild_finalists=1, backend=backend)
+    study = search(model, tmp_path, trials=14, finalists=2, rebuild_finalists=1, backend=backend)
     finalists = {trial for trial, _, _ in held(study) if trial}
     assert len(finalists) == 2
     assert {build for trial, build, _ in held(study) if trial} == {0, 1}

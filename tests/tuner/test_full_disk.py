@@ -44,7 +44,7 @@ def can_mount(tmp_path: Path) -> None:
 def test_a_full_disk_loses_no_finished_trial(
     model: Path, tmp_path: Path, kilobytes: int, storage: str, said: str
 ) -> None:
-    options = f"--backend fake --trials 40 --self-test 0 --finalists 0 --storage {storage}"
+    options = f"--backend fake --trials 40 --min-gain 0 --self-test 0 --finalists 0 --storage {storage}"
     script = f"""
 mount -t tmpfs -o size={kilobytes}k tmpfs disk
 tuner search {model} {options} --workspace disk/w; echo "code $?"

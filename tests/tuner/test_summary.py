@@ -88,7 +88,7 @@ def test_what_to_type_next_can_be_typed(study: StudyRecord) -> None:
         ({"ending": "timeout"}, "The time was up; run the same command again to go on."),
         ({"ending": "interrupted", "new_trials": 0}, "Interrupted: everything finished is saved; "),
         ({"ending": "exhausted"}, "Nothing is left to try: "),
-        ({"ending": "exhausted", "new_trials": 0}, "Nothing was left to do: resnet-tiny has tried every"),
+        ({"ending": "exhausted", "new_trials": 0}, "Nothing was left to do: resnet-tiny has tried all"),
         ({"ending": "complete", "new_trials": 0, "new_repeats": 5}, "Engine  out/engine"),
         ({"ending": "complete", "new_trials": 0}, "Nothing was left to do: resnet-tiny has its 10 trials"),
     ],
