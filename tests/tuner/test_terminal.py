@@ -148,7 +148,7 @@ def test_ctrl_c_says_that_the_trial_in_flight_is_finished(model: Path, tmp_path:
 def test_a_narrow_terminal_cuts_the_display_and_nothing_of_the_result(
     model: Path, tmp_path: Path, columns: int
 ) -> None:
-    seen = watch("search", model, "--backend", "fake", "--trials", 3, "--new", cwd=tmp_path, columns=columns)
+    seen = watch("search", model, "--backend", "fake", "--trials", 9, "--new", cwd=tmp_path, columns=columns)
     assert seen.code == 0
     table = seen.frames[-1]
     assert "against the winner" in table
