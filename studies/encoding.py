@@ -71,6 +71,14 @@ class Encoding:
     def _allowed(self, decider: Dimension, values: Sequence[Value]) -> NDArray[np.bool_]:
         return np.array([choice in values for choice in (spaces.idle(decider), *decider.choices)])
 
+    def departures(self, rows: Codes) -> Matrix:
+        """In how many dimensions each candidate is not what the vendor's default is."""
+        defaults = [
+            numbers.get(one.default, IDLE) for one, numbers in zip(self.searched, self._numbers, strict=True)
+        ]
+        departs = (rows != np.array(defaults, dtype=np.int64)) & (rows != IDLE)
+        return np.asarray(departs.sum(axis=1, dtype=np.float64))
+
     def places(self, kinds: Sequence[DimensionKind]) -> NDArray[np.int64]:
         """Where the dimensions of these kinds are in a row."""
         return np.flatnonzero([one.kind in kinds for one in self.searched])

@@ -24,6 +24,8 @@ from studies.space import Point, Space
 from studies.stopping import Left
 from studies.surrogate import Beliefs, Posterior, Surrogate, Vector
 
+# how much worse (as a logarithm) a choice is expected to be than the default, without having been tried
+DEPARTURE = 0.05
 MARGINS = Beliefs(effect=0.7**2, pairs=0.3, rest=0.05**2)
 FAILURES = Beliefs(effect=0.2**2, pairs=0.3, rest=0.1**2)
 # that nothing of its like could be made yet does not make it impossible
@@ -80,7 +82,7 @@ class Searcher:
         self._costs = Costs(self.encoding)
         self._memory = Memory(self.encoding, directions, earlier)
         factors = self.encoding.factors
-        self._objectives = [Surrogate(factors) for _ in directions]
+        self._objectives = [Surrogate(factors, mean=self._believed) for _ in directions]
         self._margins = [Surrogate(factors, MARGINS) for _ in range(constraints)]
         self._failures = Surrogate(factors, FAILURES)
         self._has_learnt = False
@@ -152,6 +154,10 @@ class Searcher:
         drawn = np.where(self._possible(rows), self._objectives[0].draws(rows, DRAWS, self._random), np.inf)
         gains = np.maximum(best - drawn.min(axis=1), 0.0)
         return Left(float(np.expm1(gains).mean()), float((gains > np.log1p(least)).mean()), least)
+
+    def _believed(self, rows: Codes) -> Vector:
+        """What is expected before any trial: vendors choose their defaults with care."""
+        return DEPARTURE * self.encoding.departures(rows)
 
     def _possible(self, rows: Codes) -> NDArray[np.bool_]:
         """Which of the candidates would be feasible, a row for each time that it is drawn."""

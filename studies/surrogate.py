@@ -6,8 +6,8 @@ and C. Williams, Gaussian Processes for Machine Learning, sections 2.2 and 5.4.1
 Additive Gaussian Processes, NIPS 2011).
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -109,10 +109,18 @@ class Posterior:
 
 
 class Surrogate:
-    """A model of one metric, which learns from all trials whenever it is asked to."""
+    """A model of one metric, which learns from all trials whenever it is asked to.
 
-    def __init__(self, factors: tuple[Matrix, ...], beliefs: Beliefs = Beliefs()) -> None:
-        self._factors = factors
+    `mean` is what is expected of candidates before any trial.
+    """
+
+    def __init__(
+        self,
+        factors: tuple[Matrix, ...],
+        beliefs: Beliefs = Beliefs(),
+        mean: Callable[[Codes], Vector] = lambda rows: np.zeros(len(rows)),
+    ) -> None:
+        self._factors, self._mean = factors, mean
         self._squares = tuple(root_of((factor @ factor.T) ** 2) for factor in factors)
         count = len(factors)
         self._believed = np.log([*[beliefs.effect] * count, beliefs.pairs, beliefs.rest])
@@ -129,6 +137,7 @@ class Surrogate:
 
     def learn(self, data: Data) -> None:
         """Takes the trials for all there is to know; what was learnt before is where it starts from."""
+        data = replace(data, values=data.values - self._mean(data.rows))
         if len(data) >= self._learn_at:
             chosen = data.only(_spread_out(len(data), MOST_LEARNT_FROM))
             self._vector = self._likeliest(chosen, STEPS if self._learn_at else FIRST_STEPS)
@@ -143,14 +152,16 @@ class Surrogate:
         """What the values of the trials are, freed of the noise that they were measured with."""
         data = self._data
         assert data is not None
-        smoothed: Vector = data.values - data.variances * (self._inverse_root.T @ self._solved)
+        noise = data.variances * (self._inverse_root.T @ self._solved)
+        smoothed: Vector = self._mean(data.rows) + data.values - noise
         return smoothed
 
     def predict(self, rows: Codes) -> Posterior:
         """What is expected of the candidates of the model that is searched."""
         known = self._known(rows)
         variance = self._variance(rows) - np.einsum("ij,ij->j", known, known)
-        return Posterior(known.T @ self._solved, np.maximum(variance, 0.0) + self.weights.rest)
+        mean = self._mean(rows) + known.T @ self._solved
+        return Posterior(mean, np.maximum(variance, 0.0) + self.weights.rest)
 
     def draws(self, rows: Codes, count: int, random: np.random.Generator) -> Matrix:
         """What the candidates may be, all together: a row for each time that they are drawn."""
@@ -159,7 +170,8 @@ class Surrogate:
         covariance[np.diag_indices(len(rows))] += self.weights.rest
         values, vectors = np.linalg.eigh(covariance)
         root = vectors * np.sqrt(np.maximum(values, 0.0))
-        drawn: Matrix = known.T @ self._solved + random.standard_normal((count, len(rows))) @ root.T
+        mean = self._mean(rows) + known.T @ self._solved
+        drawn: Matrix = mean + random.standard_normal((count, len(rows))) @ root.T
         return drawn
 
     def _known(self, rows: Codes) -> Matrix:

@@ -61,3 +61,9 @@ def test_a_decider_that_is_fixed_decides_all_the_same() -> None:
     encoding = Encoding((fixed, KEEP, LEVEL))
     assert [one.name for one in encoding.searched] == ["keep_fp32", "level"]
     assert len(encoding.every()) == 6
+
+
+def test_departures_count_what_differs_from_the_defaults_where_it_means_something() -> None:
+    encoding = Encoding(SPACE)
+    rows = np.array([(1, IDLE, 1), (3, 1, 1), (3, 2, 2)])
+    assert encoding.departures(rows).tolist() == [0.0, 1.0, 3.0]

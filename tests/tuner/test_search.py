@@ -199,7 +199,7 @@ def test_a_failure_is_a_result_that_the_end_names(
 
 def test_a_hang_is_ended_by_the_trials_time_limit(command: Command, model: Path) -> None:
     hangs = "fake:fault_rate=1,faults=hang"
-    options = ["--trials", 2, "--trial-timeout", "0.5s"]
+    options = ["--trials", 2, "--trial-timeout", "0.5s", "--fix", "cuda_graph=false"]
     ended = command("search", model, "--backend", hangs, *options)
     assert ended.code == 0
     assert "failed at build: still not done after 0.5 s" in ended.out
@@ -306,6 +306,6 @@ def test_csv_has_the_trials_of_the_json(command: Command, model: Path) -> None:
 
 def test_verbose_prints_what_the_library_logged(command: Command, model: Path) -> None:
     crash = ("--backend", "fake:fault_rate=1,faults=crash")
-    ended = command("search", model, *crash, "--trials", 2, "-v")
+    ended = command("search", model, *crash, "--trials", 2, "--fix", "cuda_graph=false", "-v")
     assert "Segmentation fault" in ended.err
     assert "\x1b" not in ended.err
