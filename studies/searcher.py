@@ -31,8 +31,8 @@ FAILURES = Beliefs(effect=0.2**2, pairs=0.3, rest=0.1**2)
 # that nothing of its like could be made yet does not make it impossible
 LEAST_CHANCE = 0.01
 # what is scored in a step: so many candidates times trials, and within these numbers of candidates
-MOST_PRODUCTS = 400_000
-FEWEST_SCORED, MOST_SCORED = 1_000, 8_000
+MOST_PRODUCTS = 200_000
+FEWEST_SCORED, MOST_SCORED = 1_000, 3_000
 NEAR = 8
 # of so many candidates it is drawn so often what may be left to gain
 HOPEFUL, DRAWS = 128, 256

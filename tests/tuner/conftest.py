@@ -39,7 +39,8 @@ def searched(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tuner.search(
         tiny_conv(folder),
         study="net",
-        trials=12,
+        trials=30,
+        min_gain=0,
         backend="fake:fault_rate=0.5,faults=refuse+nan,trial_seconds=0",
         workspace=folder / "w",
     )

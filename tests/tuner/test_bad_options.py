@@ -141,7 +141,7 @@ BAD_READS: list[tuple[list[str], str]] = [
     (["show", "gone"], "there is no study 'gone' in this storage. Known: net"),
     (["show", "nett"], "Did you mean net?"),
     (["show", ""], "there is no study ''"),
-    (["show", "--trial", "99"], "the study 'net' has no trial 99. It has trials 0 to 11"),
+    (["show", "--trial", "99"], "the study 'net' has no trial 99. It has trials 0 to 29"),
     (["show", "--trial", "-1"], "the study 'net' has no trial -1"),
     (["show", "--trial", "first"], "invalid value for '--trial'"),
     (["show", "--json", "--csv"], "--json and --csv exclude each other"),
