@@ -8,6 +8,8 @@ from studies.rigour import Rigour
 
 # the search ends when more is to be found in one case of fifty only
 UNLIKELY = 0.02
+# on a machine that tells less apart than this, more is still worth looking for
+MOST_UNTOLD = 0.05
 # before, too little is known for an estimate of what is not
 FEWEST_TRIALS = 15
 
@@ -33,7 +35,7 @@ def least_gain(wanted: float, noise: Noise | None, rigour: Rigour) -> float:
     if noise is None:
         return wanted
     sessions = rigour.sessions if rigour.finalists else 1
-    return max(wanted, noise.detectable / math.sqrt(sessions))
+    return max(wanted, min(MOST_UNTOLD, noise.detectable / math.sqrt(sessions)))
 
 
 def is_converged(left: Left | None) -> bool:

@@ -2,7 +2,7 @@ import pytest
 
 from studies.noise import Noise
 from studies.rigour import TRIALS_ALONE, Rigour
-from studies.stopping import Left, is_converged, least_gain
+from studies.stopping import MOST_UNTOLD, Left, is_converged, least_gain
 
 
 def test_a_search_ends_when_more_is_unlikely() -> None:
@@ -12,8 +12,14 @@ def test_a_search_ends_when_more_is_unlikely() -> None:
 
 
 def test_what_cannot_be_told_apart_is_not_worth_going_on_for() -> None:
-    noisy, quiet = Noise(0.1, 0.1, 6, 0.3), Noise(0.001, 0.001, 6, 0.003)
+    noisy, quiet = Noise(0.03, 0.03, 6, 0.09), Noise(0.001, 0.001, 6, 0.003)
     assert least_gain(0.01, quiet, Rigour()) == 0.01
-    assert least_gain(0.01, noisy, Rigour(sessions=9)) == pytest.approx(0.1)
-    assert least_gain(0.01, noisy, TRIALS_ALONE) == pytest.approx(0.3)
+    assert least_gain(0.01, noisy, Rigour(sessions=9)) == pytest.approx(0.03)
     assert least_gain(0.01, None, Rigour()) == 0.01
+
+
+def test_a_disturbed_machine_is_no_reason_to_leave_much_unfound() -> None:
+    disturbed = Noise(3.0, 3.0, 6, 28.0)
+    assert least_gain(0.01, disturbed, Rigour()) == MOST_UNTOLD
+    assert least_gain(0.01, disturbed, TRIALS_ALONE) == MOST_UNTOLD
+    assert least_gain(0.2, disturbed, Rigour()) == 0.2
