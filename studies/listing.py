@@ -14,7 +14,7 @@ MOST_LISTED = 50_000
 
 
 class Listing:
-    """Suggests the points of a list, one after another (see `studies.sampling.Sampler`)."""
+    """Suggests the points of a list, one after another (see `studies.roles.Sampler`)."""
 
     def __init__(self, space: Sequence[Dimension], order: Sequence[Point]) -> None:
         self._space = tuple(space)

@@ -5,20 +5,19 @@ trial in flight, and the next run goes on behind it.
 """
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import partial
-from typing import Literal, Protocol
 
 from engines.errors import UserError
 from engines.ranges import nvtx_range
-from engines.values import Bar, Candidate, Evaluation, Failure, Settings, Stage
+from engines.values import Bar, Candidate, Evaluation, Failure, Settings
 from studies import mirror, sharing
 from studies.anchors import Anchors
 from studies.dead import dead
 from studies.identity import evaluation_key
+from studies.limits import Ended, Ending, Limits, Stop, limit_seconds
 from studies.noise import Noise
 from studies.objectives import check_told, judge
 from studies.observations import Earlier, Observation, observation_of
@@ -26,96 +25,14 @@ from studies.racing import bar_of
 from studies.records import RepeatRecord, StudySpec, TrialRecord
 from studies.repeats import Drift
 from studies.rigour import TRIALS_ALONE, Rigour
-from studies.sampling import Narrowing, Sampler
+from studies.roles import Executor, Narrowing, Observer, Sampler
 from studies.searcher import Searcher
 from studies.space import candidate_at
 from studies.stopping import FEWEST_TRIALS, Left, is_converged, least_gain
 from studies.storage import Storage
 
-Ending = Literal["complete", "exhausted", "converged", "timeout", "interrupted"]
-
-BASELINE_SECONDS = 1800.0
-SHORTEST_LIMIT_SECONDS = 60.0
-# a candidate may be slower to build than the baseline, but not without end
-TIMES_BASELINE = 20.0
 # failures that another try would only repeat
 LASTING = ("refused", "not_finite", "wrong_output")
-
-
-class Executor(Protocol):
-    """Where candidates are evaluated: a local worker now, a machine of many GPUs or a fleet as well."""
-
-    def evaluate(
-        self,
-        candidate: Candidate,
-        seconds: float,
-        on_progress: Callable[[Stage, str], None],
-        bar: Bar | None = None,
-        measured: Mapping[str, Evaluation] = {},
-    ) -> Evaluation:
-        """What comes of the candidate within the time, measured until it is clearly worse than the bar.
-
-        An engine with one of the fingerprints in `measured` is checked, and has the measurement of that one.
-        """
-
-    def log_position(self) -> int: ...
-
-    def log_since(self, position: int) -> str: ...
-
-
-class Observer(Protocol):
-    """Who watches a search."""
-
-    def started(self, number: int, candidate: Candidate) -> None: ...
-
-    def stage(self, number: int, stage: Stage, detail: str = "") -> None: ...
-
-    def finished(self, record: TrialRecord) -> None: ...
-
-    def note(self, text: str) -> None:
-        """Something to know."""
-
-    def expecting(self, left: Left) -> None:
-        """What is left to gain."""
-
-    def preparing(self, what: str) -> None:
-        """What is being done outside a trial; may be called again and again."""
-
-
-@dataclass(frozen=True)
-class Limits:
-    """When to end: trials in all, seconds in this run (None for no end), seconds a trial (None to derive),
-    and the least relative improvement worth going on for (None for any).
-    """
-
-    trials: int
-    seconds: float | None = None
-    trial_seconds: float | None = None
-    min_gain: float | None = None
-
-
-@dataclass(frozen=True)
-class Ended:
-    """Why a search ended, and what is left to gain; None where it was not asked for, or cannot be told."""
-
-    ending: Ending
-    left: Left | None = None
-
-
-@dataclass
-class Stop:
-    """Set by whoever wants the search to end after the trial in flight; `running` says that there is one."""
-
-    requested: bool = False
-    running: bool = False
-
-    @contextmanager
-    def while_running(self) -> Iterator[None]:
-        self.running = True
-        try:
-            yield
-        finally:
-            self.running = False
 
 
 @dataclass
@@ -263,7 +180,7 @@ class Owner:
 
     def _anchors(self, state: _State, limits: Limits, repeats: Sequence[RepeatRecord]) -> Anchors:
         def evaluate(baseline: Candidate) -> Evaluation:
-            found = self.executor.evaluate(baseline, _trial_seconds(state, limits), lambda *_: None)
+            found = self.executor.evaluate(baseline, _seconds_for_a_trial(state, limits), lambda *_: None)
             stop_on_full_disk(found)
             return found
 
@@ -301,7 +218,7 @@ class Owner:
         watch = partial(self.observer.stage, number)
         bar = self._bar(state)
         measured = {} if self.remeasure else sharing.measured(state.records, candidate)
-        return self.executor.evaluate(candidate, _trial_seconds(state, limits), watch, bar, measured)
+        return self.executor.evaluate(candidate, _seconds_for_a_trial(state, limits), watch, bar, measured)
 
     def _leave_out_dead(self, state: _State, sampler: Sampler) -> None:
         """Where the sampler can do without them."""
@@ -355,19 +272,8 @@ def _is_over(state: _State, deadline: float | None) -> bool:
     return bool(state.records) and deadline is not None and time.monotonic() >= deadline
 
 
-def _trial_seconds(state: _State, limits: Limits) -> float:
-    if limits.trial_seconds is not None:
-        return limits.trial_seconds
-    if not state.records:
-        return BASELINE_SECONDS
-    return max(SHORTEST_LIMIT_SECONDS, TIMES_BASELINE * _cost(state.records[0].evaluation))
-
-
-def _cost(evaluation: Evaluation) -> float:
-    """Seconds that the evaluation would have taken had nothing been made before."""
-    reused = [made for made in (evaluation.graph, evaluation.engine) if made is not None and made.reused]
-    making = sum(float(made.facts.get("build_seconds", 0.0)) for made in reused)
-    return making + sum(evaluation.stage_seconds.values())
+def _seconds_for_a_trial(state: _State, limits: Limits) -> float:
+    return limit_seconds(limits, state.records[0].evaluation if state.records else None)
 
 
 def stop_on_full_disk(evaluation: Evaluation) -> None:

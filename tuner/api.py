@@ -23,7 +23,7 @@ from tuner.times import HOW_TO_WRITE, parse_seconds
 if TYPE_CHECKING:
     import pandas as pd
 
-    from studies.owner import Ending
+    from studies.limits import Ending
     from studies.stopping import Left
 
 PATHS = ("model", "inputs", "reference", "workspace", "output")
@@ -133,7 +133,7 @@ def search(model: str | Path, *, progress: bool = False, **options: Any) -> Resu
     """
     chosen = _options(model, options)
     # showing and exporting what is stored needs neither Optuna nor what runs a search
-    from studies.owner import Stop
+    from studies.limits import Stop
     from tuner import searching
     from tuner.progress import Silent, watcher_for
 

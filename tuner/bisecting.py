@@ -20,9 +20,9 @@ from engines.protocol import Open
 from engines.values import Candidate, Evaluation, Policy, Settings
 from engines.workspace import Workspace
 from studies.bisection import smallest_set
+from studies.limits import BASELINE_SECONDS
 from studies.metrics import ACCURACY_METRICS
 from studies.objectives import DEFAULT_ERROR_LIMIT, judge
-from studies.owner import BASELINE_SECONDS
 from studies.plan import CONCURRENT_METRICS
 from studies.records import Constraint, StudyRecord, StudySpec, TrialRecord
 

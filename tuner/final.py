@@ -19,7 +19,8 @@ from studies.contest import Contest, Entry, entries_of
 from studies.finalists import finalists
 from studies.finals import FEWEST_SESSIONS
 from studies.identity import evaluation_key
-from studies.owner import Ending, Owner, Stop
+from studies.limits import Ending, Stop
+from studies.owner import Owner
 from studies.records import RepeatRecord
 from studies.rigour import Rigour
 

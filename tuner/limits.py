@@ -3,7 +3,7 @@
 from dashboards import formats
 from engines.errors import UserError
 from studies import space as spaces
-from studies.owner import Limits
+from studies.limits import Limits
 from studies.records import StudySpec
 from studies.rigour import Rigour
 from tuner.final import searching_seconds

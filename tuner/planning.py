@@ -14,9 +14,10 @@ from engines.values import Candidate, Stage
 from engines.workspace import Workspace
 from studies.forecast import Forecast, extent_of, forecast
 from studies.identity import evaluation_key
+from studies.limits import Limits, Stop
 from studies.naming import choose_study
 from studies.objectives import judge
-from studies.owner import Limits, Owner, Stop
+from studies.owner import Owner
 from studies.plan import Question
 from studies.prior import priors_of
 from studies.records import StudySpec, TrialRecord

@@ -12,7 +12,7 @@ from tuner.texts import clock
 
 if TYPE_CHECKING:
     from engines.values import Candidate, Stage
-    from studies.owner import Limits
+    from studies.limits import Limits
     from studies.records import StudySpec, TrialRecord
     from studies.stopping import Left
     from tuner.searching import Watcher

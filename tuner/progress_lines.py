@@ -8,7 +8,7 @@ from tuner.texts import clock, one_line, plain
 
 if TYPE_CHECKING:
     from engines.values import Candidate
-    from studies.owner import Limits
+    from studies.limits import Limits
     from studies.records import TrialRecord
 
 

@@ -15,9 +15,10 @@ from engines.landscapes import save
 from engines.workspace import Workspace
 from studies.identity import evaluation_key
 from studies.landscapes import landscape_of
+from studies.limits import BASELINE_SECONDS, Ending, Limits, Stop
 from studies.listing import Listing, random_points
 from studies.naming import choose_study, stem
-from studies.owner import BASELINE_SECONDS, Ending, Limits, Owner, Stop, stop_on_full_disk
+from studies.owner import Owner, stop_on_full_disk
 from studies.passes import PASSES, best_of, order_of, schedule
 from studies.records import RepeatRecord, StudyRecord, StudySpec
 from studies.rigour import fitting

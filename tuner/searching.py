@@ -14,10 +14,11 @@ from engines.isolation import Worker
 from engines.values import Candidate, Stage
 from engines.workspace import Workspace
 from studies.choice import recommended
+from studies.limits import BASELINE_SECONDS, Ended, Ending, Limits, Stop
 from studies.naming import choose_study
 from studies.objectives import DEFAULT_OBJECTIVE
 from studies.observations import Earlier
-from studies.owner import BASELINE_SECONDS, Ended, Ending, Limits, Owner, Stop
+from studies.owner import Owner
 from studies.plan import Question, Request, ShapeRequest, settle, specify
 from studies.prior import priors_of
 from studies.records import StudyRecord, StudySpec, TrialRecord

@@ -15,7 +15,7 @@ from tuner.texts import one_line
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from studies.owner import Limits
+    from studies.limits import Limits
     from studies.stopping import Left
     from tuner.searching import Outcome
 

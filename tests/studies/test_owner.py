@@ -28,9 +28,10 @@ from engines.values import (
     Workload,
 )
 from engines.workspace import Workspace
+from studies.limits import SHORTEST_LIMIT_SECONDS, TIMES_BASELINE, Limits, Stop
 from studies.listing import Listing, random_points
 from studies.objectives import parse_constraints, parse_objectives
-from studies.owner import SHORTEST_LIMIT_SECONDS, TIMES_BASELINE, Limits, Owner, Stop
+from studies.owner import Owner
 from studies.records import StudySpec, TrialRecord
 from studies.space import baseline_of, narrow
 from studies.stopping import Left

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from studies.owner import Limits
+from studies.limits import Limits
 from studies.records import StudyRecord, TrialRecord
 from studies.running import Standing
 from studies.stopping import Left

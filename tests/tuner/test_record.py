@@ -99,7 +99,7 @@ class _StopsIn(Silent):
 
 
 def test_a_pass_that_was_interrupted_goes_on_where_it_stopped(model: Path, tmp_path: Path) -> None:
-    from studies.owner import Stop
+    from studies.limits import Stop
 
     search = SearchOptions(
         model,

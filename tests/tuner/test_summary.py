@@ -8,7 +8,7 @@ import pytest
 
 from dashboards import evidence, wording
 from engines.values import Failure
-from studies.owner import Limits
+from studies.limits import Limits
 from studies.records import StudyRecord, TrialRecord
 from studies.stopping import Left
 from tests.records import study_record

@@ -14,7 +14,7 @@ from tuner.commands.common import FilePath, Seconds, Share, workspace_options
 from tuner.commands.workload import WORKLOAD
 
 if TYPE_CHECKING:
-    from studies.owner import Stop
+    from studies.limits import Stop
     from tuner.options import SearchOptions
     from tuner.planning import Prediction
     from tuner.searching import Outcome, Watcher
@@ -196,7 +196,7 @@ def _search(asked: "SearchOptions", watcher: "Watcher", as_json: bool) -> int:
 def stopping(watcher: "Watcher") -> Iterator["Stop"]:
     """The first Ctrl-C lets the trial in flight finish, the second and any other signal stop at once."""
     from engines.errors import Interrupted
-    from studies.owner import Stop
+    from studies.limits import Stop
 
     stop = Stop()
 

@@ -1,0 +1,62 @@
+"""When a search ends, and how long one trial may take."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+from engines.values import Evaluation
+from studies.forecast import trial_seconds
+from studies.stopping import Left
+
+Ending = Literal["complete", "exhausted", "converged", "timeout", "interrupted"]
+
+BASELINE_SECONDS = 1800.0
+SHORTEST_LIMIT_SECONDS = 60.0
+# a candidate may be slower to build than the baseline, but not without end
+TIMES_BASELINE = 20.0
+
+
+@dataclass(frozen=True)
+class Limits:
+    """When to end: trials in all, seconds in this run (None for no end), seconds a trial (None to derive),
+    and the least relative improvement worth going on for (None for any).
+    """
+
+    trials: int
+    seconds: float | None = None
+    trial_seconds: float | None = None
+    min_gain: float | None = None
+
+
+@dataclass(frozen=True)
+class Ended:
+    """Why a search ended, and what is left to gain; None where it was not asked for, or cannot be told."""
+
+    ending: Ending
+    left: Left | None = None
+
+
+@dataclass
+class Stop:
+    """Set by whoever wants the search to end after the trial in flight; `running` says that there is one."""
+
+    requested: bool = False
+    running: bool = False
+
+    @contextmanager
+    def while_running(self) -> Iterator[None]:
+        self.running = True
+        try:
+            yield
+        finally:
+            self.running = False
+
+
+def limit_seconds(limits: Limits, baseline: Evaluation | None) -> float:
+    """How long a trial may take; `baseline` is None while it is the trial."""
+    if limits.trial_seconds is not None:
+        return limits.trial_seconds
+    if baseline is None:
+        return BASELINE_SECONDS
+    return max(SHORTEST_LIMIT_SECONDS, TIMES_BASELINE * trial_seconds(baseline))
