@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from engines.values import Evaluation
-from studies.forecast import trial_seconds
 from studies.stopping import Left
 
 Ending = Literal["complete", "exhausted", "converged", "timeout", "interrupted"]
@@ -59,4 +58,11 @@ def limit_seconds(limits: Limits, baseline: Evaluation | None) -> float:
         return limits.trial_seconds
     if baseline is None:
         return BASELINE_SECONDS
-    return max(SHORTEST_LIMIT_SECONDS, TIMES_BASELINE * trial_seconds(baseline))
+    return max(SHORTEST_LIMIT_SECONDS, TIMES_BASELINE * _cost(baseline))
+
+
+def _cost(evaluation: Evaluation) -> float:
+    """Seconds that the evaluation would have taken had nothing been made before."""
+    reused = [made for made in (evaluation.graph, evaluation.engine) if made is not None and made.reused]
+    making = sum(float(made.facts.get("build_seconds", 0.0)) for made in reused)
+    return making + sum(evaluation.stage_seconds.values())
