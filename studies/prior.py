@@ -6,15 +6,9 @@ large one a part.
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from sqlalchemy import select
-
 from engines.values import Machine, Workload
-from studies import schema
-from studies.database import reading
-from studies.evaluation_rows import read_evaluations
 from studies.identity import machine_identity
 from studies.metrics import ACCURACY_METRICS
-from studies.objectives import judge
 from studies.observations import Earlier, observation_of
 from studies.records import Prior, StudySpec, TrialRecord
 from studies.similarity import similarity
@@ -119,25 +113,13 @@ def _read(storage: Storage, spec: StudySpec, name: str, alike: float, most: int)
     return Earlier(name, alike, found) if found else None
 
 
-def _trials(storage: Storage, spec: StudySpec, name: str) -> Iterator[TrialRecord]:
+def _trials(storage: Storage, spec: StudySpec, name: str) -> tuple[TrialRecord, ...]:
     """Those of a study that are worth reading, with the metrics that count here."""
     metrics = {one.metric for one in spec.objectives} | {one.metric for one in spec.constraints}
     finished = storage.finished(name)
-    candidates = [one.candidate for one in finished]
-    places = worth_reading(candidates, spec.space, spec.baseline, MOST_READ)
+    places = worth_reading([one.candidate for one in finished], spec.space, spec.baseline, MOST_READ)
     numbers = [finished[place].number for place in places]
-    with reading(storage.engine) as connection:
-        of_study = schema.study.c.name == name, schema.trial.c.number.in_(numbers)
-        query = select(schema.trial).join_from(schema.trial, schema.study).where(*of_study)
-        rows = connection.execute(query.order_by(schema.trial.c.number)).all()
-        ids = {row.evaluation_id for row in rows}
-        evaluations = read_evaluations(connection, schema.evaluation.c.id.in_(ids))
-    for place, row in zip(places, rows, strict=True):
-        evaluation = evaluations[row.evaluation_id]
-        judged = judge(evaluation, spec.constraints, metrics)
-        yield TrialRecord(
-            row.number, candidates[place], *judged, evaluation, row.started_at, row.seconds, row.reused
-        )
+    return storage.read_trials(name, numbers, spec.constraints, metrics)
 
 
 def _tells(trial: TrialRecord) -> bool:

@@ -21,7 +21,7 @@ from studies.database import location, reading, writing
 from studies.database_errors import is_duplicate, translated
 from studies.evaluation_rows import newest_evaluation_id, read_evaluation
 from studies.migrations import migrate
-from studies.records import Prior, RepeatRecord, StudyRecord, StudySpec
+from studies.records import Constraint, Prior, RepeatRecord, StudyRecord, StudySpec, TrialRecord
 from studies.repeat_rows import insert_repeat
 from studies.study_rows import Event, FinishedTrial, NewTrial, StudySummary
 
@@ -108,10 +108,16 @@ class Storage:
         with self._reading() as connection:
             return study_rows.read_study(connection, name)
 
-    def read_metrics(self, name: str, metrics: Collection[str]) -> StudyRecord:
-        """The study with only these metrics of its trials, without logs and repeats: several times sooner."""
+    def read_trials(
+        self,
+        study: str,
+        numbers: Collection[int],
+        constraints: Sequence[Constraint],
+        metrics: Collection[str],
+    ) -> tuple[TrialRecord, ...]:
+        """These trials as the constraints judge them, with these metrics alone and without logs: sooner."""
         with self._reading() as connection:
-            return study_rows.read_metrics(connection, name, metrics)
+            return study_rows.read_trials(connection, study, numbers, constraints, metrics)
 
     def add_trial(
         self,

@@ -23,7 +23,7 @@ from studies.evaluation_rows import (
     read_evaluations,
 )
 from studies.objectives import judge
-from studies.records import Prior, StudyRecord, StudySpec, TrialRecord
+from studies.records import Constraint, Prior, StudyRecord, StudySpec, TrialRecord
 from studies.repeat_rows import read_repeats
 from studies.sharing import marked
 
@@ -151,20 +151,25 @@ def read_study(connection: Connection, name: str) -> StudyRecord:
     trials = connection.execute(_TRIALS.where(schema.trial.c.study_id == study_id)).all()
     # read after the trials: whatever others add meanwhile, the evaluation of each of these is there
     evaluations = _evaluations(connection, study_id)
-    records = marked([_trial(row, spec, evaluations[row.evaluation_id]) for row in trials])
+    records = marked([_trial(row, spec.constraints, evaluations[row.evaluation_id]) for row in trials])
     repeats = read_repeats(connection, study_id)
     priors = tuple(msgspec.convert(prior, Prior) for prior in study.priors or ())
     return StudyRecord(name, spec, records, study.created_at, study.versions, repeats, priors)
 
 
-def read_metrics(connection: Connection, name: str, metrics: Collection[str]) -> StudyRecord:
+def read_trials(
+    connection: Connection,
+    name: str,
+    numbers: Collection[int],
+    constraints: Sequence[Constraint],
+    metrics: Collection[str],
+) -> tuple[TrialRecord, ...]:
     study_id = find_study_id(connection, name)
-    study, spec = _header(connection, study_id)
-    query = select(schema.trial).where(schema.trial.c.study_id == study_id).order_by(schema.trial.c.number)
-    trials = connection.execute(query).all()
-    evaluations = _evaluations(connection, study_id)
-    records = marked([_trial(row, spec, evaluations[row.evaluation_id], metrics) for row in trials])
-    return StudyRecord(name, spec, records, study.created_at, study.versions)
+    these = schema.trial.c.study_id == study_id, schema.trial.c.number.in_(numbers)
+    rows = connection.execute(select(schema.trial).where(*these).order_by(schema.trial.c.number)).all()
+    ids = {row.evaluation_id for row in rows}
+    evaluations = read_evaluations(connection, schema.evaluation.c.id.in_(ids))
+    return tuple(_trial(row, constraints, evaluations[row.evaluation_id], metrics) for row in rows)
 
 
 def _header(connection: Connection, study_id: int) -> tuple[Row[Any], StudySpec]:
@@ -239,9 +244,12 @@ def _summary(row: Row[Any], last_event: datetime | None) -> StudySummary:
 
 
 def _trial(
-    row: Row[Any], spec: StudySpec, evaluation: Evaluation, only: Collection[str] | None = None
+    row: Row[Any],
+    constraints: Sequence[Constraint],
+    evaluation: Evaluation,
+    only: Collection[str] | None = None,
 ) -> TrialRecord:
-    state, metrics, violations = judge(evaluation, spec.constraints, only)
+    state, metrics, violations = judge(evaluation, constraints, only)
     return TrialRecord(
         number=row.number,
         candidate=wire.from_json(row.candidate, Candidate),

@@ -149,7 +149,7 @@ def test_of_a_large_study_a_part_is_read_with_what_is_the_baseline_here(
         read.extend(found.values())
         return found
 
-    monkeypatch.setattr("studies.prior.read_evaluations", spied)
+    monkeypatch.setattr("studies.study_rows.read_evaluations", spied)
     (found,) = earlier_studies(storage, later)
     assert MOST_READ <= len(read) <= MOST_READ + 2
     assert found.observations[0].candidate == later.baseline
