@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -22,6 +23,7 @@ from engines.measuring import Meter
 from engines.ranges import nvtx_range
 from engines.reference_file import read_reference
 from engines.sharing import Recognised, fingerprint
+from engines.turns import Turn
 from engines.values import (
     Accuracy,
     Artifact,
@@ -60,13 +62,17 @@ class Reference:
 
 @dataclass(frozen=True)
 class Bench:
-    """What the trials of one study share inside a worker; references are computed when first needed."""
+    """What the trials of one study share inside a worker; references are computed when first needed.
+
+    `turn` is its turn on the device, which it has from loading an engine to closing it.
+    """
 
     backend: Backend
     workload: Workload
     workspace: Workspace
     policy: Policy
     references: dict[int, Reference] = field(default_factory=dict)
+    turn: Turn = field(default_factory=Turn)
 
     def reference(self, batch: int) -> Reference:
         if batch not in self.references:
@@ -170,6 +176,9 @@ class _Progress:
         assert self.accuracy is not None
         return Recognised(self.graph, self.engine, self.accuracy, self.stage_seconds)
 
+    def waiting(self) -> None:
+        self.report("wait", "")
+
     def detail(self, text: str) -> None:
         self.report(self.stage, text)
 
@@ -193,26 +202,30 @@ def _run_stages(
         progress.graph, file = make_graph(
             bench.backend, bench.workload, candidate.graph, bench.workspace, progress.detail
         )
-    graph = progress.graph, file
     with progress.during("prepare"):
         reference = _reference(bench, int(candidate.settings.get("batch", bench.workload.batch)))
-    try:
-        runner = _build_and_load(bench, candidate, graph, reference, progress)
-    except EngineError as error:
-        # an engine that was just built is refused for good, one from the cache may be spoiled
-        if progress.engine is None or not progress.engine.reused or error.kind != "refused":
-            raise
-        discard(bench.workspace, progress.engine)
-        runner = _build_and_load(bench, candidate, graph, reference, progress)
-    try:
-        meter = Meter(runner, bench.policy, reference.batch, bench.backend.probe())
-        measurement = _check_and_measure(meter, reference, bench.workload, progress, timing)
-        if measurement is None:
-            return None
-        held = runner.device_memory_bytes
-        return replace(measurement, memory_bytes=progress.memory_bytes, device_memory_bytes=held)
-    finally:
-        runner.close()
+    making = partial(_build, bench, candidate, (progress.graph, file), progress)
+    with bench.turn.taken(progress.waiting, needed=bench.turn.device.builds):
+        folder = making()
+    with bench.turn.taken(progress.waiting):
+        loading = partial(_load, bench, candidate, reference, progress)
+        try:
+            runner = loading(folder)
+        except EngineError as error:
+            # an engine that was just built is refused for good, one from the cache may be spoiled
+            if progress.engine is None or not progress.engine.reused or error.kind != "refused":
+                raise
+            discard(bench.workspace, progress.engine)
+            runner = loading(making())
+        try:
+            meter = Meter(runner, bench.policy, reference.batch, bench.backend.probe())
+            measurement = _check_and_measure(meter, reference, bench.workload, progress, timing)
+            if measurement is None:
+                return None
+            held = runner.device_memory_bytes
+            return replace(measurement, memory_bytes=progress.memory_bytes, device_memory_bytes=held)
+        finally:
+            runner.close()
 
 
 def _reference(bench: Bench, batch: int) -> Reference:
@@ -225,21 +238,21 @@ def _reference(bench: Bench, batch: int) -> Reference:
         raise EngineError(error.message, error.hint) from error
 
 
-def _build_and_load(
-    bench: Bench,
-    candidate: Candidate,
-    graph: tuple[Artifact, Path],
-    reference: Reference,
-    progress: _Progress,
-) -> Runner:
-    backend, workload = bench.backend, bench.workload
+def _build(bench: Bench, candidate: Candidate, graph: tuple[Artifact, Path], progress: _Progress) -> Path:
+    """The folder of the engine."""
     with progress.during("build"):
         progress.engine, folder = make_engine(
-            backend, workload, candidate, bench.workspace, graph, progress.detail
+            bench.backend, bench.workload, candidate, bench.workspace, graph, progress.detail
         )
+    return folder
+
+
+def _load(
+    bench: Bench, candidate: Candidate, reference: Reference, progress: _Progress, folder: Path
+) -> Runner:
     progress.resident = cpu.restart_memory_peak()
     with progress.during("load"):
-        return backend.open(folder, workload, candidate.run, reference.inputs[0], bench.policy)
+        return bench.backend.open(folder, bench.workload, candidate.run, reference.inputs[0], bench.policy)
 
 
 def _check_and_measure(

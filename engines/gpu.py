@@ -54,6 +54,12 @@ def open_gpu(index: int) -> tuple[Any, Any]:
         raise UserError(f"{NO_GPU}: {refusal}", NO_GPU_HINT) from refusal
 
 
+def name_of(index: int) -> str:
+    """The name that the GPU of this index has for every process; raises UserError when there is none."""
+    nvml, handle = open_gpu(index)
+    return _text(nvml.nvmlDeviceGetUUID(handle))
+
+
 def open_nvml() -> Any:
     """NVML where it sees a GPU; raises UserError."""
     nvml = _load("pynvml", "nvidia-ml-py")

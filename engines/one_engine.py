@@ -27,6 +27,7 @@ from engines.protocol import (
 from engines.same_inputs import refuse_beyond
 from engines.shape_text import UNNAMED
 from engines.shapes import batch_of, resolve
+from engines.turns import Turn
 from engines.values import (
     Block,
     InputSource,
@@ -69,7 +70,8 @@ def measure_engine(request: MeasureEngine, report: Report) -> EngineMeasured:
         engine = _engine(request, backend)
         workload, notes = _workload(engine, request)
         inputs = make_inputs(workload, workload.batch)[0]
-        with closing(engine.open(workload, inputs, policy)) as runner:
+        turn = Turn(backend.shared()).taken(lambda: report("wait", ""))
+        with turn, closing(engine.open(workload, inputs, policy)) as runner:
             measurement = _measure(Meter(runner, policy, workload.batch, backend.probe()), report)
             measurement = replace(measurement, device_memory_bytes=runner.device_memory_bytes)
     shapes = {name: of.optimum for name, of in workload.shapes.items()}

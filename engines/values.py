@@ -23,7 +23,7 @@ def text_of(value: Value) -> str:
 
 
 DimensionKind = Literal["graph", "build", "run"]
-Stage = Literal["prepare", "graph", "build", "load", "check", "warm-up", "measure"]
+Stage = Literal["prepare", "graph", "wait", "build", "load", "check", "warm-up", "measure"]
 
 
 class Settings(Mapping[str, Value]):

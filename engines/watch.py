@@ -9,10 +9,14 @@ from engines.values import Failure, FailureKind, Stage
 # a graph is made once for many trials, and calibrating it takes as long as its model runs: from one sign of
 # progress to the next it may take this
 GRAPH_SECONDS = 1800.0
+# others may have the GPU for long, and a trial is not to fail for it
+FREE: tuple[Stage, ...] = ("graph", "wait")
 
 
 class Watch:
-    """How far a worker has come with one request, and how long it may take, its graph not counted."""
+    """How far a worker has come with one request, and how long it may take; making its graph and waiting for
+    the GPU do not count.
+    """
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
@@ -25,19 +29,19 @@ class Watch:
 
     @property
     def limit(self) -> float:
-        """Seconds that the request may take, or its graph alone while that is being made."""
-        return GRAPH_SECONDS if self._makes_graph else self._seconds
+        """Seconds that the request may take, or what does not count alone while it lasts."""
+        return GRAPH_SECONDS if self._is_free else self._seconds
 
     @property
-    def _makes_graph(self) -> bool:
-        return self._has_begun and self.stage == "graph"
+    def _is_free(self) -> bool:
+        return self._has_begun and self.stage in FREE
 
     def seconds_left(self) -> float:
-        end = self._since + GRAPH_SECONDS if self._makes_graph else self._deadline
+        end = self._since + GRAPH_SECONDS if self._is_free else self._deadline
         return max(0.0, end - time.monotonic())
 
     def enter(self, stage: Stage, detail: str) -> None:
-        if self._makes_graph:
+        if self._is_free:
             self._deadline += time.monotonic() - self._since
         self._account()
         self.stage, self.detail, self._has_begun = stage, detail, True
@@ -48,7 +52,8 @@ class Watch:
 
     def _account(self) -> None:
         now = time.monotonic()
-        if self._has_begun:
+        # nobody's costs
+        if self._has_begun and self.stage != "wait":
             self.stage_seconds[self.stage] = self.stage_seconds.get(self.stage, 0.0) + now - self._since
         self._since = now
 

@@ -54,6 +54,7 @@ from engines.protocol import (
     encode,
 )
 from engines.sharing import Recognised
+from engines.turns import Turn
 from engines.values import Block, Measurement, Stage
 from engines.workspace import Workspace
 
@@ -128,6 +129,7 @@ def _open(request: Open) -> Bench:
         workload=request.workload,
         workspace=Workspace(Path(request.workspace)),
         policy=target_half_width(request.policy, backend.machine().kind),
+        turn=Turn(backend.shared()),
     )
 
 
@@ -141,7 +143,9 @@ def _answer(bench: Bench, request: Request, wire: _Wire) -> Message:
             found = evaluate_unless_measured(bench, candidate, wire.report, bar, measured)
             return Known(found) if isinstance(found, Recognised) else Evaluated(found)
         case Hold(candidate=candidate):
-            return Evaluated(evaluate_with(bench, candidate, wire.report, partial(_sample_on_request, wire)))
+            return Evaluated(
+                evaluate_with(bench, candidate, wire.report, partial(_sample_on_request, bench.turn, wire))
+            )
     raise AssertionError(f"nothing is held that {type(request).__name__} could be about")
 
 
@@ -159,20 +163,25 @@ def _alone(request: Alone, report: Report) -> Answer:
     return requests.answer(request, report)
 
 
-def _sample_on_request(wire: _Wire, meter: Meter, warmup: list[Block]) -> Measurement:
+def _sample_on_request(turn: Turn, wire: _Wire, meter: Meter, warmup: list[Block]) -> Measurement:
     """Times a block whenever the owner asks for one, until it has enough."""
     seconds = block_seconds(meter.policy, warmup[-1])
     blocks: list[Block] = []
     cold: list[Block] = []
-    wire.send(Held())
-    while isinstance(wire.receive(), Sample):
+    while isinstance(_next_request(turn, wire), Sample):
         # others had the machine since the last block
         meter.runner.block(seconds / REWARMING)
         blocks.append(timed_block(meter, seconds, meter.read())[0])
         if meter.policy.cold:
             cold.append(cold_block(meter))
-        wire.send(Held())
     return replace(measurement_of(meter, tuple(blocks), warmup), cold=tuple(cold))
+
+
+def _next_request(turn: Turn, wire: _Wire) -> Request:
+    """What the owner wants next of the engine that is held, which leaves the device to others until then."""
+    with turn.given_up(partial(wire.report, "wait", "")):
+        wire.send(Held())
+        return wire.receive()
 
 
 def _read(source: BinaryIO, lines: "queue.SimpleQueue[bytes]") -> None:

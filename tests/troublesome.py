@@ -20,6 +20,7 @@ import pytest
 from engines.backends.base import Detail
 from engines.backends.fake import Fake
 from engines.errors import EngineError, UserError
+from engines.turns import Shared
 from engines.values import Candidate, Settings, Value, Workload
 from studies.space import baseline_of
 
@@ -32,11 +33,15 @@ class Troublesome(Fake):
 
     def __init__(self, options: Settings, folder: Path) -> None:
         super().__init__(Settings(), folder)
+        self._shared = Shared(str(options.get("shared", "")))
         if options.get("start") == "dies":
             print("no licence found", file=sys.stderr)
             os._exit(3)
         if options.get("start") == "refuses":
             raise UserError("the device is in use", "Wait for it.")
+
+    def shared(self) -> Shared:
+        return self._shared
 
     def build(
         self, graph: Path, workload: Workload, candidate: Candidate, folder: Path, report: Detail

@@ -13,11 +13,11 @@ from engines.shape_text import parse_shapes
 from engines.values import Policy, Settings, Stage
 from engines.workspace import Workspace
 from tuner.engine_files import TENSORRT, EngineFile, find_engine
-from tuner.options import check_path, check_time, check_whole
+from tuner.options import check_path, check_whole
+from tuner.policies import check_times, lasting
 
 # TensorRT-RTX compiles kernels when it loads; measuring comes on top
 LOADING_SECONDS = 1800.0
-FEWEST_BLOCKS = 5
 ON_THE_HOST = "onnxruntime"
 
 
@@ -46,10 +46,7 @@ class MeasureOptions:
             check_whole(name, count)
             if count < 1:
                 raise UserError(f"--{name} must be at least 1, not {count}", "Leave it out.")
-        if self.duration is not None:
-            check_time("duration", self.duration)
-        if self.warm_up is not None:
-            check_time("warm-up", self.warm_up, zero=True)
+        check_times(self.warm_up, self.duration)
         if self.cold and self.like_trtexec:
             raise UserError("--cold and --like-trtexec exclude each other", "trtexec flushes no caches.")
         for path in (self.engine, self.inputs):
@@ -154,13 +151,8 @@ def _backend_options(engine: EngineFile, options: MeasureOptions) -> Settings:
 def _policy(options: MeasureOptions, streams: int) -> Policy:
     like = options.like_trtexec
     found = trtexec.policy(trtexec.VERSIONS[like], streams) if like else Policy()
-    if options.warm_up is not None:
-        found = replace(found, warmup_seconds=options.warm_up)
-    if options.duration is not None:
-        # trtexec measures in one go
-        block = options.duration if like else min(found.block_seconds, options.duration / FEWEST_BLOCKS)
-        duration = options.duration
-        found = replace(found, minimum_seconds=duration, maximum_seconds=duration, block_seconds=block)
+    # trtexec measures in one go
+    found = lasting(found, options.warm_up, options.duration, in_one_go=bool(like))
     if options.iterations is not None:
         found = replace(found, minimum_inferences=options.iterations * streams)
     if options.transfers is not None:

@@ -24,6 +24,7 @@ DOING = {
     "load": "loading the engine",
     "check": "checking the outputs",
     "warm-up": "warming up",
+    "wait": "waiting for another tuner to leave the GPU",
     "measure": "measuring",
 }
 STOPPING = "finishing what is in flight; Ctrl-C again stops at once"

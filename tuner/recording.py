@@ -25,6 +25,7 @@ from studies.rigour import fitting
 from studies.storage import Storage, open_storage
 from tuner.limits import candidates_of
 from tuner.options import SearchOptions, check_path, check_whole, storage_url
+from tuner.policies import check_times, lasting
 from tuner.searching import Watcher, compute_reference, settled, versions
 
 # more take days, and that should be meant
@@ -38,7 +39,8 @@ FIRST_SHARE = 2 / 3
 class RecordOptions:
     """The options of `tuner record`; `search` are those that it has in common with a search.
 
-    `candidates` is None for the whole space, `command` what the user typed.
+    `candidates` is None for the whole space, `command` what the user typed; `warm_up` and `duration` are the
+    seconds of one measurement, None for those of a search.
     """
 
     search: SearchOptions
@@ -46,8 +48,11 @@ class RecordOptions:
     passes: int = PASSES
     output: Path | None = None
     command: str = "tuner.recording.run"
+    warm_up: float | None = None
+    duration: float | None = None
 
     def __post_init__(self) -> None:
+        check_times(self.warm_up, self.duration)
         check_whole("passes", self.passes)
         if self.passes < 0:
             raise UserError(f"--passes must be 0 or more, not {self.passes}", "0 measures everything once.")
@@ -74,7 +79,8 @@ class Recorded:
 
 def run(options: RecordOptions, watcher: Watcher, stop: Stop) -> Recorded:
     """Records or goes on recording; raises UserError for what the user must mend."""
-    search = options.search
+    policy = lasting(options.search.policy, options.warm_up, options.duration)
+    search = replace(options.search, policy=policy)
     check_file(options.output)
     workspace = Workspace(search.workspace).create()
     with (

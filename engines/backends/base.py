@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Protocol
 
 from engines.telemetry import Probe
+from engines.turns import Shared
 from engines.values import (
     Block,
     Candidate,
@@ -53,6 +54,9 @@ class Backend(Protocol):
 
     def machine(self) -> Machine:
         """The machine that results belong to."""
+
+    def shared(self) -> Shared:
+        """The device that other tuners must leave alone while an engine is measured."""
 
     def warnings(self) -> tuple[str, ...]:
         """What may disturb measurements on this machine now, a line each."""

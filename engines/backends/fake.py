@@ -30,6 +30,7 @@ from engines.backends.openings import count_opening
 from engines.errors import EngineError
 from engines.sharing import FINGERPRINT
 from engines.telemetry import Probe
+from engines.turns import Shared
 from engines.values import Candidate, Dimension, Machine, Policy, Settings, Tensors, Value, Workload
 from engines.wire import digest, from_json, to_json
 
@@ -56,6 +57,9 @@ class Fake:
             system=cpu.system_name(),
             libraries={"fake": "1"},
         )
+
+    def shared(self) -> Shared:
+        return Shared()
 
     def warnings(self) -> tuple[str, ...]:
         return ()

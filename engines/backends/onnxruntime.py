@@ -24,6 +24,7 @@ from engines.graphs.choices import Target
 from engines.graphs.onnx_files import EXTERNAL_WEIGHTS_BYTES, has_external_weights
 from engines.sharing import FINGERPRINT, digest_of_files
 from engines.telemetry import Probe
+from engines.turns import Shared
 from engines.values import (
     Candidate,
     Dimension,
@@ -72,6 +73,9 @@ class OnnxRuntime:
             system=cpu.system_name(),
             libraries={"onnxruntime": ort.__version__},
         )
+
+    def shared(self) -> Shared:
+        return Shared()
 
     def warnings(self) -> tuple[str, ...]:
         return ()

@@ -21,6 +21,7 @@ from engines.errors import EngineError, UserError
 from engines.landscapes import Landscape, load
 from engines.shape_text import format_shapes
 from engines.telemetry import Probe
+from engines.turns import Shared
 from engines.values import Candidate, Dimension, Failure, Machine, Policy, Settings, Tensors, Value, Workload
 from engines.wire import digest, from_json, to_json
 
@@ -57,6 +58,9 @@ class Replay:
         """The machine that was recorded; what is replayed on it is never mistaken for what was measured."""
         machine = self._landscape.machine
         return replace(machine, libraries={**machine.libraries, "replay": self._digest[:8]})
+
+    def shared(self) -> Shared:
+        return Shared()
 
     def warnings(self) -> tuple[str, ...]:
         return (f"nothing is measured: {self._file.name} of {self._landscape.date} is replayed",)

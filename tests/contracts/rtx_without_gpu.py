@@ -9,6 +9,7 @@ import pytest
 from engines.backends.base import Detail
 from engines.backends.tensorrt.backend import TensorRT
 from engines.telemetry import NoProbe, Probe
+from engines.turns import Shared
 from engines.values import Candidate, Machine, Settings, Value, Workload
 
 
@@ -25,6 +26,9 @@ class WithoutGpu(TensorRT):
 
     def probe(self) -> Probe:
         return NoProbe()
+
+    def shared(self) -> Shared:
+        return Shared()
 
     def warnings(self) -> tuple[str, ...]:
         return ()

@@ -146,6 +146,10 @@ def test_all_that_the_backend_uses_exists_in_this_version(
     assert driven["errors"] == {}
 
 
+def test_a_gpu_is_shared_by_turns_and_building_needs_it_where_kernels_are_timed(driven: Driven) -> None:
+    assert driven["shared"] == {"name": "GPU-1a2b", "builds": driven["backend"] == "tensorrt"}
+
+
 def test_what_is_searched_is_what_this_version_honours(driven: Driven, space: dict[str, Any]) -> None:
     searched = {name: one["choices"] for name, one in space.items() if name in DEFAULTS}
     searched.pop("tactic_sources", None)

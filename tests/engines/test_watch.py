@@ -42,3 +42,14 @@ def test_what_was_lost_knows_how_long_each_stage_took(clock: list[float]) -> Non
     lost = watch.failure("timeout", "still not done")
     assert lost.stage_seconds == {"graph": 5.0, "build": 60.0}
     assert lost.failure.stage == "build"
+
+
+def test_waiting_for_the_gpu_neither_counts_nor_costs(clock: list[float]) -> None:
+    watch = Watch(60.0)
+    watch.enter("build", "")
+    clock[0] += 10.0
+    watch.enter("wait", "")
+    clock[0] += 500.0
+    watch.enter("load", "")
+    assert watch.seconds_left() == 50.0
+    assert watch.failure("timeout", "still not done").stage_seconds == {"build": 10.0, "load": 0.0}

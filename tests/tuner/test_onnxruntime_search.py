@@ -17,6 +17,8 @@ from tests.command import Command
 from tests.workloads import QUICK
 
 REAL = ("--backend", "onnxruntime")
+# what does not matter to a test
+PLAIN = ("simplify=none", "graph_optimization_level=all", "execution_mode=sequential")
 
 
 @pytest.fixture(scope="module")
@@ -128,9 +130,9 @@ def test_throughput_searches_batch_and_streams_for_real(tmp_path: Path) -> None:
         models.save("mlp", tmp_path),
         backend="onnxruntime",
         objectives="throughput",
-        trials=5,
+        exhaustive=True,
         precision="fp32",
-        fix=("allow_spinning=false", "intra_op_threads=1"),
+        fix=("allow_spinning=false", "intra_op_threads=1", "batch=1,8", "streams=1,2", *PLAIN),
         workspace=tmp_path / "w",
         policy=QUICK,
     )

@@ -131,8 +131,18 @@ def test_a_large_space_is_not_recorded_by_accident(
     assert "--candidates N" in complaint
 
 
-@pytest.mark.parametrize("option", [("--candidates", 0), ("--passes", -1)])
-def test_counts_that_cannot_be_are_refused(option: tuple[str, int], command: Command, model: Path) -> None:
+def test_each_is_measured_for_as_long_as_asked(command: Command, model: Path) -> None:
+    times = ("--warm-up", "0s", "--duration", "50ms")
+    _record(command, model, "--candidates", 2, "--passes", 0, *times, "--output", "l.json.gz")
+    policy = load(Path("l.json.gz")).policy
+    assert (policy.warmup_seconds, policy.minimum_seconds, policy.maximum_seconds) == (0.0, 0.05, 0.05)
+    assert policy.block_seconds == pytest.approx(0.01)
+
+
+@pytest.mark.parametrize("option", [("--candidates", 0), ("--passes", -1), ("--duration", "0s")])
+def test_numbers_that_cannot_be_are_refused(
+    option: tuple[str, object], command: Command, model: Path
+) -> None:
     assert f"{option[0]} must be" in command("record", model, "--backend", FAKE, *option).complaint
 
 

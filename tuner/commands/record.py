@@ -16,6 +16,8 @@ from tuner.commands.workload import WORKLOAD
 EXIT_CODES = "Exit codes: 0 recorded, 1 internal error, 2 wrong use, 130 interrupted."
 # where and how to print, which is of no interest to whoever replays
 LEFT_OUT = ("workspace", "storage", "output", "as_json", "quiet", "verbose")
+# what a search has not
+OF_RECORDING = ("candidates", "passes", "output", "warm_up", "duration")
 
 OPTIONS = (
     click.argument("model", type=FilePath()),
@@ -41,6 +43,12 @@ OPTIONS = (
     ),
     click.option(
         "--trial-timeout", type=Seconds(), help="Time of one trial.  [default: from the baseline's]"
+    ),
+    click.option("--warm-up", type=Seconds(), help="Time to run each untimed first.  [default: 200ms]"),
+    click.option(
+        "--duration",
+        type=Seconds(),
+        help="Time to measure each for.  [default: until it is known well, at most 3s]",
     ),
     *WORKLOAD,
     click.option(
@@ -88,9 +96,6 @@ def command(
     context: click.Context,
     /,
     *,
-    candidates: int | None,
-    passes: int,
-    output: Path | None,
     as_json: bool,
     quiet: bool,
     verbose: bool,
@@ -106,14 +111,14 @@ def command(
     from tuner.options import SearchOptions
     from tuner.progress import watcher_for
 
+    of_recording = {name: options.pop(name) for name in OF_RECORDING}
     common = SearchOptions(**options, racing=False, finalists=0, prior=False)
     watcher = watcher_for(quiet=quiet, verbose=verbose)
     try:
         # takes a second, in which the display is there already
         from tuner import recorded, recording
 
-        line = command_line(context)
-        asked = recording.RecordOptions(common, candidates, passes, output, line)
+        asked = recording.RecordOptions(common, **of_recording, command=command_line(context))
         with stopping(watcher) as stop:
             found = recording.run(asked, watcher, stop)
     finally:

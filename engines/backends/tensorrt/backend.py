@@ -22,6 +22,7 @@ from engines.errors import EngineError, UserError
 from engines.graphs import choices, recipe
 from engines.sharing import FINGERPRINT, digest_of_files
 from engines.telemetry import Probe
+from engines.turns import Shared
 from engines.values import (
     Candidate,
     Dimension,
@@ -63,6 +64,10 @@ class TensorRT:
 
     def machine(self) -> Machine:
         return self._machine
+
+    def shared(self) -> Shared:
+        # RTX times no kernels when it builds
+        return Shared(gpu.name_of(self._options.device), builds=not self._vendor.is_rtx)
 
     def warnings(self) -> tuple[str, ...]:
         return tuple(
