@@ -29,18 +29,17 @@ SHAPES = {"bert": "128"}
 IMAGE = "3x224x224"
 AIMS = {"b1": (1, "latency_ms"), "b8": (8, "latency_ms"), "throughput": (1, "throughput")}
 # of the spaces of TensorRT-RTX so much that several hundred candidates are a good part of it, the rest at
-# its default. Ranking the nodes of a network to keep some in FP32 takes minutes, so one alone has those
-FIXED = ("simplify=none", "calibration=minmax")
+# its default: ranking the nodes of a network to keep some in FP32 takes minutes, and so does calibrating BERT
+FIXED = ("simplify=none", "calibration=minmax", "keep_fp32=0")
 LATENCY: Mapping[str, tuple[str, ...]] = {
-    "resnet50": ("keep_fp32=0,4", "high_precision=fp16", "max_aux_streams=-1,0,2", "workspace_mib=0"),
     "bert": (
-        *("keep_fp32=0", "high_precision=fp16,fp32", "precision=tf32,fp32,fp16,bf16,int8,fp8"),
-        *("max_aux_streams=-1,0,2", "workspace_mib=0"),
+        *("precision=tf32,fp32,fp16,bf16,int8", "high_precision=fp32"),
+        *("max_aux_streams=-1,0,1,2,4", "workspace_mib=0"),
     ),
 }
-OTHERS = ("keep_fp32=0", "high_precision=fp16,fp32", "max_aux_streams=-1,0,2", "workspace_mib=0,256")
+OTHERS = ("high_precision=fp16", "max_aux_streams=-1,0,2", "workspace_mib=0,256")
 THROUGHPUT = (
-    *("keep_fp32=0", "max_aux_streams=-1", "profile=wide,static", "kernel_specialization=eager"),
+    *("max_aux_streams=-1", "profile=wide,static", "kernel_specialization=eager"),
     *("batch=1,4,8,16,32,64", "streams=1,2,4,8"),
 )
 LOADED: Mapping[str, tuple[str, ...]] = {

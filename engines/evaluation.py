@@ -64,7 +64,8 @@ class Reference:
 class Bench:
     """What the trials of one study share inside a worker; references are computed when first needed.
 
-    `turn` is its turn on the device, which it has from loading an engine to closing it.
+    `turn` is its turn on the device, which it has while it checks and measures: loading compiles on the host,
+    and what it does to the device takes milliseconds.
     """
 
     backend: Backend
@@ -207,25 +208,25 @@ def _run_stages(
     making = partial(_build, bench, candidate, (progress.graph, file), progress)
     with bench.turn.taken(progress.waiting, needed=bench.turn.device.builds):
         folder = making()
-    with bench.turn.taken(progress.waiting):
-        loading = partial(_load, bench, candidate, reference, progress)
-        try:
-            runner = loading(folder)
-        except EngineError as error:
-            # an engine that was just built is refused for good, one from the cache may be spoiled
-            if progress.engine is None or not progress.engine.reused or error.kind != "refused":
-                raise
-            discard(bench.workspace, progress.engine)
-            runner = loading(making())
-        try:
-            meter = Meter(runner, bench.policy, reference.batch, bench.backend.probe())
+    loading = partial(_load, bench, candidate, reference, progress)
+    try:
+        runner = loading(folder)
+    except EngineError as error:
+        # an engine that was just built is refused for good, one from the cache may be spoiled
+        if progress.engine is None or not progress.engine.reused or error.kind != "refused":
+            raise
+        discard(bench.workspace, progress.engine)
+        runner = loading(making())
+    try:
+        meter = Meter(runner, bench.policy, reference.batch, bench.backend.probe())
+        with bench.turn.taken(progress.waiting):
             measurement = _check_and_measure(meter, reference, bench.workload, progress, timing)
-            if measurement is None:
-                return None
-            held = runner.device_memory_bytes
-            return replace(measurement, memory_bytes=progress.memory_bytes, device_memory_bytes=held)
-        finally:
-            runner.close()
+        if measurement is None:
+            return None
+        held = runner.device_memory_bytes
+        return replace(measurement, memory_bytes=progress.memory_bytes, device_memory_bytes=held)
+    finally:
+        runner.close()
 
 
 def _reference(bench: Bench, batch: int) -> Reference:

@@ -29,7 +29,8 @@ class Listing:
             self._left.pop(self._key(settings), None)
 
     def add(self, observation: Observation) -> None:
-        """Nothing that is found changes the order."""
+        """What was tried is not tried again; nothing that is found changes the order."""
+        self.mark_seen(observation.candidate.settings)
 
     def correct(self, observations: Sequence[Observation]) -> None:
         """Nor does what it is corrected to."""

@@ -6,6 +6,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -145,17 +146,21 @@ class Watched(Fake):
     ) -> Runner:
         self.free["load"] = is_free()
         runner = super().open(folder, workload, settings, inputs, policy)
-        close = runner.close
-        runner.close = lambda: self._closing(close)  # type: ignore[method-assign]
+        infer, close = runner.infer, runner.close
+        runner.infer = self._watching("check", infer)  # type: ignore[method-assign]
+        runner.close = self._watching("close", close)  # type: ignore[method-assign]
         return runner
 
-    def _closing(self, close: Callable[[], None]) -> None:
-        self.free["close"] = is_free()
-        close()
+    def _watching(self, what: str, do: Callable[..., Any]) -> Callable[..., Any]:
+        def watched(*arguments: Any) -> Any:
+            self.free[what] = is_free()
+            return do(*arguments)
+
+        return watched
 
 
 @pytest.mark.parametrize("builds", [False, True])
-def test_an_engine_has_the_gpu_from_loading_to_closing_and_a_build_if_it_needs_it(
+def test_an_engine_has_the_gpu_while_it_is_measured_and_a_build_if_it_needs_it(
     tmp_path: Path, *, builds: bool
 ) -> None:
     workspace = Workspace(tmp_path / "w").create()
@@ -164,7 +169,7 @@ def test_an_engine_has_the_gpu_from_loading_to_closing_and_a_build_if_it_needs_i
     of = baseline_of(backend.dimensions(workload, concurrent=False))
     bench = Bench(backend, workload, workspace, QUICK, turn=Turn(backend.shared()))
     assert evaluate(bench, of, lambda *_: None).measurement is not None
-    assert backend.free == {"build": not builds, "load": False, "close": False}
+    assert backend.free == {"build": not builds, "load": True, "check": False, "close": True}
     assert is_free()
 
 

@@ -85,6 +85,7 @@ def test_running_again_adds_nothing_and_writes_again(command: Command, model: Pa
     assert Path(again["landscape"]).exists()
     more = _record(command, model, "--candidates", 8, "--passes", 0)
     assert (more["candidates"], more["new_runs"]) == (8, 2)
+    assert len(set(load(Path(more["landscape"])).points)) == 8
 
 
 class _StopsIn(Silent):
