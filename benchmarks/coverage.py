@@ -18,7 +18,8 @@ import numpy as np
 from benchmarks.runs import heading, verdict
 from benchmarks.subjects import add_options, loaded, policy_of, say, subject_of, workspace_at
 from engines import measuring
-from engines.evaluation import Bench, evaluate
+from engines.bench import Bench
+from engines.evaluation import evaluate
 from engines.measuring import Meter
 from engines.statistics import TIMINGS, Estimate
 from engines.values import Candidate, Measurement, Policy

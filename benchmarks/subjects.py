@@ -11,7 +11,7 @@ from pathlib import Path
 
 from engines.artifacts import make_engine, make_graph
 from engines.backends import Runner, open_backend
-from engines.evaluation import Bench
+from engines.bench import Bench
 from engines.isolation import Worker
 from engines.measuring import target_half_width
 from engines.protocol import Open

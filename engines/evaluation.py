@@ -6,24 +6,21 @@ A candidate that fails is a result; only what the user must mend (UserError) is 
 import errno
 import sys
 import traceback
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import cast
 
-from engines import accuracy, cpu, measuring, references, scoring
+from engines import accuracy, cpu, measuring, scoring
 from engines.artifacts import discard, make_engine, make_graph
-from engines.backends.base import Backend, Runner
-from engines.calibration_data import check_calibration
+from engines.backends.base import Runner
+from engines.bench import Bench, Reference
 from engines.errors import EngineError, UserError
-from engines.inputs import make_inputs
 from engines.measuring import Meter
 from engines.ranges import nvtx_range
-from engines.reference_file import read_reference
 from engines.sharing import Recognised, fingerprint
-from engines.turns import Turn
 from engines.values import (
     Accuracy,
     Artifact,
@@ -34,71 +31,13 @@ from engines.values import (
     Failure,
     FailureKind,
     Measurement,
-    Policy,
     Stage,
-    Tensors,
     Workload,
 )
-from engines.workspace import Workspace
 
 Report = Callable[[Stage, str], None]
 # how a warm engine is timed
 Timing = Callable[[Meter, list[Block]], Measurement]
-
-
-@dataclass(frozen=True)
-class Reference:
-    """Batches of inputs, and what is right for each.
-
-    `given` is what the user's metrics get as inputs, and `scores` what they say of the right outputs.
-    """
-
-    batch: int
-    inputs: list[Tensors]
-    outputs: list[Tensors]
-    given: Tensors
-    scores: Mapping[str, float]
-
-
-@dataclass(frozen=True)
-class Bench:
-    """What the trials of one study share inside a worker; references are computed when first needed.
-
-    `turn` is its turn on the device, which it has while it checks and measures: loading compiles on the host,
-    and what it does to the device takes milliseconds.
-    """
-
-    backend: Backend
-    workload: Workload
-    workspace: Workspace
-    policy: Policy
-    references: dict[int, Reference] = field(default_factory=dict)
-    turn: Turn = field(default_factory=Turn)
-
-    def reference(self, batch: int) -> Reference:
-        if batch not in self.references:
-            self.references[batch] = self._reference(batch)
-        return self.references[batch]
-
-    def _reference(self, batch: int) -> Reference:
-        check_calibration(self.workload)
-        inputs = make_inputs(self.workload, batch)
-        outputs = self._outputs(batch, inputs)
-        given = scoring.given_to_metrics(self.workload, inputs) if self.workload.metrics else {}
-        scores = scoring.reference_scores(self.workload, given, outputs)
-        return Reference(batch, inputs, outputs, given, scores)
-
-    def _outputs(self, batch: int, inputs: list[Tensors]) -> list[Tensors]:
-        """The right outputs, as the user gave them or as an earlier worker left them where it did."""
-        if self.workload.expected is not None:
-            return read_reference(self.workload, batch, len(inputs))
-        makers = {"backend": self.backend.name, **self.backend.machine().libraries}
-        file = references.reference_file(self.workspace.caches, self.workload, batch, makers)
-        found = references.load(file)
-        if found is None or len(found) != len(inputs):
-            found = self.backend.reference(self.workload, inputs)
-            references.save(file, found)
-        return found
 
 
 def evaluate(bench: Bench, candidate: Candidate, report: Report, bar: Bar | None = None) -> Evaluation:
@@ -205,18 +144,7 @@ def _run_stages(
         )
     with progress.during("prepare"):
         reference = _reference(bench, int(candidate.settings.get("batch", bench.workload.batch)))
-    making = partial(_build, bench, candidate, (progress.graph, file), progress)
-    with bench.turn.taken(progress.waiting, needed=bench.turn.device.builds):
-        folder = making()
-    loading = partial(_load, bench, candidate, reference, progress)
-    try:
-        runner = loading(folder)
-    except EngineError as error:
-        # an engine that was just built is refused for good, one from the cache may be spoiled
-        if progress.engine is None or not progress.engine.reused or error.kind != "refused":
-            raise
-        discard(bench.workspace, progress.engine)
-        runner = loading(making())
+    runner = _runner(bench, candidate, (progress.graph, file), reference, progress)
     try:
         meter = Meter(runner, bench.policy, reference.batch, bench.backend.probe())
         with bench.turn.taken(progress.waiting):
@@ -239,9 +167,30 @@ def _reference(bench: Bench, batch: int) -> Reference:
         raise EngineError(error.message, error.hint) from error
 
 
+def _runner(
+    bench: Bench,
+    candidate: Candidate,
+    graph: tuple[Artifact, Path],
+    reference: Reference,
+    progress: _Progress,
+) -> Runner:
+    """The engine, built where it is not there yet, and loaded."""
+    building = partial(_build, bench, candidate, graph, progress)
+    loading = partial(_load, bench, candidate, reference, progress)
+    try:
+        return loading(building())
+    except EngineError as error:
+        # an engine that was just built is refused for good, one from the cache may be spoiled
+        if progress.engine is None or not progress.engine.reused or error.kind != "refused":
+            raise
+        discard(bench.workspace, progress.engine)
+    return loading(building())
+
+
 def _build(bench: Bench, candidate: Candidate, graph: tuple[Artifact, Path], progress: _Progress) -> Path:
     """The folder of the engine."""
-    with progress.during("build"):
+    turn = bench.turn.taken(progress.waiting, needed=bench.turn.device.builds)
+    with turn, progress.during("build"):
         progress.engine, folder = make_engine(
             bench.backend, bench.workload, candidate, bench.workspace, graph, progress.detail
         )

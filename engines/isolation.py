@@ -1,24 +1,12 @@
-"""The owner's side of a worker process: kept warm, killed when it takes too long, replaced when it dies.
+"""What a study's owner asks of a worker, which is kept warm and replaced when it dies.
 
 A candidate that kills its worker or never ends is answered with a Failure like any other.
 """
 
 import os
-import queue
-import re
-import signal
-import subprocess
-import sys
-import threading
-from collections.abc import Callable, Mapping
-from contextlib import suppress
-from pathlib import Path
-from typing import IO
-
-import msgspec
+from collections.abc import Mapping
 
 from engines.errors import UserError
-from engines.processes import bury, close, kill_group, signal_name
 from engines.protocol import (
     Alone,
     Answer,
@@ -33,31 +21,18 @@ from engines.protocol import (
     Open,
     Opened,
     Prepare,
-    Progress,
-    Refused,
     Release,
-    Reply,
     Sample,
-    decode_reply,
-    encode,
 )
 from engines.sharing import completed
 from engines.values import Bar, Candidate, Evaluation, Stage
-from engines.watch import Lost, Watch
+from engines.watch import Lost
+from engines.worker_process import OnProgress, WorkerProcess
 from engines.workspace import Workspace
 
 OPENING_SECONDS = 300.0
-# colours, which ONNX Runtime prints whether or not anybody can see them
-ESCAPES = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
-# how often a waiting owner looks up, so that progress can show the time that passes
-TICK_SECONDS = 0.2
 
 NONE_MEASURED: Mapping[str, Evaluation] = {}
-
-# told the stage, and how far it is where the backend tells
-OnProgress = Callable[[Stage, str], None]
-# what a worker said: a message, a line that is none, and at last its end
-Heard = Reply | msgspec.DecodeError | None
 
 
 def _ignore(stage: Stage, detail: str) -> None:
@@ -72,9 +47,7 @@ class Worker:
 
     def __init__(self, opening: Open | None, workspace: Workspace, name: str = "") -> None:
         self._opening, self._workspace = opening, workspace
-        self._log_path = workspace.logs / f"worker-{os.getpid()}{name}.log"
-        self._process: subprocess.Popen[bytes] | None = None
-        self._replies: queue.SimpleQueue[Heard] = queue.SimpleQueue()
+        self._process = WorkerProcess(workspace.logs / f"worker-{os.getpid()}{name}.log")
 
     def __enter__(self) -> "Worker":
         return self
@@ -84,8 +57,7 @@ class Worker:
 
     def start(self) -> None:
         """Starts the process, from the owner's main thread: Linux ends it with the thread that did."""
-        if self._process is None:
-            self._start()
+        self._process.start()
 
     def open(self) -> Opened:
         """Starts the process if need be; the machine and the dimensions, or UserError."""
@@ -93,9 +65,10 @@ class Worker:
         log_start = self.log_position()
         self.start()
         try:
-            reply = self._ask(self._opening, OPENING_SECONDS, _ignore)
+            reply = self._process.ask(self._opening, OPENING_SECONDS, _ignore)
         except Lost as lost:
-            raise self._unusable(f"the backend {self._opening.backend!r}", "", lost, log_start) from lost
+            what, hint = f"the backend {self._opening.backend!r}", f"See the log {self._process.log_path}."
+            raise self._took_down(what, lost, log_start, hint) from lost
         assert isinstance(reply, Opened)
         return reply
 
@@ -104,10 +77,10 @@ class Worker:
         log_start = self.log_position()
         self._revive()
         try:
-            self._ask(Prepare(batch), seconds, on_progress)
+            self._process.ask(Prepare(batch), seconds, on_progress)
         except Lost as lost:
-            hint = "Try another backend, or smaller --shapes. "
-            raise self._unusable("running the model for reference", hint, lost, log_start) from lost
+            hint = f"Try another backend, or smaller --shapes. See the log {self._process.log_path}."
+            raise self._took_down("running the model for reference", lost, log_start, hint) from lost
 
     def evaluate(
         self,
@@ -153,7 +126,7 @@ class Worker:
         measured: Mapping[str, Evaluation] = NONE_MEASURED,
     ) -> Evaluation | None:
         try:
-            reply = self._ask(request, seconds, on_progress)
+            reply = self._process.ask(request, seconds, on_progress)
         except Lost as lost:
             return Evaluation(candidate, failure=lost.failure, stage_seconds=lost.stage_seconds)
         if isinstance(reply, Known):
@@ -176,154 +149,38 @@ class Worker:
         log_start = self.log_position()
         self.start()
         try:
-            reply = self._ask(request, seconds, on_progress)
+            reply = self._process.ask(request, seconds, on_progress)
         except Lost as lost:
-            raise UserError(
-                f"{what} took its process down: {lost.failure.message}{self._last_words(log_start)}",
-                "Check that the engine was made for this machine.",
-            ) from lost
+            hint = "Check that the engine was made for this machine."
+            raise self._took_down(what, lost, log_start, hint) from lost
         assert isinstance(reply, Answer)
         return reply
 
     def log_position(self) -> int:
         """Where the log ends now, in bytes."""
-        return self._log_path.stat().st_size if self._log_path.exists() else 0
+        return self._process.log_position()
 
     def log_since(self, position: int, most: int = 1_000_000) -> str:
-        """What was printed since, its end where it is long."""
-        if not self._log_path.exists():
-            return ""
-        with self._log_path.open("rb") as log:
-            size = log.seek(0, os.SEEK_END)
-            log.seek(max(position, size - most))
-            return ESCAPES.sub("", log.read().decode(errors="replace"))
+        """What was printed since, its end where it is longer than `most` bytes."""
+        return self._process.log_since(position, most)
 
     def kill(self) -> None:
         """Stops the process and its children at once; the next call starts another."""
-        process, self._process = self._process, None
-        if process is not None:
-            kill_group(process)
-            bury(process)
+        self._process.kill()
 
     def close(self) -> None:
         """Lets the process end, or ends it; an empty log goes with it."""
-        process, self._process = self._process, None
-        if process is not None:
-            close(process.stdin)
-            bury(process)
-        if self._log_path.exists() and self._log_path.stat().st_size == 0:
-            self._log_path.unlink()
+        self._process.close()
 
     def _revive(self) -> None:
         """What killed an idle worker is no fault of the next candidate."""
-        if self._process is not None and self._process.poll() is not None:
+        if not self._process.is_running():
             self.kill()
-        if self._process is None:
             self._workspace.create()  # clears what the dead one left unfinished
             self.open()
 
-    def _start(self) -> None:
-        paths = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
-        self._replies = queue.SimpleQueue()
-        try:
-            with self._log_path.open("ab") as log:
-                # -P: whatever lies in the folder where the command runs is not to be imported.
-                # -u: a crash is to lose nothing that was printed, in C's buffers either.
-                # A session of its own: Ctrl-C reaches the owner alone, and a kill the worker's children
-                self._process = subprocess.Popen(
-                    [sys.executable, "-P", "-u", "-m", "engines.worker"],
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    stderr=log,
-                    env={**os.environ, "PYTHONPATH": paths},
-                    start_new_session=True,
-                )
-        except OSError as error:
-            raise UserError(
-                f"a worker process cannot be started: {error}", "Free memory, processes or disk space."
-            ) from error
-        assert self._process.stdout is not None
-        arguments = (self._process.stdout, self._replies)
-        threading.Thread(target=_read, args=arguments, daemon=True).start()
-
-    def _ask(self, request: Message, seconds: float, on_progress: OnProgress) -> Reply:
-        """The reply to one request; raises Lost when the worker dies or the time is up."""
-        watch = Watch(seconds)
-        self._send(request)
-        while True:
-            message = self._listen(watch, on_progress)
-            if isinstance(message, Refused):
-                raise UserError(message.message, message.hint)
-            if not isinstance(message, Progress):
-                return message
-            watch.enter(message.stage, message.detail)
-            on_progress(message.stage, message.detail)
-
-    def _listen(self, watch: Watch, on_progress: OnProgress) -> Reply:
-        """The worker's next message."""
-        assert self._process is not None
-        was_alive = True
-        while True:
-            try:
-                message = self._replies.get(timeout=min(TICK_SECONDS, watch.seconds_left()))
-            except queue.Empty:
-                if not watch.seconds_left():
-                    self.kill()
-                    raise watch.failure("timeout", f"still not done after {watch.limit:.3g} s") from None
-                if not was_alive:
-                    raise self._post_mortem(watch) from None
-                # children of a dead worker may hold its pipe open; its last words get one more tick
-                was_alive = self._process.poll() is None
-                on_progress(watch.stage, watch.detail)
-            else:
-                if message is None:
-                    raise self._post_mortem(watch)
-                if isinstance(message, msgspec.DecodeError):
-                    self.kill()
-                    raise watch.failure("internal", f"the worker's answer cannot be read: {message}")
-                return message
-
-    def _send(self, request: Message) -> None:
-        assert self._process is not None
-        assert self._process.stdin is not None
-        # a process that is already dead shows itself by the end of its replies
-        with suppress(BrokenPipeError):
-            self._process.stdin.write(encode(request))
-            self._process.stdin.flush()
-
-    def _post_mortem(self, watch: Watch) -> Lost:
-        """What the dead process died of."""
-        process, self._process = self._process, None
-        assert process is not None
-        code = bury(process)
-        if code >= 0:
-            return watch.failure("crashed", f"the worker ended by itself with exit code {code}")
-        name = signal_name(-code)
-        if -code == signal.SIGKILL:
-            message = f"the worker was killed ({name}), most likely by the system for lack of memory"
-            return watch.failure("out_of_memory", message)
-        return watch.failure("crashed", f"the worker died of {name}")
-
-    def _unusable(self, what: str, hint: str, lost: Lost, log_start: int) -> UserError:
-        """No trial can be made with a worker that does not live to the first, and its last words say why."""
-        words = self._last_words(log_start)
-        return UserError(
-            f"{what} took its process down: {lost.failure.message}{words}",
-            f"{hint}See the log {self._log_path}.",
-        )
-
-    def _last_words(self, log_start: int) -> str:
-        last = self.log_since(log_start).rstrip().rpartition("\n")[2].strip()
-        return f" ({last})" if last else ""
-
-
-def _read(source: IO[bytes], replies: "queue.SimpleQueue[Heard]") -> None:
-    """Hands over what the worker says; a line cut short by its death is left out."""
-    with source:
-        for line in source:
-            try:
-                replies.put(decode_reply(line))
-            except msgspec.DecodeError as error:
-                if line.endswith(b"\n"):
-                    replies.put(error)
-    replies.put(None)
+    def _took_down(self, what: str, lost: Lost, log_start: int, hint: str) -> UserError:
+        """Nothing can be done with a worker that does not live through this, and its last words say why."""
+        words = self._process.last_words(log_start)
+        said = f" ({words})" if words else ""
+        return UserError(f"{what} took its process down: {lost.failure.message}{said}", hint)

@@ -135,7 +135,8 @@ def _model_file(request: EngineRequest, path: Path) -> Engine:
 
 def _plan(request: EngineRequest, backend: Backend, path: Path) -> Engine:
     from engines.backends.tensorrt import plan
-    from engines.backends.tensorrt.backend import ENGINE, TensorRT
+    from engines.backends.tensorrt.backend import TensorRT
+    from engines.backends.tensorrt.loading import ENGINE
 
     if not isinstance(backend, TensorRT):
         raise UserError(f"{request.backend} cannot run {path}", "Name the backend that made it.")

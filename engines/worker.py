@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from engines.backends import open_backend
+from engines.bench import Bench
 from engines.errors import UserError
-from engines.evaluation import Bench, Report, evaluate_unless_measured, evaluate_with
+from engines.evaluation import Report, evaluate_unless_measured, evaluate_with
 from engines.measuring import (
     Meter,
     block_seconds,

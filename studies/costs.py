@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engines.values import DimensionKind
 from studies.encoding import Codes, Encoding
@@ -15,9 +16,9 @@ NOISE = 0.1**2
 SHORTEST_SECONDS = 1e-3
 # before anything is known
 USUAL = {"graph": 1.0, "build": 1.0, "run": 1.0}
-# what each kind of stage is decided by
 # where a trial fails that does not have it
 BEFORE: Mapping[str, tuple[str, ...]] = {"graph": ("graph",), "build": ("graph", "prepare", "build")}
+# what each is decided by
 DECIDING: Mapping[str, tuple[DimensionKind, ...]] = {"graph": ("graph",), "build": ("graph", "build")}
 
 
@@ -26,11 +27,16 @@ class Costs:
 
     def __init__(self, encoding: Encoding) -> None:
         self._making = {stage: _Making(encoding, encoding.places(kinds)) for stage, kinds in DECIDING.items()}
+        self._first_loads: list[float] = []
+        self._later_loads: list[float] = []
         self._running: list[float] = []
 
     def add(self, row: Sequence[int], observation: Observation) -> None:
         """Takes what the trial took; its graph and engine are made from now on."""
         seconds = dict(observation.seconds)
+        if (load := seconds.pop("load", None)) is not None:
+            known = self._making["build"].is_made(np.array([row]))[0]
+            (self._later_loads if known else self._first_loads).append(load)
         for stage, making in self._making.items():
             making.add(row, seconds.pop(stage, None), is_made=observation.failed not in BEFORE[stage])
         if seconds:
@@ -38,15 +44,21 @@ class Costs:
 
     @property
     def running(self) -> float:
-        """Seconds that a trial takes besides its graph and engine."""
+        """Seconds that a trial takes besides making its graph and engine and loading it."""
         return float(np.mean(self._running)) if self._running else USUAL["run"]
 
     def predict(self, rows: Codes) -> Vector:
         """Seconds of each candidate."""
-        total = np.full(len(rows), self.running)
+        total = self.running + self._loading(rows)
         for making in self._making.values():
             total += making.predict(rows)
         return np.asarray(np.maximum(total, SHORTEST_SECONDS))
+
+    def _loading(self, rows: Codes) -> Vector:
+        """An engine may compile its kernels when it is loaded for the first time."""
+        first, later = self._first_loads, self._later_loads
+        again = np.mean(later or first) if first or later else 0.0
+        return np.where(self._making["build"].is_made(rows), again, np.mean(first) if first else again)
 
 
 class _Making:
@@ -67,6 +79,9 @@ class _Making:
             self._logs.append(float(np.log(max(seconds, SHORTEST_SECONDS))))
         if is_made:
             self._made.add(part)
+
+    def is_made(self, rows: Codes) -> NDArray[np.bool_]:
+        return np.array([tuple(part) in self._made for part in rows[:, self._places].tolist()], dtype=bool)
 
     def predict(self, rows: Codes) -> Vector:
         if not self._logs:

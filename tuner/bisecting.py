@@ -14,6 +14,7 @@ from dashboards import formats
 from engines.errors import EngineError, UserError
 from engines.graphs import recipe
 from engines.graphs.choices import HALVES, QUANTIZED, base_precision
+from engines.graphs.making import KEPT_NODES, Making
 from engines.isolation import Worker
 from engines.model import read_model
 from engines.protocol import Open
@@ -113,7 +114,7 @@ class _Attempts:
 def keeping(candidate: Candidate, nodes: Sequence[str]) -> Candidate:
     """The candidate with these nodes in FP32 and no others."""
     settings = {name: value for name, value in candidate.graph.items() if name != "keep_fp32"}
-    return replace(candidate, graph=Settings(settings, **{recipe.KEPT_NODES: "\n".join(nodes)}))
+    return replace(candidate, graph=Settings(settings, **{KEPT_NODES: "\n".join(nodes)}))
 
 
 def _judged(kept: tuple[str, ...], evaluation: Evaluation, limits: Sequence[Constraint]) -> Attempt:
@@ -154,7 +155,7 @@ def _require_model(spec: StudySpec) -> None:
 
 
 def _ranked(spec: StudySpec, trial: TrialRecord, workspace: Workspace, watcher: "Watcher") -> tuple[str, ...]:
-    making = recipe.Making(spec.workload, trial.candidate.graph, workspace.caches, watcher.preparing)
+    making = Making(spec.workload, trial.candidate.graph, workspace.caches, watcher.preparing)
     try:
         return tuple(one.node for one in recipe.ranking(making, recipe.prepared(making)))
     except EngineError as error:

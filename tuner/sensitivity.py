@@ -163,9 +163,10 @@ def _require_float(workload: Workload) -> None:
 def _ranked(workload: Workload, precision: str, watcher: "Watcher") -> "tuple[NodeError, ...]":
     """As a search ranks them."""
     from engines.graphs import recipe
+    from engines.graphs.making import Making
 
     with tempfile.TemporaryDirectory() as caches:
-        making = recipe.Making(workload, Settings(precision=precision), Path(caches), watcher.preparing)
+        making = Making(workload, Settings(precision=precision), Path(caches), watcher.preparing)
         try:
             return recipe.ranking(making, recipe.prepared(making))
         except EngineError as error:

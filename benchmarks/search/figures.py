@@ -11,8 +11,8 @@ from typing import TypeVar
 
 import numpy as np
 
+from benchmarks.search.places import Floats
 from benchmarks.search.searches import TIMES_TRIALS, Search
-from benchmarks.search.world import Floats
 from engines.distributions import student_t
 from studies.stopping import FEWEST_TRIALS, Left, is_converged
 

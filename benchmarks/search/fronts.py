@@ -4,7 +4,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from benchmarks.search.world import Floats, World
+from benchmarks.search.places import Floats
+from benchmarks.search.world import World
 
 Pair = tuple[float, float]
 
@@ -13,8 +14,8 @@ class Front:
     """Grows with every place; the reference is the worst that a feasible place has of each objective."""
 
     def __init__(self, world: World) -> None:
-        self._losses = np.stack([world.losses(0), world.losses(1)], axis=1)
-        feasible = world.feasible
+        self._losses = np.stack([world.truths.losses(0), world.truths.losses(1)], axis=1)
+        feasible = world.truths.feasible
         self._is_feasible = feasible
         worst = self._losses[feasible].max(axis=0)
         self._reference: Pair = (float(worst[0]), float(worst[1]))

@@ -12,7 +12,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from benchmarks.search.world import Place, Run, Series, World
+from benchmarks.search.places import Place, Run, Series
+from benchmarks.search.world import World
 from engines.values import Dimension, DimensionKind, Value
 from studies import space as spaces
 from studies.records import Constraint, Objective

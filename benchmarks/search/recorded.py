@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.search.world import Floats, Place, Run, Series, World
+from benchmarks.search.places import Floats, Place, Run, Series
+from benchmarks.search.world import World
 from engines import landscapes
 from engines.landscapes import Landscape, Made
 from engines.truths import pass_levels

@@ -92,9 +92,9 @@ def search(
             log.left.append(None if is_early else asked.left(until.min_gain))
     tried, gaps, found, seconds, graphs, engines = zip(*log.rows, strict=True)
     asking /= min(len(log.rows), until.own_trials)
-    left = tuple(log.left)
+    left, close = tuple(log.left), world.truths.close
     return Search(
-        world.name, strategy, seed, tried, gaps, found, seconds, graphs, engines, left, asking, world.close
+        world.name, strategy, seed, tried, gaps, found, seconds, graphs, engines, left, asking, close
     )
 
 
@@ -106,14 +106,14 @@ class _Log:
         self.left: list[tuple[float, float] | None] = []
         self._world, self._finals = world, _Finals(world, seed)
         self._front = Front(world) if len(world.objectives) > 1 else None
-        self._gap = float(world.gaps.max()) if self._front is None else 100.0
+        self._gap = float(world.truths.gaps.max()) if self._front is None else 100.0
         self._found, self._was_close = False, False
 
     def add(self, index: int, observation: Observation, state: State) -> None:
         if is_feasible(observation):
             self._found = True
             self._take(index, observation)
-        self._was_close = self._was_close or (self._found and self._gap <= self._world.close)
+        self._was_close = self._was_close or (self._found and self._gap <= self._world.truths.close)
         made = len(state.graphs), len(state.engines)
         self.rows.append((index, self._gap, self._found, state.seconds, *made))
 
@@ -122,7 +122,7 @@ class _Log:
             self._gap = self._front.missing(index)
         else:
             winner = self._finals.winner(index, loss(self._world, observation))
-            self._gap = float(self._world.gaps[winner])
+            self._gap = float(self._world.truths.gaps[winner])
 
     def is_over(self, until: Until) -> bool:
         trials, seconds = len(self.rows), self.rows[-1][3]

@@ -81,7 +81,7 @@ def _about(world: World) -> str:
     limits = " and ".join(map(str, world.constraints)) or "no limit"
     return (
         f"{world.name}{made_up}: {asked}, {limits}; {places} candidates ({whole}), "
-        f"{world.feasible[world.inside].mean():.0%} feasible, close is {world.close:.1f} %"
+        f"{world.truths.feasible[world.inside].mean():.0%} feasible, close is {world.truths.close:.1f} %"
     )
 
 

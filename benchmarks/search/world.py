@@ -5,48 +5,20 @@ first time within one search; what is measured is drawn from the recorded runs.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.values import Candidate, Machine, Stage, Value, Workload
+from benchmarks.search.places import Place, Run, Series
+from benchmarks.search.truths import Truths, is_kept, margin_of
+from engines.values import Machine, Value, Workload
 from studies import space as spaces
-from studies.observations import USUAL_VARIANCE, Observation, margin
+from studies.observations import USUAL_VARIANCE, Observation
 from studies.records import Constraint, Objective
 from studies.space import Point, Space
-
-Floats = NDArray[np.float64]
-EXACT: Floats = np.empty(0)
-
-
-class Series(NamedTuple):
-    """A metric in one run: its value, and each block's deviation as a logarithm; none where it is exact."""
-
-    value: float
-    deviations: Floats = EXACT
-
-
-@dataclass(frozen=True, eq=False)
-class Run:
-    """One measurement of a candidate, or its failure; `seconds` but for making the graph and the engine."""
-
-    metrics: Mapping[str, Series] = field(default_factory=dict)
-    failed: Stage | None = None
-    seconds: Mapping[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, eq=False)
-class Place:
-    """A candidate with its runs; `graph` and `engine` say which ones it needs."""
-
-    candidate: Candidate
-    graph: int
-    engine: int
-    runs: tuple[Run, ...]
 
 
 @dataclass
@@ -81,11 +53,9 @@ class World:
     def is_made_up(self) -> bool:
         return self.workload is None
 
-    @property
-    def metrics(self) -> list[str]:
-        """What is asked for and limited."""
-        asked, limited = ([one.metric for one in some] for some in (self.objectives, self.constraints))
-        return list(dict.fromkeys([*asked, *limited]))
+    @cached_property
+    def truths(self) -> Truths:
+        return Truths(self.places, self.objectives, self.constraints)
 
     @cached_property
     def searched(self) -> Space:
@@ -154,7 +124,7 @@ class World:
         is_alone = len(place.runs) == 1
         metrics = {
             name: self._drawn(name, run.metrics[name], is_alone, random)
-            for name in self.metrics
+            for name in self.truths.metrics
             if name in run.metrics
         }
         known = [metrics[one.metric] for one in self.objectives if one.metric in metrics]
@@ -163,7 +133,7 @@ class World:
             tuple(value for value, _ in known) if len(known) == len(self.objectives) else None,
             tuple(variance for _, variance in known),
             tuple(
-                _margin(one, metrics[one.metric][0] if one.metric in metrics else None)
+                margin_of(one, metrics[one.metric][0] if one.metric in metrics else None)
                 for one in self.constraints
             ),
             None,
@@ -185,79 +155,18 @@ class World:
         self, name: str, one: Series, is_alone: bool, random: np.random.Generator
     ) -> tuple[float, float]:
         """A value with blocks drawn anew, and the variance of its logarithm."""
-        between = self.between[self.objectives[0].metric]
+        between = self.truths.between[self.objectives[0].metric]
         count = len(one.deviations)
         if not count:
             return one.value, between**2 + USUAL_VARIANCE
         drawn = one.deviations[random.integers(count, size=count)]
         shift = float(drawn.mean())
         # what differs from run to run cannot be seen in a single one, so it is borrowed from the others
-        if is_alone and len(self._residuals[name]):
-            shift += float(random.choice(self._residuals[name]))
+        residuals = self.truths.residuals[name]
+        if is_alone and len(residuals):
+            shift += float(random.choice(residuals))
         within = float(drawn.var()) / max(1, count - 1)
         return one.value * math.exp(shift), between**2 + within
-
-    @cached_property
-    def truths(self) -> dict[str, Floats]:
-        """The true value of each metric at every place; not a number where it is not known."""
-        return {name: np.array([_truth(one.runs, name) for one in self.places]) for name in self.metrics}
-
-    @cached_property
-    def feasible(self) -> NDArray[np.bool_]:
-        """Which places truly have every objective and keep every constraint."""
-        known = [np.isfinite(self.truths[one.metric]) for one in self.objectives]
-        kept = [
-            np.array([is_kept(_margin(one, value)) for value in self.truths[one.metric]])
-            for one in self.constraints
-        ]
-        return np.asarray(np.logical_and.reduce([*known, *kept]))
-
-    @cached_property
-    def gaps(self) -> Floats:
-        """By how many percent the first objective of each place is worse than the best feasible one's.
-
-        Of infeasible places, as of none found at all: that of the worst feasible one.
-        """
-        logs = self.losses(0)
-        best, worst = logs[self.feasible].min(), logs[self.feasible].max()
-        return np.asarray(100 * np.expm1(np.where(self.feasible, logs, worst) - best))
-
-    @cached_property
-    def close(self) -> float:
-        """A gap in percent that is as good as none: 1, or twice what the truth of the best may be off by.
-
-        The standard error of a median is 1.25 times that of a mean.
-        """
-        best = int(np.argmin(np.where(self.feasible, self.losses(0), math.inf)))
-        residuals = self._residuals[self.objectives[0].metric]
-        spread = NORMAL_MAD * float(np.median(np.abs(residuals))) if len(residuals) else 0.0
-        return max(1.0, 100 * 2 * 1.25 * spread / math.sqrt(len(self.places[best].runs)))
-
-    def losses(self, objective: int) -> Floats:
-        """The logarithm of an objective's true values, so turned that less is better."""
-        one = self.objectives[objective]
-        logs = np.log(np.maximum(self.truths[one.metric], LEAST))
-        return np.asarray(logs if one.direction == "minimize" else -logs)
-
-    @cached_property
-    def between(self) -> dict[str, float]:
-        """How much each metric differs from run to run beyond what its blocks show, as a logarithm."""
-        found = {}
-        for name, residuals in self._residuals.items():
-            runs = [run.metrics[name] for one in self.places for run in one.runs if name in run.metrics]
-            within = [
-                one.deviations.var() / max(1, len(one.deviations) - 1) for one in runs if len(one.deviations)
-            ]
-            total = float(np.mean(residuals**2)) if len(residuals) else 0.0
-            found[name] = math.sqrt(max(0.0, total - float(np.mean(within or [0.0]))))
-        return found
-
-    @cached_property
-    def _residuals(self) -> dict[str, Floats]:
-        """By how much single runs of a candidate differ from its mean, freed of that mean's own error."""
-        return {
-            name: np.array([x for one in self.places for x in _residuals(one, name)]) for name in self.metrics
-        }
 
     @cached_property
     def _numbers(self) -> list[tuple[str, dict[Value, int]]]:
@@ -275,40 +184,6 @@ class World:
         ]
 
 
-# the standard deviation of a normal distribution by its median absolute deviation
-NORMAL_MAD = 1.4826
-# an error below this is as good as none
-LEAST = 1e-6
-
-
-def is_kept(margin: float | None) -> bool:
-    return margin is not None and margin <= 0
-
-
 def is_feasible(observation: Observation) -> bool:
     """Whether the observation has its values and keeps every constraint."""
     return observation.values is not None and all(map(is_kept, observation.margins))
-
-
-def _margin(constraint: Constraint, value: float | None) -> float | None:
-    if value is None or not math.isfinite(value):
-        return None
-    return margin(value, constraint.limit, constraint.operator == "<=")
-
-
-def _truth(runs: Sequence[Run], metric: str) -> float:
-    """The median over runs, since single ones are disturbed; the mean of what does not vary."""
-    series = [run.metrics[metric] for run in runs if metric in run.metrics]
-    if not series:
-        return math.nan
-    values = np.array([one.value for one in series])
-    varies = any(len(one.deviations) for one in series)
-    return float(np.exp(np.median(np.log(values))) if varies else np.mean(values))
-
-
-def _residuals(place: Place, metric: str) -> Floats:
-    series = [run.metrics[metric] for run in place.runs if metric in run.metrics]
-    if len(series) < 2 or not any(len(one.deviations) for one in series):
-        return EXACT
-    logs = np.log([one.value for one in series])
-    return np.asarray((logs - np.median(logs)) * math.sqrt(len(logs) / (len(logs) - 1)))

@@ -29,7 +29,7 @@ class Target:
     `plain` are precisions that leave the graph as it is, the default first, `lowered` those that are made in
     the graph, and `elsewhere` those that the backend makes by itself; `excluded` says why others are not
     there. `high_precision` are the types of what is not quantized, the default first. On a CPU, ONNX Runtime
-    itself is asked for what suits it. `no_int8_convolutions` says why convolutions are left out of int8.
+    itself is asked for what suits it. `refused` says which operators are left out of a precision, and why.
     """
 
     plain: tuple[str, ...]
@@ -38,7 +38,7 @@ class Target:
     excluded: Mapping[str, str] = field(default_factory=dict)
     high_precision: tuple[str, ...] = ("fp32",)
     is_cpu: bool = False
-    no_int8_convolutions: str = ""
+    refused: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 def dimensions(target: Target, workload: Workload) -> tuple[Dimension, ...]:
@@ -71,8 +71,8 @@ def _fitting(target: Target, workload: Workload) -> Target:
     only = {"int4": f"it is for the weights of products, and of those the model has {products}"}
     if not (convolutions or products):
         only = dict.fromkeys(QUANTIZED, "the model has neither convolutions nor products")
-    elif convolutions and target.no_int8_convolutions:
-        only["int8"] = target.no_int8_convolutions
+    elif convolutions and (refused := target.refused.get("int8")):
+        only["int8"] = next(iter(refused.values()))
     lowered = tuple(name for name in target.lowered if name not in only)
     left_out = {name: why for name, why in only.items() if name in target.lowered}
     return replace(target, lowered=lowered, excluded={**target.excluded, **left_out})

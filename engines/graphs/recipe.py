@@ -4,13 +4,12 @@ Made static, simplified, lowered but for the nodes that are kept. The backends d
 is a `Target`; the steps are theirs all the same.
 """
 
-import json
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from engines.calibration_data import calibration_batches, calibration_identity
 from engines.errors import EngineError, UserError
@@ -18,53 +17,23 @@ from engines.graphs import modelopt, simplification
 from engines.graphs.choices import (
     BUILTIN,
     CALIBRATED,
-    CONVOLUTIONS,
     HALVES,
     METHODS,
     Target,
     base_precision,
 )
-from engines.values import Settings, Tensors, Value, Workload
-from engines.wire import digest
-from engines.workspace import temporary_folder, write_file
+from engines.graphs.making import KEPT_NODES, RECIPE, Detail, Making
+from engines.graphs.ranges import counted_batches, on_data, ranges
+from engines.values import Settings, Value, Workload
 
 if TYPE_CHECKING:
     import onnx
 
     from engines.graphs import sensitivity
 
-Detail = Callable[[str], None]
-T = TypeVar("T")
-
-# part of a graph's name: to be raised when the same model would be made into another graph
-RECIPE = 6
-# a setting outside of every space, with which `tuner bisect` names nodes, a line each
-KEPT_NODES = "kept_nodes"
 # each node costs a run of the model on every batch, so they are small
 RANKING_BATCHES = 2
 RANKING_SAMPLES = 2
-
-
-@dataclass(frozen=True)
-class Making:
-    """What a graph is made of, and where what was computed for it is kept."""
-
-    workload: Workload
-    settings: Settings
-    caches: Path
-    report: Detail
-
-    @property
-    def precision(self) -> str:
-        return str(self.settings["precision"])
-
-    @property
-    def keeps_some(self) -> bool:
-        """Whether any node may have to stay in FP32."""
-        return bool(self.workload.keep_fp32) or any(map(self.settings.get, ("keep_fp32", KEPT_NODES)))
-
-    def is_at(self, name: str, value: str) -> bool:
-        return self.settings.get(name, value) == value
 
 
 def graph_key(target: Target, workload: Workload, settings: Settings) -> object:
@@ -80,7 +49,7 @@ def graph_key(target: Target, workload: Workload, settings: Settings) -> object:
     how = str(settings.get("simplify", simplification.NONE))
     key: list[object] = [RECIPE, ort.__version__, workload.override_shapes, simplification.version(how)]
     if lowered:
-        key += [calibration_identity(workload), workload.keep_fp32]
+        key += [calibration_identity(workload), workload.keep_fp32, *_refused(target, making)]
     environment = None if making.is_at("converter", BUILTIN) else modelopt.find()
     return [*key, environment.version] if environment else key
 
@@ -101,7 +70,10 @@ def make_graph(
         if making.precision not in target.lowered:
             onnx_files.save(model, file)
             return {}
-        keep = kept_nodes(making, model, _left_out(target, making, model))
+        left_out = _left_out(target, making.precision, model)
+        keep = kept_nodes(making, model, left_out)
+        if making.precision in HALVES:
+            keep |= left_out
         if keep >= set(sites.lowerable(model, making.precision)):
             return _nothing_lowered(making, model, file)
         with tempfile.TemporaryDirectory(dir=file.parent) as scratch:
@@ -172,67 +144,7 @@ def ranking(making: Making, model: "onnx.ModelProto") -> "tuple[sensitivity.Node
         amax = ranges(making, model, precision) if precision in CALIBRATED else {}
         return sensitivity.rank(model, precision, batches, amax, making.report)
 
-    return sensitivity.cached_rank(making.caches, _key(making, precision), rank)
-
-
-def ranges(making: Making, model: "onnx.ModelProto", precision: str) -> dict[str, float]:
-    """The largest absolute value of every tensor that is quantized; kept in the caches."""
-    file = making.caches / f"ranges-{_key(making, precision)}.json"
-    found = _read_ranges(file)
-    if found is None:
-        found = _calibrated(making, model, precision)
-        write_file(file, json.dumps(found).encode())
-    return found
-
-
-def _read_ranges(file: Path) -> dict[str, float] | None:
-    try:
-        return {name: float(amax) for name, amax in json.loads(file.read_bytes()).items()}
-    except (OSError, ValueError, TypeError, AttributeError):
-        return None
-
-
-def _calibrated(making: Making, model: "onnx.ModelProto", precision: str) -> dict[str, float]:
-    from engines.graphs import calibration, onnx_files
-    from engines.graphs.sites import sites
-
-    making.report("calibrating")
-    tensors = sorted({site.tensor for site in sites(model, precision) if not site.is_weight})
-    method = str(making.settings.get("calibration", METHODS[0]))
-    with temporary_folder(making.caches) as scratch:
-        file = scratch / "model.onnx"
-        onnx_files.save(model, file)
-        return _on_data(
-            making, lambda batches: calibration.calibrate(file, batches, method, tensors, scratch)
-        )
-
-
-def _on_data(making: Making, take: Callable[[Iterator[Tensors]], T]) -> T:
-    """What comes of the calibration data, in large batches unless the model takes none but its own."""
-    workload = making.workload
-    try:
-        return take(_counted(making, calibration_batches(workload, large=True)))
-    except (UserError, EngineError, MemoryError, OSError):
-        raise
-    except Exception:  # ONNX Runtime's many, for a batch that is dynamic in name alone
-        return take(_counted(making, calibration_batches(workload)))
-
-
-def _counted(making: Making, batches: Iterator[Tensors]) -> Iterator[Tensors]:
-    for number, batch in enumerate(batches, 1):
-        making.report(f"calibrating, batch {number}")
-        yield batch
-
-
-def _key(making: Making, precision: str) -> str:
-    """Names what was computed for a precision of this very model and data."""
-    import onnxruntime as ort
-
-    workload, settings = making.workload, making.settings
-    method = settings.get("calibration") if precision in CALIBRATED else None
-    source = calibration_identity(workload)
-    made = [workload.model.digest, workload.override_shapes, settings.get("simplify")]
-    return digest(RECIPE, ort.__version__, made, precision, method, source)
+    return sensitivity.cached_rank(making.caches, making.key(precision), rank)
 
 
 def _lower(
@@ -251,7 +163,7 @@ def _lower(
         source = scratch / "model.onnx"
         onnx_files.save(model, source)
         method = str(making.settings["calibration"])
-        _on_data(making, lambda batches: cpu_quantizer.quantize_int8(source, batches, file, method, keep))
+        on_data(making, lambda batches: cpu_quantizer.quantize_int8(source, batches, file, method, keep))
     else:
         onnx_files.save(_lowered(target, making, model, keep), file)
 
@@ -267,17 +179,22 @@ def _lowered(
     amax = ranges(making, model, precision) if precision in CALIBRATED else {}
     making.report("quantizing")
     if high != "fp32":
-        model = lowering.lower(model, high, keep)
+        model = lowering.lower(model, high, keep | _left_out(target, high, model))
     if precision in CALIBRATED:
-        return qdq.insert_qdq(model, precision, amax, keep | _left_out(target, making, model))
+        return qdq.insert_qdq(model, precision, amax, keep | _left_out(target, precision, model))
     return weight_only.quantize_int4(model, keep)
 
 
-def _left_out(target: Target, making: Making, model: "onnx.ModelProto") -> frozenset[str]:
-    """The convolutions, where int8 has none."""
-    if making.precision != "int8" or not target.no_int8_convolutions:
-        return frozenset()
-    return frozenset(node.name for node in model.graph.node if node.op_type in CONVOLUTIONS)
+def _left_out(target: Target, precision: str, model: "onnx.ModelProto") -> frozenset[str]:
+    """The nodes that the backend does not take in a precision."""
+    operators = target.refused.get(precision, {})
+    return frozenset(node.name for node in model.graph.node if node.op_type in operators)
+
+
+def _refused(target: Target, making: Making) -> list[str]:
+    """Which operators are left out of what the graph is lowered to."""
+    precisions = (making.precision, str(making.settings.get("high_precision", "fp32")))
+    return [f"{name} in {to}" for to in precisions for name in sorted(target.refused.get(to, {}))]
 
 
 def _lower_by_modelopt(
@@ -290,8 +207,7 @@ def _lower_by_modelopt(
         raise EngineError("NVIDIA ModelOpt is not there any more", "Set TUNER_MODELOPT_PYTHON again.")
     source = scratch / "model.onnx"
     onnx_files.save(model, source)
-    batches = _counted(making, calibration_batches(making.workload))
-    data = modelopt.save_batches(batches, scratch / "calibration")
+    data = modelopt.save_batches(counted_batches(making), scratch / "calibration")
     making.report("running NVIDIA ModelOpt")
     precision, settings = making.precision, making.settings
     if precision in HALVES:

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from benchmarks.search.made_up import made_up
-from benchmarks.search.world import Place, Run, Series, State, World, is_feasible
+from benchmarks.search.places import Place, Run, Series
+from benchmarks.search.world import State, World, is_feasible
 from engines.values import Dimension
 from studies import space as spaces
 from studies.records import Constraint, Objective
@@ -55,25 +56,12 @@ def test_what_cannot_be_built_is_tried_to_build_once() -> None:
     assert not is_feasible(found[0])
 
 
-def test_gaps_are_to_the_best_that_keeps_the_limits() -> None:
-    world = tiny_world()
-    assert world.feasible.tolist() == [True, True, True, False]
-    assert world.gaps == pytest.approx([100.0, 0.0, 50.0, 100.0])
-
-
 def test_a_measurement_is_drawn_anew_around_its_run() -> None:
     world, random = tiny_world(), np.random.default_rng(0)
     values = [world.try_(1, random, State()).values for _ in range(200)]
     levels = [math.log(one[0] / 2.0) for one in values if one]
     assert np.mean(levels) == pytest.approx(0.0, abs=0.002)
     assert np.std(levels) == pytest.approx(BLOCKS.std() / math.sqrt(3), rel=0.2)
-
-
-def test_the_truth_lies_amid_the_runs() -> None:
-    world = tiny_world()
-    runs = tuple(Run({"latency_ms": Series(value, BLOCKS)}) for value in (1.0, 4.0))
-    world = replace(world, places=(replace(world.places[0], runs=runs), *world.places[1:]))
-    assert world.truths["latency_ms"][0] == pytest.approx(2.0)
 
 
 def test_what_was_not_recorded_is_the_nearest_that_was() -> None:
@@ -87,6 +75,6 @@ def test_what_was_not_recorded_is_the_nearest_that_was() -> None:
 
 def test_made_up_worlds_are_drawn_from_their_seed() -> None:
     one, again, other = made_up(3), made_up(3), made_up(4)
-    assert one.gaps.tolist() == again.gaps.tolist()
-    assert one.gaps.tolist() != other.gaps.tolist()
-    assert 0 < one.feasible.sum() < len(one.places)
+    assert one.truths.gaps.tolist() == again.truths.gaps.tolist()
+    assert one.truths.gaps.tolist() != other.truths.gaps.tolist()
+    assert 0 < one.truths.feasible.sum() < len(one.places)

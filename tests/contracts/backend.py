@@ -11,8 +11,9 @@ import pytest
 from engines.accuracy import compare
 from engines.artifacts import make_engine, make_graph
 from engines.backends import BACKENDS, Backend, Runner, open_backend
+from engines.bench import Bench
 from engines.errors import EngineError, UserError
-from engines.evaluation import Bench, evaluate, evaluate_unless_measured
+from engines.evaluation import evaluate, evaluate_unless_measured
 from engines.inputs import make_inputs
 from engines.sharing import Recognised, fingerprint
 from engines.telemetry import between

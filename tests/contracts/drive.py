@@ -29,7 +29,8 @@ from tests.contracts.standins import Behaviour
 cuda_standins.install()
 
 from engines.backends.tensorrt import weak  # noqa: E402 - the stand-ins come first
-from engines.backends.tensorrt.backend import ENGINE, TensorRT  # noqa: E402
+from engines.backends.tensorrt.backend import TensorRT  # noqa: E402
+from engines.backends.tensorrt.loading import ENGINE  # noqa: E402
 from engines.calibration_data import calibration_batches  # noqa: E402
 from engines.errors import EngineError, TunerError  # noqa: E402
 from engines.values import (  # noqa: E402

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from engines.backends.tensorrt.backend import ENGINE
+from engines.backends.tensorrt.loading import ENGINE
 from engines.wire import to_plain
 from tests.contracts.bindings import PACKAGES
 from tests.contracts.drive import Drive, _spaces

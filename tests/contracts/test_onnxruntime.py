@@ -7,7 +7,8 @@ import pytest
 from engines import cpu
 from engines.backends.onnxruntime import OnnxRuntime, most_threads
 from engines.backends.onnxruntime_session import Flush
-from engines.evaluation import Bench, evaluate
+from engines.bench import Bench
+from engines.evaluation import evaluate
 from engines.values import NOTHING, Settings
 from engines.workspace import Workspace
 from studies.space import candidate_at

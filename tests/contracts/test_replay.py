@@ -6,8 +6,8 @@ import pytest
 
 from engines.backends import Backend, open_backend
 from engines.backends.replay import Replay
+from engines.bench import Bench
 from engines.errors import EngineError
-from engines.evaluation import Bench
 from engines.landscapes import Landscape, Made, save
 from engines.values import Dimension, Settings, Workload
 from studies.space import baseline_of

@@ -17,7 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from engines.artifacts import make_engine, make_graph
 from engines.backends import Backend, open_backend
-from engines.backends.tensorrt.backend import ENGINE
+from engines.backends.tensorrt.loading import ENGINE
 from engines.backends.tensorrt.network import MOST_NODES
 from engines.errors import EngineError
 from engines.gpu import has_gpu
@@ -149,6 +149,27 @@ def test_the_same_settings_are_built_once_even_for_another_search(
     other = build(backend, mlp, workspace, max_aux_streams=0)
     assert not other.reused
     assert other.digest != first.digest
+
+
+@pytest.mark.parametrize(
+    "chosen",
+    [{"precision": "bf16"}, {"precision": "fp8", "high_precision": "bf16"}],
+    ids=["bf16", "fp8 beside bf16"],
+)
+def test_operators_that_the_vendor_takes_in_fp32_only_stay_so(
+    chosen: dict[str, Value], backend: Backend, workspace: Workspace, tmp_path: Path
+) -> None:
+    path = tiny_conv(tmp_path)
+    model = onnx.load(path)
+    nodes = model.graph.node
+    nodes[1].op_type = "HardSwish"
+    nodes[2].input[0] = "widened"
+    nodes.insert(2, helper.make_node("ConvTranspose", ["r", "back"], ["widened"], name="widen"))
+    weight = np.random.default_rng(3).normal(size=(8, 8, 2, 2)).astype(np.float32)
+    model.graph.initializer.append(numpy_helper.from_array(weight, "back"))
+    onnx.save(model, path)
+    workload = workload_of(path, x=(2, 3, 12, 12))
+    assert not build(backend, workload, workspace, **chosen).reused
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,9 @@ import pytest
 from engines.artifacts import FACTS
 from engines.backends.base import Detail, Runner
 from engines.backends.fake import Fake
+from engines.bench import Bench
 from engines.errors import EngineError, UserError
-from engines.evaluation import Bench, evaluate
+from engines.evaluation import evaluate
 from engines.inputs import check_inputs_file
 from engines.user_functions import parse_metric
 from engines.values import (

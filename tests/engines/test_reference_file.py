@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from engines.backends.fake import Fake
+from engines.bench import Bench
 from engines.errors import UserError
-from engines.evaluation import Bench
 from engines.inputs import check_inputs_file, make_inputs
 from engines.reference_file import check_expected, read_reference
 from engines.values import Settings, TensorFacts, Workload

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from engines import references
-from engines.evaluation import Bench
+from engines.bench import Bench
 from engines.inputs import make_inputs
 from engines.values import Tensors, Workload
 from engines.workspace import Workspace

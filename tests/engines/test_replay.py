@@ -8,8 +8,9 @@ import pytest
 from engines.backends import BACKENDS, open_backend
 from engines.backends.replay import Replay
 from engines.backends.replay_runner import UNKNOWN_SECONDS
+from engines.bench import Bench
 from engines.errors import UserError
-from engines.evaluation import Bench, evaluate
+from engines.evaluation import evaluate
 from engines.landscapes import Run, save
 from engines.statistics import latency, median
 from engines.values import Candidate, Evaluation, FailureKind, InputSource, Settings, Stage, Value

@@ -12,7 +12,8 @@ import pytest
 
 from engines.backends.base import Detail, Runner
 from engines.backends.fake import Fake
-from engines.evaluation import Bench, evaluate
+from engines.bench import Bench
+from engines.evaluation import evaluate
 from engines.isolation import Worker
 from engines.protocol import Open
 from engines.turns import Shared, Turn

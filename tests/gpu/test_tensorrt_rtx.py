@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from engines.backends.base import Backend, Runner
+from engines.bench import Bench
 from engines.errors import EngineError
-from engines.evaluation import Bench, evaluate
+from engines.evaluation import evaluate
 from engines.inputs import make_inputs
 from engines.values import Workload
 from engines.workspace import Workspace

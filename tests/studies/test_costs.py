@@ -68,3 +68,13 @@ def test_nothing_is_free() -> None:
     costs = Costs(ENCODING)
     _told(costs, (1, 1, 1), build=0.0, measure=0.0)
     assert costs.predict(ENCODING.every()).min() > 0
+
+
+def test_an_engine_that_compiles_when_it_is_first_loaded_is_dearer_than_its_sibling() -> None:
+    costs = Costs(ENCODING)
+    _told(costs, (1, 1, 1), build=0.5, load=8.0, measure=1.0)
+    _told(costs, (1, 2, 1), build=0.5, load=6.0, measure=1.0)
+    _told(costs, (1, 2, 2), load=0.5, measure=1.0)
+    sibling, other = costs.predict(np.array([(1, 1, 2), (1, 3, 1)])).tolist()
+    assert sibling == pytest.approx(1.5)
+    assert other > 8.0

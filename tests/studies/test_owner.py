@@ -12,8 +12,9 @@ import pytest
 from optuna.trial import TrialState
 
 from engines.backends.fake import Fake
+from engines.bench import Bench
 from engines.errors import Interrupted, UserError
-from engines.evaluation import Bench, evaluate_unless_measured
+from engines.evaluation import evaluate_unless_measured
 from engines.sharing import completed, fingerprint
 from engines.values import (
     NOTHING,

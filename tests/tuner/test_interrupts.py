@@ -1,5 +1,6 @@
 """Ctrl-C once finishes the trial in flight, twice stops at once; either way everything finished is saved."""
 
+import logging
 import signal
 import sqlite3
 import subprocess
@@ -12,7 +13,7 @@ import pytest
 
 from engines.errors import Interrupted
 from tests.command import start
-from tuner.commands.search import stopping
+from tuner.commands.running import stopping
 from tuner.progress import STOPPING, Silent
 
 SLOW = ("--backend", "fake:trial_seconds=0.6", "--self-test", 0)
@@ -110,6 +111,13 @@ def test_signals_are_given_back_afterwards() -> None:
     with stopping(Silent()):
         assert signal.getsignal(signal.SIGINT) not in before
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+def test_what_the_database_logs_of_an_interrupted_connection_is_not_shown() -> None:
+    pool = logging.getLogger("sqlalchemy.pool.impl.QueuePool")
+    with stopping(Silent()):
+        assert not pool.isEnabledFor(logging.ERROR)
+    assert pool.isEnabledFor(logging.ERROR)
 
 
 def test_while_no_trial_is_in_flight_the_first_stops_at_once() -> None:

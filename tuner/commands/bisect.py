@@ -1,18 +1,19 @@
 """`tuner bisect`."""
 
+from contextlib import closing
 from pathlib import Path
 
 import click
 
-from tuner.commands.common import workspace_options
+from tuner.commands.common import json_option, quiet_option, workspace_options
 
 
 @click.command()
 @click.argument("trial", type=int)
 @click.argument("study", required=False)
 @workspace_options
-@click.option("--json", "as_json", is_flag=True, help="Print JSON (see docs/json.md).")
-@click.option("-q", "--quiet", is_flag=True, help="Print the result only.")
+@json_option
+@quiet_option
 def command(
     *, trial: int, study: str | None, workspace: Path, storage: str | None, as_json: bool, quiet: bool
 ) -> int:
@@ -26,14 +27,11 @@ def command(
     from tuner.progress import watcher_for
 
     found = load(study, workspace=workspace, storage=storage)
-    watcher = watcher_for(quiet=quiet)
-    try:
+    with closing(watcher_for(quiet=quiet)) as watcher:
         from tuner import bisecting
         from tuner.documents import dump
 
         bisection = bisecting.bisect(found.study, found.trial(trial), found.workspace, watcher)
-    finally:
-        watcher.close()
     if as_json:
         print(dump(bisecting.bisection_document(bisection)), end="")
     else:

@@ -1,4 +1,4 @@
-"""Options and arguments that several subcommands share, and the types of their values."""
+"""Options that several subcommands share, and how a command is given a list of them."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,70 +6,92 @@ from typing import Any, TypeVar
 
 import click
 
-from tuner import shares
-from tuner.times import HOW_TO_WRITE, parse_seconds
+from tuner.commands.parameter_types import FilePath, Seconds
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class FilePath(click.ParamType[Path]):
-    """A path; empty text, which an unset variable leaves, is none."""
+def in_order(*options: Callable[[Any], Any]) -> Callable[[F], F]:
+    """Adds the options and arguments in the order in which --help lists them."""
 
-    name = "path"
+    def add(function: F) -> F:
+        for option in reversed(options):
+            function = option(function)
+        return function
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
-        if not str(value):
-            self.fail("the path is empty", param, ctx)
-        return Path(value)
-
-    def shell_complete(
-        self, ctx: click.Context, param: click.Parameter, incomplete: str
-    ) -> list[click.shell_completion.CompletionItem[str]]:
-        return [click.shell_completion.CompletionItem(incomplete, type="file")]
+    return add
 
 
-class Seconds(click.ParamType[float]):
-    """A time such as 30m, 90s or 1h30m."""
-
-    name = "time"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        seconds = value if isinstance(value, float) else parse_seconds(str(value))
-        if seconds is None:
-            self.fail(f"{value!r} is no time. {HOW_TO_WRITE}", param, ctx)
-        return seconds
-
-
-class Share(click.ParamType[float]):
-    """A share such as 1%, 0.5% or 0.01."""
-
-    name = "percent"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        share = value if isinstance(value, float) else shares.parse_share(str(value))
-        if share is None:
-            self.fail(f"{value!r} is no share. {shares.HOW_TO_WRITE}", param, ctx)
-        return share
+def backend_option(which: str) -> Callable[[F], F]:
+    """--backend; `which` says what may be named."""
+    return click.option(
+        "--backend",
+        default="auto",
+        show_default=True,
+        metavar="NAME",
+        help=f"{which}; with options as NAME:OPTION=VALUE,...",
+    )
 
 
-def workspace_options(function: F) -> F:
-    """Adds --workspace and --storage."""
-    folder = click.option(
+def shapes_option(example: str) -> Callable[[F], F]:
+    """--shapes; `example` ends the sentence."""
+    return click.option(
+        "--shapes", multiple=True, metavar="SHAPES", help=f"Shapes of the inputs, such as {example}"
+    )
+
+
+def inputs_option(arrays: str) -> Callable[[F], F]:
+    """--inputs; `arrays` says what is in the file."""
+    return click.option(
+        "--inputs", type=FilePath(), metavar="NPZ", help=f"Real inputs, {arrays}.  [default: random]"
+    )
+
+
+def seed_option(what: str) -> Callable[[F], F]:
+    """--seed; `what` it is of, random inputs aside."""
+    return click.option(
+        "--seed",
+        type=int,
+        metavar="N",
+        default=0,
+        show_default=True,
+        help=f"Seed of {what} and of random inputs.",
+    )
+
+
+trial_timeout_option = click.option(
+    "--trial-timeout", type=Seconds(), help="Time of one trial.  [default: from the baseline's]"
+)
+self_test_option = click.option(
+    "--self-test",
+    type=int,
+    metavar="N",
+    default=5,
+    show_default=True,
+    help="Times that the baseline is measured again, to know the machine's noise.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON (see docs/json.md).")
+quiet_option = click.option("-q", "--quiet", is_flag=True, help="Print the result only.")
+printing_options = in_order(
+    click.option("--json", "as_json", is_flag=True, help="Print the result as JSON (see docs/json.md)."),
+    quiet_option,
+    click.option(
+        "-v", "--verbose", is_flag=True, help="Print what the vendor's library logged for each trial."
+    ),
+)
+workspace_options = in_order(
+    click.option(
         "--workspace",
         type=FilePath(),
         default=Path(".tuner"),
         show_default=True,
         metavar="DIR",
         help="Folder that keeps studies and engines.",
-    )
-    database = click.option(
+    ),
+    click.option(
         "--storage",
         metavar="URL",
         help="Database: a path, sqlite:///path or postgresql://...  [default: studies.db in the workspace]",
-    )
-    return folder(database(function))
-
-
-def stored(function: F) -> F:
-    """Adds STUDY, --workspace and --storage."""
-    return click.argument("study", required=False)(workspace_options(function))
+    ),
+)
+stored = in_order(click.argument("study", required=False), workspace_options)

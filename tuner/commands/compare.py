@@ -1,11 +1,19 @@
 """`tuner compare`."""
 
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import click
 
-from tuner.commands.common import FilePath, workspace_options
+from tuner.commands.common import (
+    backend_option,
+    inputs_option,
+    json_option,
+    quiet_option,
+    shapes_option,
+    workspace_options,
+)
 
 WHAT = """A and B are each an ONNX file, a folder that tuner export wrote, a plan of TensorRT, a trial (7,
 trial:7 or STUDY/trial:7), or an npz file of outputs. Both are run on the same inputs. Two ONNX files are
@@ -16,18 +24,8 @@ the limit, or cannot be compared; outputs that only one of them has do not count
 @click.command(epilog=WHAT)
 @click.argument("first", metavar="A")
 @click.argument("second", metavar="B")
-@click.option(
-    "--inputs",
-    type=FilePath(),
-    metavar="NPZ",
-    help="Real inputs, an array for each by its name.  [default: random]",
-)
-@click.option(
-    "--shapes",
-    multiple=True,
-    metavar="SHAPES",
-    help="Shapes of the inputs, such as x:8x3x224x224.  [default: those that an engine was made for]",
-)
+@inputs_option("an array for each by its name")
+@shapes_option("x:8x3x224x224.  [default: those that an engine was made for]")
 @click.option(
     "--limit",
     type=float,
@@ -39,15 +37,9 @@ the limit, or cannot be compared; outputs that only one of them has do not count
 @click.option("--all", "to_the_end", is_flag=True, help="Compare every tensor of two ONNX files.")
 @click.option("--study", metavar="NAME", help="The study of trials that name none.  [default: the newest]")
 @workspace_options
-@click.option(
-    "--backend",
-    default="auto",
-    show_default=True,
-    metavar="NAME",
-    help="Who runs an engine file: tensorrt or tensorrt-rtx; with options as NAME:OPTION=VALUE,...",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON (see docs/json.md).")
-@click.option("-q", "--quiet", is_flag=True, help="Print the result only.")
+@backend_option("Who runs an engine file: tensorrt or tensorrt-rtx")
+@json_option
+@quiet_option
 def command(
     *,
     study: str | None,
@@ -67,13 +59,10 @@ def command(
 
     places = Places(study, workspace, storage, backend)
     asked = CompareOptions(**options, places=places)
-    watcher = watcher_for(quiet=quiet)
-    try:
+    with closing(watcher_for(quiet=quiet)) as watcher:
         result = compare(asked, watcher.preparing)
         for note in shown.notes(result):
             watcher.note(note)
-    finally:
-        watcher.close()
     if as_json:
         from tuner.documents import dump
 

@@ -5,7 +5,8 @@ from pathlib import Path
 import click
 
 from tuner import streams
-from tuner.commands.common import FilePath, stored
+from tuner.commands.common import stored
+from tuner.commands.parameter_types import FilePath
 
 
 @click.command()

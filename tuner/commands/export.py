@@ -5,7 +5,8 @@ from pathlib import Path
 import click
 
 from tuner import streams
-from tuner.commands.common import FilePath, workspace_options
+from tuner.commands.common import workspace_options
+from tuner.commands.parameter_types import FilePath
 
 
 @click.command()

@@ -1,10 +1,12 @@
 """`tuner measure`."""
 
+from contextlib import closing
 from typing import Any
 
 import click
 
-from tuner.commands.common import FilePath, Seconds
+from tuner.commands.common import backend_option, inputs_option, json_option, quiet_option, shapes_option
+from tuner.commands.parameter_types import FilePath, Seconds
 
 LIKE = """With --like-trtexec the engine is timed as trtexec of that major version does by default, what is
 asked for here aside, and its summary is printed by the same names."""
@@ -12,25 +14,9 @@ asked for here aside, and its summary is printed by the same names."""
 
 @click.command(epilog=LIKE)
 @click.argument("engine", type=FilePath())
-@click.option(
-    "--backend",
-    default="auto",
-    show_default=True,
-    metavar="NAME",
-    help="Who runs a plan: tensorrt or tensorrt-rtx; with options as NAME:OPTION=VALUE,...",
-)
-@click.option(
-    "--shapes",
-    multiple=True,
-    metavar="SHAPES",
-    help="Shapes of the inputs, such as x:8x3x224x224.  [default: those that it was made for]",
-)
-@click.option(
-    "--inputs",
-    type=FilePath(),
-    metavar="NPZ",
-    help="Real inputs, an array for each by its name.  [default: random]",
-)
+@backend_option("Who runs a plan: tensorrt or tensorrt-rtx")
+@shapes_option("x:8x3x224x224.  [default: those that it was made for]")
+@inputs_option("an array for each by its name")
 @click.option("--streams", type=int, metavar="N", help="Inferences at a time.  [default: the export's, or 1]")
 @click.option(
     "--cuda-graph/--no-cuda-graph", default=None, help="Launch the inference as a CUDA graph, or not."
@@ -49,8 +35,8 @@ asked for here aside, and its summary is printed by the same names."""
     type=click.Choice(["10", "11"]),
     help="Measure as trtexec of this major version does, and print its summary.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON (see docs/json.md).")
-@click.option("-q", "--quiet", is_flag=True, help="Print the result only.")
+@json_option
+@quiet_option
 def command(*, like_trtexec: str | None, as_json: bool, quiet: bool, **options: Any) -> None:
     """Measure one ENGINE: what tuner export wrote, a plan of TensorRT, or an .onnx or .ort file.
 
@@ -62,16 +48,13 @@ def command(*, like_trtexec: str | None, as_json: bool, quiet: bool, **options: 
     major = int(like_trtexec) if like_trtexec else None
     asked = MeasureOptions(**options, like_trtexec=major)
     engine, policy = plan(asked)
-    watcher = watcher_for(quiet=quiet)
-    try:
+    with closing(watcher_for(quiet=quiet)) as watcher:
         watcher.note(f"measuring {engine.path} with {' or '.join(engine.backends)}")
         measured = measure(asked, engine, policy, lambda stage: watcher.preparing(DOING[stage]))
         from tuner import measured as shown
 
         for note in shown.notes(measured):
             watcher.note(note)
-    finally:
-        watcher.close()
     if as_json:
         from tuner.documents import dump
 

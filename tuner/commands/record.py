@@ -1,17 +1,28 @@
 """`tuner record`."""
 
 import shlex
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from click.core import ParameterSource
 
-from tuner import streams
-from tuner.commands.common import FilePath, Seconds, workspace_options
+from tuner.commands.common import (
+    in_order,
+    printing_options,
+    seed_option,
+    self_test_option,
+    trial_timeout_option,
+    workspace_options,
+)
+from tuner.commands.parameter_types import FilePath, Seconds
+from tuner.commands.running import printing, stopping
 from tuner.commands.workload import WORKLOAD
+
+if TYPE_CHECKING:
+    from tuner.recording import Recorded
 
 EXIT_CODES = "Exit codes: 0 recorded, 1 internal error, 2 wrong use, 130 interrupted."
 # where and how to print, which is of no interest to whoever replays
@@ -41,9 +52,7 @@ OPTIONS = (
         type=Seconds(),
         help="Time of this run, such as 30m, a third of it for the best again; the same command goes on.",
     ),
-    click.option(
-        "--trial-timeout", type=Seconds(), help="Time of one trial.  [default: from the baseline's]"
-    ),
+    trial_timeout_option,
     click.option("--warm-up", type=Seconds(), help="Time to run each untimed first.  [default: 200ms]"),
     click.option(
         "--duration",
@@ -51,14 +60,7 @@ OPTIONS = (
         help="Time to measure each for.  [default: until it is known well, at most 3s]",
     ),
     *WORKLOAD,
-    click.option(
-        "--self-test",
-        type=int,
-        metavar="N",
-        default=5,
-        show_default=True,
-        help="Times that the baseline is measured again, to know the machine's noise.",
-    ),
+    self_test_option,
     click.option("--study", metavar="NAME", help="Name of the study.  [default: MODEL-landscape]"),
     workspace_options,
     click.option(
@@ -67,74 +69,46 @@ OPTIONS = (
         metavar="FILE",
         help="File for the landscape.  [default: reports/STUDY/landscape.json.gz in the workspace]",
     ),
-    click.option(
-        "--seed",
-        type=int,
-        metavar="N",
-        default=0,
-        show_default=True,
-        help="Seed of the order and of random inputs.",
-    ),
-    click.option("--json", "as_json", is_flag=True, help="Print the result as JSON (see docs/json.md)."),
-    click.option("-q", "--quiet", is_flag=True, help="Print the result only."),
-    click.option(
-        "-v", "--verbose", is_flag=True, help="Print what the vendor's library logged for each trial."
-    ),
+    seed_option("the order"),
+    printing_options,
 )
 
 
-def _options(function: Callable[..., Any]) -> Callable[..., Any]:
-    for option in reversed(OPTIONS):
-        function = option(function)
-    return function
-
-
 @click.command(epilog=EXIT_CODES)
-@_options
+@in_order(*OPTIONS)
 @click.pass_context
-def command(
-    context: click.Context,
-    /,
-    *,
-    as_json: bool,
-    quiet: bool,
-    verbose: bool,
-    **options: Any,
-) -> int:
+def command(context: click.Context, /, *, as_json: bool, quiet: bool, verbose: bool, **options: Any) -> int:
     """Measure the whole space of MODEL, and write it as a landscape that can be replayed.
 
     Candidates are measured in random order, then the best of them again. A landscape is replayed with
     --backend replay:landscape=FILE. Running the same command again goes on where the last one stopped.
     """
     from tuner.cli import FOUND, INTERRUPTED
-    from tuner.commands.search import stopping
     from tuner.options import SearchOptions
     from tuner.progress import watcher_for
 
     of_recording = {name: options.pop(name) for name in OF_RECORDING}
     common = SearchOptions(**options, racing=False, finalists=0, prior=False)
-    watcher = watcher_for(quiet=quiet, verbose=verbose)
-    try:
+    with closing(watcher_for(quiet=quiet, verbose=verbose)) as watcher:
         # takes a second, in which the display is there already
-        from tuner import recorded, recording
+        from tuner import recording
 
         asked = recording.RecordOptions(common, **of_recording, command=command_line(context))
         with stopping(watcher) as stop:
             found = recording.run(asked, watcher, stop)
-    finally:
-        watcher.close()
-    try:
-        if as_json:
-            from tuner.documents import dump
-
-            print(dump(recorded.recorded_document(found)), end="")
-        else:
-            recorded.print_recorded(found)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # the landscape is written
-        streams.discard(sys.stdout)
+    with printing():
+        _print(found, as_json)
     return INTERRUPTED if found.ending == "interrupted" else FOUND
+
+
+def _print(found: "Recorded", as_json: bool) -> None:
+    from tuner import recorded
+    from tuner.documents import dump
+
+    if as_json:
+        print(dump(recorded.recorded_document(found)), end="")
+    else:
+        recorded.print_recorded(found)
 
 
 def command_line(context: click.Context) -> str:

@@ -1,33 +1,31 @@
 """`tuner search`."""
 
-import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from tuner import streams
-from tuner.commands.common import FilePath, Seconds, Share, workspace_options
+from tuner.commands.common import (
+    in_order,
+    printing_options,
+    seed_option,
+    self_test_option,
+    trial_timeout_option,
+    workspace_options,
+)
+from tuner.commands.parameter_types import FilePath, Seconds, Share
+from tuner.commands.running import printing, stopping
 from tuner.commands.workload import WORKLOAD
 
 if TYPE_CHECKING:
-    from studies.limits import Stop
     from tuner.options import SearchOptions
     from tuner.planning import Prediction
     from tuner.searching import Outcome, Watcher
 
 EXIT_CODES = "Exit codes: 0 found, 1 internal error, 2 wrong use, 3 nothing feasible, 130 interrupted."
-STOPS = (signal.SIGINT, signal.SIGTERM)
-
-
-def _options(function: Callable[..., Any]) -> Callable[..., Any]:
-    for option in reversed(OPTIONS):
-        function = option(function)
-    return function
-
 
 OPTIONS = (
     click.argument("model", type=FilePath()),
@@ -43,9 +41,7 @@ OPTIONS = (
         help="Time at most, such as 30m; the trial in flight is finished, and the finalists are measured "
         "again in three sessions at least.",
     ),
-    click.option(
-        "--trial-timeout", type=Seconds(), help="Time of one trial.  [default: from the baseline's]"
-    ),
+    trial_timeout_option,
     click.option(
         "--min-gain",
         type=Share(),
@@ -56,14 +52,7 @@ OPTIONS = (
         "--exhaustive", is_flag=True, help="Try every candidate of the space, up to 10,000 of them."
     ),
     *WORKLOAD,
-    click.option(
-        "--self-test",
-        type=int,
-        metavar="N",
-        default=5,
-        show_default=True,
-        help="Times that the baseline is measured again, to know the machine's noise.",
-    ),
+    self_test_option,
     click.option(
         "--racing/--no-racing",
         default=True,
@@ -101,29 +90,18 @@ OPTIONS = (
         metavar="DIR",
         help="Folder for the report and the engine.  [default: reports/STUDY in the workspace]",
     ),
-    click.option(
-        "--seed",
-        type=int,
-        metavar="N",
-        default=0,
-        show_default=True,
-        help="Seed of the search and of random inputs.",
-    ),
+    seed_option("the search"),
     click.option(
         "--dry-run",
         is_flag=True,
         help="Show the space and how long the search takes; no more than the baseline is measured, and kept.",
     ),
-    click.option("--json", "as_json", is_flag=True, help="Print the result as JSON (see docs/json.md)."),
-    click.option("-q", "--quiet", is_flag=True, help="Print the result only."),
-    click.option(
-        "-v", "--verbose", is_flag=True, help="Print what the vendor's library logged for each trial."
-    ),
+    printing_options,
 )
 
 
 @click.command(epilog=EXIT_CODES)
-@_options
+@in_order(*OPTIONS)
 def command(
     *,
     dry_run: bool,
@@ -145,13 +123,10 @@ def command(
 
     asked = SearchOptions(mode="resume" if resume else "new" if new else "continue", **options)
     watcher_again = partial(watcher_for, quiet=quiet, verbose=verbose)
-    watcher = watcher_again()
-    try:
+    with closing(watcher_again()) as watcher:
         if dry_run:
             return _plan(asked, watcher, as_json, watcher_again)
         return _search(asked, watcher, as_json)
-    finally:
-        watcher.close()
 
 
 def _plan(asked: "SearchOptions", watcher: "Watcher", as_json: bool, again: "Callable[[], Watcher]") -> int:
@@ -164,11 +139,8 @@ def _plan(asked: "SearchOptions", watcher: "Watcher", as_json: bool, again: "Cal
         if not as_json:
             dry_run.print_plan(draft.plan, asked)
             sys.stdout.flush()
-        watcher = again()
-        try:
-            found = draft.predict(watcher)
-        finally:
-            watcher.close()
+        with closing(again()) as another:
+            found = draft.predict(another)
     if as_json:
         print(dump(dry_run.plan_document(draft.plan, asked, found)), end="")
     else:
@@ -183,36 +155,9 @@ def _search(asked: "SearchOptions", watcher: "Watcher", as_json: bool) -> int:
     with stopping(watcher) as stop:
         outcome = searching.run(asked, watcher, stop)
     watcher.close()
-    try:
+    with printing():
         _print_outcome(outcome, as_json)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # the code still says what was found
-        streams.discard(sys.stdout)
     return _code(outcome)
-
-
-@contextmanager
-def stopping(watcher: "Watcher") -> Iterator["Stop"]:
-    """The first Ctrl-C lets the trial in flight finish, the second and any other signal stop at once."""
-    from engines.errors import Interrupted
-    from studies.limits import Stop
-
-    stop = Stop()
-
-    def interrupt(number: int, _: object) -> None:
-        if number != signal.SIGINT or stop.requested or not stop.running:
-            raise Interrupted("interrupted", "Everything finished is saved.")
-        stop.requested = True
-        # printing here could meet a print that the signal interrupted; the watcher only takes note
-        watcher.stopping()
-
-    before = [signal.signal(number, interrupt) for number in STOPS]
-    try:
-        yield stop
-    finally:
-        for number, handler in zip(STOPS, before, strict=True):
-            signal.signal(number, handler)
 
 
 def _print_outcome(outcome: "Outcome", as_json: bool) -> None:

@@ -1,10 +1,12 @@
 """`tuner sensitivity`."""
 
+from contextlib import closing
 from typing import Any
 
 import click
 
-from tuner.commands.common import FilePath
+from tuner.commands.common import inputs_option, json_option, quiet_option, shapes_option
+from tuner.commands.parameter_types import FilePath
 
 
 @click.command()
@@ -16,21 +18,17 @@ from tuner.commands.common import FilePath
     show_default=True,
     help="What each node is lowered to.",
 )
-@click.option(
-    "--shapes", multiple=True, metavar="SHAPES", help="Shapes of the inputs, such as x:8x3x224x224,y:1x128."
-)
-@click.option(
-    "--inputs", type=FilePath(), metavar="NPZ", help="Real inputs, an array for each.  [default: random]"
-)
+@shapes_option("x:8x3x224x224,y:1x128.")
+@inputs_option("an array for each")
 @click.option(
     "--calibration",
     metavar="SOURCE",
     help="Data that is used instead: an npz, a folder of npy files, or MODULE:FUNCTION that yields batches.",
 )
 @click.option("--top", type=int, metavar="N", default=20, show_default=True, help="How many nodes are shown.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON (see docs/json.md).")
+@json_option
 @click.option("--output", type=FilePath(), metavar="HTML", help="Write a chart, a file that opens offline.")
-@click.option("-q", "--quiet", is_flag=True, help="Print the result only.")
+@quiet_option
 def command(*, as_json: bool, quiet: bool, **options: Any) -> None:
     """Rank the nodes of MODEL by how much they hurt when they are lowered.
 
@@ -39,8 +37,7 @@ def command(*, as_json: bool, quiet: bool, **options: Any) -> None:
     """
     from tuner.progress import watcher_for
 
-    watcher = watcher_for(quiet=quiet)
-    try:
+    with closing(watcher_for(quiet=quiet)) as watcher:
         # takes a second, in which the display is there already
         from tuner import sensitivity
         from tuner.documents import dump
@@ -53,8 +50,6 @@ def command(*, as_json: bool, quiet: bool, **options: Any) -> None:
             watcher.preparing("drawing the chart")
             write(sensitivity.chart(ranked, asked.top), asked.output)
             watcher.note(f"the chart is in {asked.output}")
-    finally:
-        watcher.close()
     if as_json:
         print(dump(sensitivity.ranking_document(ranked)), end="")
     else:

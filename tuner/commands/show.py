@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tuner.commands.common import stored
+from tuner.commands.common import json_option, stored
 
 if TYPE_CHECKING:
     from tuner.api import Result
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @click.option(
     "--trtexec", "as_trtexec", is_flag=True, help="Print the line of trtexec that builds and runs the trial."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print JSON (see docs/json.md).")
+@json_option
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV, a row a trial.")
 def command(
     *,

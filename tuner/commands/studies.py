@@ -4,12 +4,12 @@ from pathlib import Path
 
 import click
 
-from tuner.commands.common import workspace_options
+from tuner.commands.common import json_option, workspace_options
 
 
 @click.command()
 @workspace_options
-@click.option("--json", "as_json", is_flag=True, help="Print JSON (see docs/json.md).")
+@json_option
 def command(*, workspace: Path, storage: str | None, as_json: bool) -> None:
     """List the studies, the newest last."""
     from studies.storage import open_storage

@@ -5,7 +5,8 @@ from typing import Any
 
 import click
 
-from tuner.commands.common import FilePath, Seconds
+from tuner.commands.common import backend_option, inputs_option
+from tuner.commands.parameter_types import FilePath, Seconds
 
 
 def _shapes(name: str, help_text: str) -> Callable[..., Any]:
@@ -15,14 +16,7 @@ def _shapes(name: str, help_text: str) -> Callable[..., Any]:
 
 
 WORKLOAD = (
-    click.option(
-        "--backend",
-        default="auto",
-        show_default=True,
-        metavar="NAME",
-        help="auto, tensorrt, tensorrt-rtx, onnxruntime, fake or replay; with options as "
-        "NAME:OPTION=VALUE,...",
-    ),
+    backend_option("auto, tensorrt, tensorrt-rtx, onnxruntime, fake or replay"),
     click.option(
         "--plugins",
         type=FilePath(),
@@ -61,12 +55,7 @@ WORKLOAD = (
         metavar="SHAPES",
         help="Make inputs of a dynamic model static in every graph, such as x:1x3x224x224.",
     ),
-    click.option(
-        "--inputs",
-        type=FilePath(),
-        metavar="NPZ",
-        help="Real inputs, an array for each by its name, samples along the first axis.  [default: random]",
-    ),
+    inputs_option("an array for each by its name, samples along the first axis"),
     click.option(
         "--calibration",
         metavar="SOURCE",

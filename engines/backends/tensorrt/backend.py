@@ -1,10 +1,8 @@
 """The backends `tensorrt` and `tensorrt-rtx`."""
 
 import hashlib
-import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -12,15 +10,13 @@ from typing import Any
 
 from engines import cpu, gpu, gpu_conditions, gpu_probe, reference
 from engines.backends.base import Detail, Runner
-from engines.backends.tensorrt import caches, config, inspection, network, probing, space, weak
-from engines.backends.tensorrt.fingerprints import fingerprint
-from engines.backends.tensorrt.monitor import Messages, progress_monitor
+from engines.backends.tensorrt import building, caches, loading, network, probing, space, weak
+from engines.backends.tensorrt.monitor import Messages
 from engines.backends.tensorrt.options import read_options
-from engines.backends.tensorrt.refusals import explained, guarded
+from engines.backends.tensorrt.refusals import guarded
 from engines.backends.tensorrt.vendor import load_vendor
 from engines.errors import EngineError, UserError
 from engines.graphs import choices, recipe
-from engines.sharing import FINGERPRINT, digest_of_files
 from engines.telemetry import Probe
 from engines.turns import Shared
 from engines.values import (
@@ -35,10 +31,6 @@ from engines.values import (
     Value,
     Workload,
 )
-from engines.wire import to_json
-
-ENGINE = "engine.plan"
-LAYERS = "layers.json"
 
 
 def tensorrt(options: Settings, folder: Path) -> "TensorRT":
@@ -107,25 +99,17 @@ class TensorRT:
         folder: Path,
         report: Detail,
     ) -> Mapping[str, Value]:
-        vendor, messages = self._vendor, self._messages
-        precision = str(candidate.graph["precision"])
-        builder = self._open_builder()
-        options = builder.create_builder_config()
-        with explained(messages):
-            # the parser must outlive the build: it owns the weights
-            parsed, parser = network.parse(
-                vendor, builder, graph, messages, candidate.build, weakly_typed=weak.is_weak(precision)
-            )
-            self._configure(options, workload, candidate, builder)
-        options.progress_monitor = monitor = progress_monitor(vendor, report)
-        cache = self._timing_cache()
-        before = caches.attach_timing_cache(options, cache) if cache else 0
-        with self._typed(builder, parsed, options, workload, candidate, report) as typing:
-            plan = guarded(lambda: builder.build_serialized_network(parsed, options), messages)
-        del parser, monitor
-        (folder / ENGINE).write_bytes(plan)
-        facts = caches.cache_facts(before, caches.save_timing_cache(options, cache)) if cache else {}
-        return {**facts, **typing, **self._inspect(folder, weak.asked(precision))}
+        job = building.Job(
+            self._vendor,
+            self._messages,
+            self._options,
+            workload,
+            candidate,
+            self._folder,
+            self._timing_cache(),
+            report,
+        )
+        return building.build(job, graph, folder)
 
     def open(
         self,
@@ -137,9 +121,11 @@ class TensorRT:
     ) -> Runner:
         from engines.backends.tensorrt.runner import LaneSettings, Loaded, open_runner
 
-        engine = self._load(folder)
-        options, on_close = self._runtime_config(engine, settings)
-        loaded = Loaded(self._vendor.module, engine, lambda: self._context(engine, options), on_close)
+        vendor, messages = self._vendor, self._messages
+        engine = loading.load(vendor, messages, folder)
+        cache = self._runtime_cache()
+        create_context, release = loading.contexts(vendor, messages, engine, settings, cache)
+        loaded = Loaded(vendor.module, engine, create_context, release)
         lanes = LaneSettings(
             streams=int(settings["streams"]),
             cuda_graph=bool(settings["cuda_graph"]),
@@ -154,7 +140,8 @@ class TensorRT:
         """Inputs and outputs of the engine in a folder, and the shapes that it takes, as it says itself."""
         from engines.backends.tensorrt import plan
 
-        module, engine = self._vendor.module, self._load(folder)
+        module = self._vendor.module
+        engine = loading.load(self._vendor, self._messages, folder)
         inputs, outputs = (plan.tensors(module, engine, mode) for mode in ("INPUT", "OUTPUT"))
         return inputs, outputs, plan.ranges(engine, inputs)
 
@@ -166,14 +153,7 @@ class TensorRT:
 
     def _target(self, workload: Workload) -> choices.Target:
         found = space.target(self._vendor, self._capability())
-        if not self._vendor.is_rtx or not space.CONVOLUTIONS & set(workload.model.operators):
-            return found
-        return replace(found, no_int8_convolutions=self._no_int8_convolutions)
-
-    @cached_property
-    def _no_int8_convolutions(self) -> str:
-        said = probing.refuses_int8_convolutions(self._vendor)
-        return f"the builder refuses convolutions in int8: {said}" if said else ""
+        return replace(found, refused=probing.refused(self._vendor, frozenset(workload.model.operators)))
 
     def _capability(self) -> float | None:
         """Such as 9.0; None without a GPU, which can build for RTX."""
@@ -202,54 +182,12 @@ class TensorRT:
     def _first_builder(self) -> Any:
         """Where none can be made for a search to begin with, the user must act."""
         try:
-            return self._open_builder()
+            return building.open_builder(self._vendor, self._messages, self._options)
         except EngineError as error:
             raise UserError(
                 f"{self.name} cannot make a builder: {error.message}",
                 "Check that its version fits the NVIDIA driver.",
             ) from error
-
-    def _open_builder(self) -> Any:
-        builder = guarded(lambda: self._vendor.module.Builder(self._messages.logger), self._messages)
-        if self._options.builder_threads:
-            builder.max_threads = self._options.builder_threads
-        return builder
-
-    def _configure(self, options: Any, workload: Workload, candidate: Candidate, builder: Any) -> None:
-        if self._options.serialize_plugins:
-            options.plugins_to_serialize = [str(path) for path in self._options.plugins]
-        shapes = space.profile_shapes(workload, candidate)
-        tf32 = candidate.graph["precision"] != "fp32"
-        config.apply(self._vendor, options, candidate.build, tf32=tf32, shapes=shapes, builder=builder)
-
-    @contextmanager
-    def _typed(
-        self,
-        builder: Any,
-        parsed: Any,
-        options: Any,
-        workload: Workload,
-        candidate: Candidate,
-        report: Detail,
-    ) -> Iterator[Mapping[str, Value]]:
-        """Tells the builder what a weakly typed network may be computed in, and gives facts about it."""
-        vendor, settings = self._vendor, candidate.graph
-        if not weak.is_weak(settings["precision"]):
-            yield {}
-            return
-        keep = weak.kept(recipe.Making(workload, settings, self._folder, report))
-        with weak.quietly():
-            with explained(self._messages):
-                facts = weak.allow(vendor, parsed, options, candidate, keep)
-            if not weak.calibrates(vendor, parsed, settings):
-                yield facts
-                return
-            from engines.backends.tensorrt import calibrators
-
-            source = calibrators.source(self._folder, vendor, parsed, workload, settings)
-            device = self._options.device
-            with calibrators.calibrating(vendor, builder, options, source, device) as more:
-                yield {**facts, **more}
 
     @cached_property
     def _plugin_key(self) -> tuple[Value, ...]:
@@ -260,6 +198,10 @@ class TensorRT:
     def _timing_cache(self) -> caches.CacheFile | None:
         """None on RTX, whose builder times nothing."""
         return None if self._vendor.is_rtx else caches.cache_file(self._folder, "timing", self._machine)
+
+    def _runtime_cache(self) -> caches.CacheFile | None:
+        """None but on RTX, which compiles kernels where an engine runs."""
+        return caches.cache_file(self._folder, "runtime", self._machine) if self._vendor.is_rtx else None
 
     def _load_plugins(self) -> None:
         """The vendor's own, which RTX has none of, and those asked for."""
@@ -279,44 +221,3 @@ class TensorRT:
                     "Check its symbols, and the TensorRT that it was made for.",
                 ) from error
         del builder
-
-    def _load(self, folder: Path) -> Any:
-        runtime = self._vendor.module.Runtime(self._messages.logger)
-        # version-compatible engines carry code of their own; all that come here were built here
-        runtime.engine_host_code_allowed = True
-        plan = (folder / ENGINE).read_bytes()
-        return guarded(lambda: runtime.deserialize_cuda_engine(plan), self._messages)
-
-    def _runtime_config(self, engine: Any, settings: Settings) -> tuple[Any, Callable[[], None]]:
-        """RTX's strategy and its cache of compiled kernels, saved when the engine is closed."""
-        if not self._vendor.is_rtx:
-            return None, lambda: None
-        options = engine.create_runtime_config()
-        if "kernel_specialization" in settings:
-            options.dynamic_shapes_kernel_specialization_strategy = self._vendor.member(
-                "DynamicShapesKernelSpecializationStrategy", str(settings["kernel_specialization"]).upper()
-            )
-        file = caches.cache_file(self._folder, "runtime", self._machine)
-        cache = caches.attach_runtime_cache(options, file)
-        return options, lambda: caches.save_runtime_cache(cache, file)
-
-    def _context(self, engine: Any, options: Any) -> Any:
-        create = engine.create_execution_context
-        return guarded(lambda: create() if options is None else create(options), self._messages)
-
-    def _inspect(self, folder: Path, precision: str) -> Mapping[str, Value]:
-        """What the engine is, as far as a GPU or its bytes can tell; its layers are kept beside it."""
-        # RTX does not tell its kernels, and makes the same plan of the same network each time
-        known = {FINGERPRINT: digest_of_files(folder / ENGINE)} if self._vendor.is_rtx else {}
-        if not gpu.has_gpu():
-            return known
-        engine = self._load(folder)
-        found = inspection.layers(self._vendor, engine)
-        (folder / LAYERS).write_bytes(to_json(found))
-        facts = {**known, **inspection.facts(found, precision)}
-        same = fingerprint(found, engine)
-        if same is not None:
-            facts[FINGERPRINT] = same
-        if not facts["precision_as_asked"]:
-            sys.stderr.write(f"[W] no layer computes in {precision}, but {facts['layer_types']}\n")
-        return facts

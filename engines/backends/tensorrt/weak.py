@@ -13,7 +13,8 @@ from engines.backends.tensorrt.config import set_flag
 from engines.backends.tensorrt.vendor import Vendor
 from engines.calibration_data import calibration_identity
 from engines.errors import EngineError
-from engines.graphs.recipe import Making, kept_nodes, prepared
+from engines.graphs.making import Making
+from engines.graphs.recipe import kept_nodes, prepared
 from engines.values import Candidate, Dimension, Settings, Value, Workload
 
 # the types that each allows, the smallest first; `best` is that of trtexec, which refuses FP8 beside INT8

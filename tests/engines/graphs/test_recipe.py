@@ -2,7 +2,6 @@
 
 import json
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
@@ -16,10 +15,9 @@ from engines.errors import EngineError, UserError
 from engines.graphs import choices, modelopt, onnx_files, qdq, recipe, simplification, sites
 from engines.graphs.choices import Target
 from engines.graphs.lowering import lower
-from engines.graphs.recipe import KEPT_NODES, Making
+from engines.graphs.making import KEPT_NODES, Making
 from engines.inputs import make_inputs
 from engines.values import Dimension, InputSource, Settings, Value, Workload
-from engines.workspace import Workspace
 from examples import models
 from tests.engines.graphs import running
 from tests.engines.graphs.test_modelopt import STAND_IN, WRITES
@@ -272,7 +270,7 @@ def test_nodes_that_bisecting_names_are_kept_as_they_are_written(mlp: Maker) -> 
 
 def test_convolutions_that_int8_leaves_out_are_not_counted(cnn: Maker) -> None:
     """They stay as they are anyway."""
-    target = replace(ON_GPU, no_int8_convolutions="the builder refuses them")
+    target = replace(ON_GPU, refused={"int8": {"Conv": "the builder refuses them"}})
     graph, _ = cnn.graph("int8", target)
     products = ["classify", "first", "second", "y"]
     assert _lowered_nodes(graph, ["conv", *products]) == set(products)
@@ -282,6 +280,26 @@ def test_convolutions_that_int8_leaves_out_are_not_counted(cnn: Maker) -> None:
     assert _lowered_nodes(graph, products) == set(products) - kept
     with pytest.raises(EngineError, match="keeping 4 of the 4 nodes"):
         cnn.graph("int8", target, keep_fp32=4)
+
+
+@pytest.mark.parametrize("precision", ["bf16", "int8"])
+def test_what_a_backend_does_not_take_in_16_bits_stays_in_fp32(precision: str, cnn: Maker) -> None:
+    target = replace(ON_GPU, refused={"bf16": {"Relu": "the parser refuses it"}})
+    graph, kept = cnn.graph(precision, target, high_precision="bf16")
+    known = onnx_files.infer_shapes(graph)
+    types = {node.op_type: known[node.output[0]][0] for node in graph.graph.node}
+    assert (types["Relu"], types["GlobalAveragePool"]) == (TensorProto.FLOAT, TensorProto.BFLOAT16)
+    assert kept == ({"relu"} if precision == "bf16" else set())
+
+
+def test_graphs_for_backends_that_refuse_other_operators_are_other_graphs(cnn: Maker) -> None:
+    target = replace(ON_GPU, refused={"bf16": {"Relu": "the parser refuses it"}})
+    assert cnn.key("fp16", target) == cnn.key("fp16")
+    assert cnn.key("bf16", target) != cnn.key("bf16")
+    assert cnn.key("int8", target) == cnn.key("int8")
+    for high in ("fp16", "bf16"):
+        same = cnn.key("int8", target, high_precision=high) == cnn.key("int8", high_precision=high)
+        assert same == (high == "fp16")
 
 
 # what is kept for later
@@ -296,59 +314,6 @@ def test_a_ranking_is_made_once_for_all_counts(precision: str, mlp: Maker) -> No
         assert mlp.said.count(RANKING) == 0
     mlp.graph(precision, keep_fp32=1, simplify="onnxslim")
     assert mlp.said.count(RANKING) == 1, "another graph"
-
-
-def test_ranges_are_taken_once_for_each_method_and_precision(mlp: Maker) -> None:
-    mlp.graph("int8")
-    assert mlp.said.count(CALIBRATING) == 1
-    mlp.graph("int8", keep_fp32=1, high_precision="fp16")
-    assert mlp.said.count(CALIBRATING) == 0
-    for precision, method in (("fp8", "minmax"), ("int8", "entropy")):
-        mlp.graph(precision, calibration=method)
-        assert mlp.said.count(CALIBRATING) == 1
-
-
-def test_other_data_is_looked_at_anew(mlp: Maker, tmp_path: Path) -> None:
-    graph, _ = mlp.graph("int8")
-    other = mlp.having(inputs=InputSource(seed=99))
-    assert other.graph("int8")[0] != graph
-    assert other.said.count(CALIBRATING) == 1
-
-
-def test_what_a_killed_calibration_leaves_is_cleared_with_the_workspace(mlp: Maker) -> None:
-    workspace = Workspace(mlp.folder / "w").create()
-    seen: set[str] = set()
-
-    def look(text: str) -> None:
-        seen.update(path.name for path in workspace.caches.iterdir())
-
-    settings = Settings(DEFAULTS, precision="int8")
-    recipe.make_graph(ON_GPU, mlp.workload, settings, mlp.folder / "graph.onnx", workspace.caches, look)
-    assert seen
-    assert all(name.startswith((".unfinished-", "ranges-")) for name in seen)
-
-
-@pytest.mark.parametrize(
-    "spoil",
-    [
-        lambda content: content[: len(content) // 2],
-        lambda content: b"",
-        lambda content: b"\xff\xfe",
-        lambda content: b"7",
-        lambda content: b"[]",
-        lambda content: b"null",
-        lambda content: json.dumps({"features": "wide"}).encode(),
-        lambda content: json.dumps({"features": None}).encode(),
-    ],
-)
-def test_spoiled_ranges_are_taken_again(spoil: Callable[[bytes], bytes], mlp: Maker, tmp_path: Path) -> None:
-    graph, _ = mlp.graph("int8")
-    (file,) = (tmp_path / "caches").glob("ranges-*")
-    content = file.read_bytes()
-    file.write_bytes(spoil(content))
-    assert mlp.graph("int8")[0] == graph
-    assert mlp.said.count(CALIBRATING) == 1
-    assert file.read_bytes() == content
 
 
 def test_a_spoiled_ranking_is_made_again(mlp: Maker, tmp_path: Path) -> None:
@@ -408,7 +373,7 @@ def test_no_more_than_half_of_what_is_worth_lowering_may_be_kept(
 def test_models_with_few_products_are_in_no_precision_that_is_for_them(
     workloads: dict[str, Workload],
 ) -> None:
-    target = replace(ON_GPU, no_int8_convolutions="the builder refuses them")
+    target = replace(ON_GPU, refused={"int8": {"Conv": "the builder refuses them"}})
     network, other = workloads["residual_cnn"], workloads["transformer"]
     few = _by_name(choices.dimensions(target, network))["precision"]
     assert not {"int8", "int4"} & set(few.choices)
@@ -583,25 +548,6 @@ def test_a_model_without_products_is_refused_with_the_reason(tmp_path: Path) -> 
     for precision in ("int8", "fp8", "int4"):
         with pytest.raises(EngineError, match=f"nothing in this model can be in {precision}"):
             Maker(tmp_path, workload_of(path)).graph(precision)
-
-
-def test_a_model_whose_batch_is_dynamic_in_name_alone_is_calibrated_at_its_own(tmp_path: Path) -> None:
-    shape = numpy_helper.from_array(np.array([2, 8], np.int64), "shape")
-    weight = numpy_helper.from_array(np.random.default_rng(0).normal(size=(8, 8)).astype(np.float32), "w")
-    nodes = [
-        helper.make_node("Reshape", ["x", "shape"], ["fixed"]),
-        helper.make_node("MatMul", ["fixed", "w"], ["y"]),
-    ]
-    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 8]) for name in "xy"]
-    graph = helper.make_graph(nodes, "stubborn", ends[:1], ends[1:], [shape, weight])
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    onnx.save(model, tmp_path / "stubborn.onnx")
-    data = tmp_path / "data.npz"
-    np.savez(data, x=np.random.default_rng(1).normal(size=(64, 8)).astype(np.float32))
-    workload = workload_of(tmp_path / "stubborn.onnx", x=(2, 8))
-    given = replace(workload, calibration=InputSource(path=str(data), digest="d"))
-    made, _ = Maker(tmp_path, given).graph("int8", ON_CPU)
-    assert "QuantizeLinear" in _operators(made)
 
 
 def test_keeping_all_that_could_be_lowered_is_refused_but_for_a_bisection(mlp: Maker) -> None:

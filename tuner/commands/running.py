@@ -1,0 +1,54 @@
+"""What commands that run trials have in common: how they are stopped, and how the end is printed."""
+
+import logging
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from tuner import streams
+
+if TYPE_CHECKING:
+    from studies.limits import Stop
+    from tuner.searching import Watcher
+
+STOPS = (signal.SIGINT, signal.SIGTERM)
+
+
+@contextmanager
+def stopping(watcher: "Watcher") -> Iterator["Stop"]:
+    """The first Ctrl-C lets the trial in flight finish, the second and any other signal stop at once."""
+    from engines.errors import Interrupted
+    from studies.limits import Stop
+
+    stop = Stop()
+
+    def interrupt(number: int, _: object) -> None:
+        if number != signal.SIGINT or stop.requested or not stop.running:
+            raise Interrupted("interrupted", "Everything finished is saved.")
+        stop.requested = True
+        # printing here could meet a print that the signal interrupted; the watcher only takes note
+        watcher.stopping()
+
+    before = [signal.signal(number, interrupt) for number in STOPS]
+    # of a connection that is interrupted while it is given back it logs a traceback; it is raised besides
+    pool = logging.getLogger("sqlalchemy.pool")
+    level = pool.level
+    pool.setLevel(logging.CRITICAL)
+    try:
+        yield stop
+    finally:
+        pool.setLevel(level)
+        for number, handler in zip(STOPS, before, strict=True):
+            signal.signal(number, handler)
+
+
+@contextmanager
+def printing() -> Iterator[None]:
+    """For a result on standard output: a reader that is gone changes neither it nor the exit code."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        streams.discard(sys.stdout)
