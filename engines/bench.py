@@ -31,8 +31,7 @@ class Reference:
 class Bench:
     """What the trials of one study share inside a worker; references are computed when first needed.
 
-    `turn` is its turn on the device, which it has while it checks and measures: loading compiles on the host,
-    and what it does to the device takes milliseconds.
+    `turn` is its turn on the device, which it has from loading an engine to closing it.
     """
 
     backend: Backend

@@ -7,7 +7,7 @@ import errno
 import sys
 import traceback
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -144,17 +144,22 @@ def _run_stages(
         )
     with progress.during("prepare"):
         reference = _reference(bench, int(candidate.settings.get("batch", bench.workload.batch)))
-    runner = _runner(bench, candidate, (progress.graph, file), reference, progress)
-    try:
+    engine = partial(_loaded, bench, candidate, (progress.graph, file), reference, progress)
+    with ExitStack() as stack:
+        try:
+            runner = stack.enter_context(engine())
+        except EngineError as error:
+            # an engine that was just built is refused for good, one from the cache may be spoiled
+            if progress.engine is None or not progress.engine.reused or error.kind != "refused":
+                raise
+            discard(bench.workspace, progress.engine)
+            runner = stack.enter_context(engine())
         meter = Meter(runner, bench.policy, reference.batch, bench.backend.probe())
-        with bench.turn.taken(progress.waiting):
-            measurement = _check_and_measure(meter, reference, bench.workload, progress, timing)
+        measurement = _check_and_measure(meter, reference, bench.workload, progress, timing)
         if measurement is None:
             return None
         held = runner.device_memory_bytes
         return replace(measurement, memory_bytes=progress.memory_bytes, device_memory_bytes=held)
-    finally:
-        runner.close()
 
 
 def _reference(bench: Bench, batch: int) -> Reference:
@@ -167,24 +172,24 @@ def _reference(bench: Bench, batch: int) -> Reference:
         raise EngineError(error.message, error.hint) from error
 
 
-def _runner(
+@contextmanager
+def _loaded(
     bench: Bench,
     candidate: Candidate,
     graph: tuple[Artifact, Path],
     reference: Reference,
     progress: _Progress,
-) -> Runner:
-    """The engine, built where it is not there yet, and loaded."""
-    building = partial(_build, bench, candidate, graph, progress)
-    loading = partial(_load, bench, candidate, reference, progress)
-    try:
-        return loading(building())
-    except EngineError as error:
-        # an engine that was just built is refused for good, one from the cache may be spoiled
-        if progress.engine is None or not progress.engine.reused or error.kind != "refused":
-            raise
-        discard(bench.workspace, progress.engine)
-    return loading(building())
+) -> Iterator[Runner]:
+    """The engine, built where it is not there yet, and alone on the device for as long as it is loaded."""
+    folder = _build(bench, candidate, graph, progress)
+    with bench.turn.taken(progress.waiting):
+        progress.resident = cpu.restart_memory_peak()
+        with progress.during("load"):
+            runner = bench.backend.open(
+                folder, bench.workload, candidate.run, reference.inputs[0], bench.policy
+            )
+        with closing(runner):
+            yield runner
 
 
 def _build(bench: Bench, candidate: Candidate, graph: tuple[Artifact, Path], progress: _Progress) -> Path:
@@ -195,14 +200,6 @@ def _build(bench: Bench, candidate: Candidate, graph: tuple[Artifact, Path], pro
             bench.backend, bench.workload, candidate, bench.workspace, graph, progress.detail
         )
     return folder
-
-
-def _load(
-    bench: Bench, candidate: Candidate, reference: Reference, progress: _Progress, folder: Path
-) -> Runner:
-    progress.resident = cpu.restart_memory_peak()
-    with progress.during("load"):
-        return bench.backend.open(folder, bench.workload, candidate.run, reference.inputs[0], bench.policy)
 
 
 def _check_and_measure(

@@ -70,8 +70,7 @@ def measure_engine(request: MeasureEngine, report: Report) -> EngineMeasured:
         engine = _engine(request, backend)
         workload, notes = _workload(engine, request)
         inputs = make_inputs(workload, workload.batch)[0]
-        turn = Turn(backend.shared()).taken(lambda: report("wait", ""))
-        with turn, closing(engine.open(workload, inputs, policy)) as runner:
+        with _alone(backend, report), closing(engine.open(workload, inputs, policy)) as runner:
             measurement = _measure(Meter(runner, policy, workload.batch, backend.probe()), report)
             measurement = replace(measurement, device_memory_bytes=runner.device_memory_bytes)
     shapes = {name: of.optimum for name, of in workload.shapes.items()}
@@ -90,15 +89,31 @@ def run_engine(request: RunEngine, report: Report) -> EngineRan:
     report("load", "")
     batches = tensor_files.load(Path(request.inputs))
     with _refusing(request):
-        engine = _engine(request, open_backend(request.backend, request.options, Path(request.caches)))
+        backend = open_backend(request.backend, request.options, Path(request.caches))
+        engine = _engine(request, backend)
         shapes, _ = resolve(engine.model, {name: values.shape for name, values in batches[0].items()})
         batch, batched = batch_of(engine.model, shapes)
         workload = Workload(engine.model, shapes, batch, batched, InputSource())
-        with closing(engine.open(workload, batches[0], Policy())) as runner:
+        with _alone(backend, report), closing(engine.open(workload, batches[0], Policy())) as runner:
             report("check", "")
             outputs = [runner.infer(inputs) for inputs in batches]
     tensor_files.save(Path(request.outputs), outputs)
     return EngineRan()
+
+
+@contextmanager
+def _alone(backend: Backend, report: Report) -> Iterator[None]:
+    """Has the device to itself, to load an engine and run it."""
+    behind: list[Stage] = []
+
+    def on_wait() -> None:
+        report("wait", "")
+        behind.append("load")
+
+    with Turn(backend.shared()).taken(on_wait):
+        for stage in behind:
+            report(stage, "")
+        yield
 
 
 @contextmanager

@@ -3,11 +3,15 @@
 import fcntl
 import os
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+
+# where every user and every job may write: not what TMPDIR says, which may be a job's own
+FOLDER = Path("/tmp")
+# every user may read it, which is all that a lock needs, whatever the umask is
+MODE = 0o644
 
 # told once, when another one has the device
 OnWait = Callable[[], None]
@@ -53,29 +57,35 @@ class Turn:
     def _take(self, on_wait: OnWait) -> None:
         if not self.device.name:
             return
-        lock = None
         try:
-            lock = _open(Path(tempfile.gettempdir()) / f"tuner-{self.device.name}.lock")
-            _wait_for(lock, on_wait)
+            lock = _open(FOLDER / f"tuner-{self.device.name}.lock")
         except OSError as error:
-            if lock is not None:
-                os.close(lock)
             sys.stderr.write(f"[W] no turns are taken on {self.device.name}: {error.strerror or error}\n")
             return
+        try:
+            _wait_for(lock, on_wait)
+        except BaseException:
+            os.close(lock)
+            raise
         self._lock = lock
 
     def _leave(self) -> None:
         lock, self._lock = self._lock, None
         if lock is not None:
+            # a child that was forked meanwhile has the file open too, and closing ours would leave it that
+            fcntl.flock(lock, fcntl.LOCK_UN)
             os.close(lock)
 
 
 def _open(path: Path) -> int:
-    """Readable for every user; Linux lets none create what is another one's already in a shared folder."""
+    """Linux lets nobody create what is another user's already in a folder for all, so it is only read."""
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
-        return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        return os.open(path, flags)
     except FileNotFoundError:
-        return os.open(path, os.O_RDONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+        lock = os.open(path, flags | os.O_CREAT, MODE)
+        os.fchmod(lock, MODE)
+        return lock
 
 
 def _wait_for(lock: int, on_wait: OnWait) -> None:

@@ -1,5 +1,6 @@
 """How far a worker has come with one request, and what its loss makes of that."""
 
+import math
 import time
 from collections.abc import Mapping
 
@@ -9,8 +10,8 @@ from engines.values import Failure, FailureKind, Stage
 # a graph is made once for many trials, and calibrating it takes as long as its model runs: from one sign of
 # progress to the next it may take this
 GRAPH_SECONDS = 1800.0
-# others may have the GPU for long, and a trial is not to fail for it
-FREE: tuple[Stage, ...] = ("graph", "wait")
+# what takes none of the trial's time, and how long it may take: others may need the GPU for long
+FREE: Mapping[Stage, float] = {"graph": GRAPH_SECONDS, "wait": math.inf}
 
 
 class Watch:
@@ -30,14 +31,14 @@ class Watch:
     @property
     def limit(self) -> float:
         """Seconds that the request may take, or what does not count alone while it lasts."""
-        return GRAPH_SECONDS if self._is_free else self._seconds
+        return FREE[self.stage] if self._is_free else self._seconds
 
     @property
     def _is_free(self) -> bool:
         return self._has_begun and self.stage in FREE
 
     def seconds_left(self) -> float:
-        end = self._since + GRAPH_SECONDS if self._is_free else self._deadline
+        end = self._since + FREE[self.stage] if self._is_free else self._deadline
         return max(0.0, end - time.monotonic())
 
     def enter(self, stage: Stage, detail: str) -> None:

@@ -182,7 +182,9 @@ def _next_request(turn: Turn, wire: _Wire) -> Request:
     """What the owner wants next of the engine that is held, which leaves the device to others until then."""
     with turn.given_up(partial(wire.report, "wait", "")):
         wire.send(Held())
-        return wire.receive()
+        request = wire.receive()
+    wire.report("measure", "")
+    return request
 
 
 def _read(source: BinaryIO, lines: "queue.SimpleQueue[bytes]") -> None:

@@ -17,7 +17,7 @@ SHORTEST_SECONDS = 1e-3
 # before anything is known
 USUAL = {"graph": 1.0, "build": 1.0, "run": 1.0}
 # where a trial fails that does not have it
-BEFORE: Mapping[str, tuple[str, ...]] = {"graph": ("graph",), "build": ("graph", "prepare", "build")}
+BEFORE: Mapping[str, tuple[str, ...]] = {"graph": ("graph",), "build": ("graph", "prepare", "wait", "build")}
 # what each is decided by
 DECIDING: Mapping[str, tuple[DimensionKind, ...]] = {"graph": ("graph",), "build": ("graph", "build")}
 

@@ -5,7 +5,7 @@ from typing import Literal
 
 from engines.errors import UserError
 from engines.shape_text import format_shapes
-from engines.values import Workload
+from engines.values import Policy, Workload
 from engines.wire import digest
 from studies.identity import chosen, machine_identity
 from studies.records import StudySpec
@@ -129,7 +129,14 @@ def _constraints(spec: StudySpec) -> str:
 def _timing(spec: StudySpec) -> str:
     """What makes its latencies other than those of warm engines without copies."""
     asked = {"--transfers": spec.policy.transfers, "--cold": spec.policy.cold}
-    return ", ".join(option for option, is_asked in asked.items() if is_asked)
+    usual, policy = Policy(), spec.policy
+    times = {
+        "warm-up": (usual.warmup_seconds, policy.warmup_seconds),
+        "at least": (usual.minimum_seconds, policy.minimum_seconds),
+        "at most": (usual.maximum_seconds, policy.maximum_seconds),
+    }
+    others = [f"{what} {seconds:g} s" for what, (default, seconds) in times.items() if seconds != default]
+    return ", ".join([*(option for option, is_asked in asked.items() if is_asked), *others])
 
 
 def _choices(spec: StudySpec) -> list[object]:

@@ -71,8 +71,9 @@ def _fitting(target: Target, workload: Workload) -> Target:
     only = {"int4": f"it is for the weights of products, and of those the model has {products}"}
     if not (convolutions or products):
         only = dict.fromkeys(QUANTIZED, "the model has neither convolutions nor products")
-    elif convolutions and (refused := target.refused.get("int8")):
-        only["int8"] = next(iter(refused.values()))
+    refused, there = target.refused.get("int8", {}), [name for name in CONVOLUTIONS if operators.get(name)]
+    if there and all(name in refused for name in there):
+        only["int8"] = refused[there[0]]
     lowered = tuple(name for name in target.lowered if name not in only)
     left_out = {name: why for name, why in only.items() if name in target.lowered}
     return replace(target, lowered=lowered, excluded={**target.excluded, **left_out})

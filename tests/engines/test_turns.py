@@ -2,9 +2,8 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,25 +15,21 @@ from engines.bench import Bench
 from engines.evaluation import evaluate
 from engines.isolation import Worker
 from engines.protocol import Open
-from engines.turns import Shared, Turn
+from engines.turns import FOLDER, Shared, Turn
 from engines.values import Candidate, Policy, Settings, Stage, Tensors, Value, Workload
 from engines.workspace import Workspace
 from studies.space import baseline_of
 from tests.troublesome import candidate, worker_knows
 from tests.workloads import QUICK, tiny_conv, workload_of
 
-GPU = Shared("gpu-1a2b")
-LOCK = "tuner-gpu-1a2b.lock"
+GPU = Shared(f"test-{os.getpid()}")
+LOCK = FOLDER / f"tuner-{GPU.name}.lock"
 
 
 @pytest.fixture(autouse=True)
-def locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder in which this test's tuners take their turns."""
-    folder = tmp_path / "locks"
-    folder.mkdir()
-    monkeypatch.setenv("TMPDIR", str(folder))
-    monkeypatch.setattr(tempfile, "tempdir", None)
-    return folder
+def _no_lock_is_left() -> Iterator[None]:
+    yield
+    LOCK.unlink(missing_ok=True)
 
 
 def nobody_waits() -> None:
@@ -60,7 +55,7 @@ def is_free() -> bool:
     return not waited
 
 
-def test_one_has_the_gpu_and_the_next_waits_and_is_told(locks: Path) -> None:
+def test_one_has_the_gpu_and_the_next_waits_and_is_told() -> None:
     told, had = threading.Event(), threading.Event()
 
     def second() -> None:
@@ -74,7 +69,7 @@ def test_one_has_the_gpu_and_the_next_waits_and_is_told(locks: Path) -> None:
         assert not had.is_set()
     other.join(20)
     assert had.is_set()
-    assert [file.name for file in locks.iterdir()] == [LOCK]
+    assert LOCK.stat().st_mode & 0o777 == 0o644
 
 
 def test_another_gpu_and_a_device_without_a_name_are_free() -> None:
@@ -96,7 +91,7 @@ def test_who_waits_for_its_owner_leaves_the_gpu_to_others() -> None:
         assert not is_free()
 
 
-def test_a_process_that_is_killed_has_had_its_turn(locks: Path) -> None:
+def test_a_process_that_is_killed_has_had_its_turn() -> None:
     code = (
         "import time; from engines.turns import Shared, Turn\n"
         f"with Turn(Shared({GPU.name!r})).taken(lambda: None): print('taken', flush=True); time.sleep(600)"
@@ -111,16 +106,40 @@ def test_a_process_that_is_killed_has_had_its_turn(locks: Path) -> None:
     assert is_free()
 
 
-def test_where_no_lock_can_be_kept_measuring_goes_on(locks: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (locks / LOCK).symlink_to(locks / "elsewhere")
+def test_a_child_that_was_forked_meanwhile_does_not_keep_the_turn() -> None:
+    with Turn(GPU).taken(nobody_waits):
+        child = os.fork()
+        if child == 0:
+            signal.pause()
+    try:
+        assert is_free()
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+
+
+def test_where_no_lock_can_be_kept_measuring_goes_on(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    LOCK.symlink_to(tmp_path / "elsewhere")
     with Turn(GPU).taken(nobody_waits):
         pass
-    assert "no turns are taken on gpu-1a2b" in capsys.readouterr().err
-    assert not (locks / "elsewhere").exists()
+    assert f"no turns are taken on {GPU.name}" in capsys.readouterr().err
+    assert not (tmp_path / "elsewhere").exists()
 
 
-def test_a_lock_that_another_user_made_is_used(locks: Path) -> None:
-    (locks / LOCK).touch(mode=0o444)
+def test_every_user_may_take_turns_whatever_the_umask_is() -> None:
+    before = os.umask(0o077)
+    try:
+        with Turn(GPU).taken(nobody_waits):
+            assert LOCK.stat().st_mode & 0o777 == 0o644
+    finally:
+        os.umask(before)
+
+
+@pytest.mark.skipif(os.getuid() == 0, reason="root may write everywhere")
+def test_a_lock_that_may_only_be_read_is_enough() -> None:
+    LOCK.touch(mode=0o444)
     with Turn(GPU).taken(nobody_waits):
         assert not is_free()
 
@@ -161,7 +180,7 @@ class Watched(Fake):
 
 
 @pytest.mark.parametrize("builds", [False, True])
-def test_an_engine_has_the_gpu_while_it_is_measured_and_a_build_if_it_needs_it(
+def test_an_engine_has_the_gpu_from_loading_to_closing_and_a_build_if_it_needs_it(
     tmp_path: Path, *, builds: bool
 ) -> None:
     workspace = Workspace(tmp_path / "w").create()
@@ -170,7 +189,7 @@ def test_an_engine_has_the_gpu_while_it_is_measured_and_a_build_if_it_needs_it(
     of = baseline_of(backend.dimensions(workload, concurrent=False))
     bench = Bench(backend, workload, workspace, QUICK, turn=Turn(backend.shared()))
     assert evaluate(bench, of, lambda *_: None).measurement is not None
-    assert backend.free == {"build": not builds, "load": True, "check": False, "close": True}
+    assert backend.free == {"build": not builds, "load": False, "check": False, "close": False}
     assert is_free()
 
 
