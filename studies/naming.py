@@ -5,7 +5,7 @@ from typing import Literal
 
 from engines.errors import UserError
 from engines.shape_text import format_shapes
-from engines.values import Policy, Workload
+from engines.values import Workload
 from engines.wire import digest
 from studies.identity import chosen, machine_identity
 from studies.records import StudySpec
@@ -75,6 +75,7 @@ def differences(old: StudySpec, new: StudySpec) -> dict[str, str]:
         ("objective", old.objectives, new.objectives, (_objectives(old), _objectives(new))),
         ("constraint", old.constraints, new.constraints, (_constraints(old), _constraints(new))),
         ("way of timing", _timing(old), _timing(new), (_timing(old), _timing(new))),
+        ("duration", _times(old), _times(new), (_times(old), _times(new))),
         ("search space", _choices(old), _choices(new), ("", "")),
         *_options(before, after),
     )
@@ -129,14 +130,14 @@ def _constraints(spec: StudySpec) -> str:
 def _timing(spec: StudySpec) -> str:
     """What makes its latencies other than those of warm engines without copies."""
     asked = {"--transfers": spec.policy.transfers, "--cold": spec.policy.cold}
-    usual, policy = Policy(), spec.policy
-    times = {
-        "warm-up": (usual.warmup_seconds, policy.warmup_seconds),
-        "at least": (usual.minimum_seconds, policy.minimum_seconds),
-        "at most": (usual.maximum_seconds, policy.maximum_seconds),
-    }
-    others = [f"{what} {seconds:g} s" for what, (default, seconds) in times.items() if seconds != default]
-    return ", ".join([*(option for option, is_asked in asked.items() if is_asked), *others])
+    return ", ".join(option for option, is_asked in asked.items() if is_asked)
+
+
+def _times(spec: StudySpec) -> str:
+    policy = spec.policy
+    least, most = policy.minimum_seconds, policy.maximum_seconds
+    measuring = f"{least:g} s" if least == most else f"{least:g} s to {most:g} s"
+    return f"{policy.warmup_seconds:g} s of warm-up, {measuring} of measuring"
 
 
 def _choices(spec: StudySpec) -> list[object]:

@@ -38,6 +38,7 @@ def _other(spec: StudySpec, what: str) -> StudySpec:
         "objective": replace(spec, objectives=(Objective("error", "minimize"),)),
         "search space": replace(spec, space=spec.space[1:]),
         "way of timing": replace(spec, policy=replace(spec.policy, transfers=True)),
+        "duration": replace(spec, policy=replace(spec.policy, warmup_seconds=0.0)),
     }
     return others[what]
 
@@ -52,6 +53,7 @@ WHAT = [
     "objective",
     "search space",
     "way of timing",
+    "duration",
 ]
 
 
