@@ -269,6 +269,7 @@ def _zip(name: str, content: bytes) -> bytes:
         _zip("archive/data.pkl", b"weights"),
         _zip("ids.npy", b"no array")[:-30],
     ],
+    ids=["empty", "text", "pickle", "one array", "weights", "cut short"],
 )
 def test_what_is_no_npz_file_is_refused(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "data.npz"

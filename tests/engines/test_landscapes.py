@@ -59,7 +59,11 @@ def test_measured_numbers_have_six_digits_and_settings_all_of_theirs(tmp_path: P
     assert found.dimensions[1].choices[0] == 0.123456789
 
 
-@pytest.mark.parametrize("content", [b"no gzip", gzip.compress(b'{"date": 3}'), gzip.compress(b"x")[:-9]])
+@pytest.mark.parametrize(
+    "content",
+    [b"no gzip", gzip.compress(b'{"date": 3}'), gzip.compress(b"x")[:-9]],
+    ids=["no gzip", "something else", "cut short"],
+)
 def test_a_file_that_is_no_landscape_is_the_users_mistake(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "l").write_bytes(content)
     with pytest.raises(UserError, match="landscape"):
