@@ -41,12 +41,6 @@ class _Trial:
     def values(self) -> tuple[float, ...] | None:
         return self.observation.values
 
-    @property
-    def is_feasible(self) -> bool:
-        """Whether it may be the best: what is not known of a constraint is taken for kept."""
-        margins = self.observation.margins
-        return self.values is not None and all(margin is None or margin <= 0 for margin in margins)
-
 
 class Memory:
     """All trials of the study, and of earlier ones on the same machine."""
@@ -122,9 +116,13 @@ class Memory:
         inside = [
             values
             for trial, values in zip(self._told(), smoothed, strict=True)
-            if trial.model == OWN and trial.is_feasible
+            if trial.model == OWN and trial.observation.is_feasible
         ]
-        outside = [one for one in self._trials if one.row is None and one.model == OWN and one.is_feasible]
+        outside = [
+            one
+            for one in self._trials
+            if one.row is None and one.model == OWN and one.observation.is_feasible
+        ]
         return np.array([*inside, *self._scaled(outside)]).reshape(-1, len(self._signs))
 
     def front(self, smoothed: Matrix) -> tuple[Matrix, Vector]:
@@ -134,7 +132,7 @@ class Memory:
 
     def best_rows(self, count: int) -> Codes:
         """The rows of the best feasible trials by each objective."""
-        own = [one for one in self._told() if one.model == OWN and one.is_feasible]
+        own = [one for one in self._told() if one.model == OWN and one.observation.is_feasible]
         scaled = self._scaled(own)
         chosen = {
             own[place].row for column in scaled.T for place in np.argsort(column, kind="stable")[:count]
@@ -173,7 +171,7 @@ class Memory:
         """All where there are few, else the best feasible ones and some of the rest."""
         if len(trials) <= MOST_KNOWN:
             return trials
-        missed = np.array([not one.is_feasible for one in trials])
+        missed = np.array([not one.observation.is_feasible for one in trials])
         order = np.lexsort((self._scaled(trials)[:, 0], missed))
         best, rest = order[: MOST_KNOWN // 2], np.sort(order[MOST_KNOWN // 2 :])
         some = rest[_spread(len(rest), MOST_KNOWN - len(best))]

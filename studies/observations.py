@@ -35,6 +35,11 @@ class Observation:
     failed: Stage | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
 
+    @property
+    def is_feasible(self) -> bool:
+        """Whether it may be the best: what is not known of a constraint is taken for kept."""
+        return self.values is not None and all(margin is None or margin <= 0 for margin in self.margins)
+
 
 def observation_of(
     record: TrialRecord, spec: StudySpec, noise: Noise | None = None, drift: Drift | None = None

@@ -18,6 +18,7 @@ from studies.costs import DECIDING, Costs
 from studies.encoding import Codes, Encoding, Matrix
 from studies.memory import LIMIT, Memory
 from studies.observations import Earlier, Observation
+from studies.pairs import Pairs
 from studies.pool import Pool
 from studies.records import Direction
 from studies.space import Point, Space
@@ -30,6 +31,8 @@ MARGINS = Beliefs(effect=0.7**2, pairs=0.3, rest=0.05**2)
 FAILURES = Beliefs(effect=0.2**2, pairs=0.3, rest=0.1**2)
 # that nothing of its like could be made yet does not make it impossible
 LEAST_CHANCE = 0.01
+# nor does a constraint that a choice missed beside others, where it was never tried beside these
+NEW_CHANCE = 0.01
 # what is scored in a step: so many candidates times trials, and within these numbers of candidates
 MOST_PRODUCTS = 200_000
 FEWEST_SCORED, MOST_SCORED = 1_000, 3_000
@@ -80,6 +83,7 @@ class Searcher:
         self._taste = taste
         self._pool = Pool(self.encoding, self._random, listed)
         self._costs = Costs(self.encoding)
+        self._pairs = Pairs(self.encoding)
         self._memory = Memory(self.encoding, directions, earlier)
         factors = self.encoding.factors
         self._objectives = [Surrogate(factors, mean=self._believed) for _ in directions]
@@ -114,6 +118,7 @@ class Searcher:
             return
         self._pool.mark_seen(row)
         self._costs.add(row, observation)
+        self._pairs.add(row, kept=observation.is_feasible)
         kinds = DECIDING.get(observation.failed or "")
         if kinds is not None:
             self._pool.forbid(row, self.encoding.places(kinds))
@@ -219,10 +224,11 @@ class Searcher:
         return scalarized_growth(feasible, view.objectives, np.random.default_rng(len(smoothed)))
 
     def _chance_feasible(self, rows: Codes) -> Vector:
-        chance = self._chance_made(rows)
+        kept = np.ones(len(rows))
         for margins in self._known_margins():
-            chance = chance * chance_below(LIMIT, margins.predict(rows))
-        return chance
+            kept = kept * chance_below(LIMIT, margins.predict(rows))
+        kept = np.maximum(kept, np.where(self._pairs.are_new(rows), NEW_CHANCE, 0.0))
+        return np.asarray(self._chance_made(rows) * kept)
 
     def _chance_made(self, rows: Codes) -> Vector:
         if not self._memory.any_failed:
