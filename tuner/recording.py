@@ -128,7 +128,7 @@ def check_file(path: Path | None) -> None:
 
 
 def _check_metrics(spec: StudySpec) -> None:
-    asked = {one.metric for one in (*spec.objectives, *spec.constraints)}
+    asked = [*(one.metric for one in spec.objectives), *(one.metric for one in spec.constraints)]
     if spec.policy.cores and UNKNOWN_BESIDE in asked:
         raise UserError(
             f"{UNKNOWN_BESIDE} is not known with --cores, since others load engines at the same time",
