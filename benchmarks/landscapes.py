@@ -2,10 +2,10 @@
 
 Exports what `benchmarks.models` has (PyTorch and torchvision needed for that) and records each for latency at
 batch 1 and 8 and for throughput, each within a time limit; running it again goes on where that was too short.
-Those that share a GPU take turns on it: some build, calibrate and load while one is measured, on other cores:
+Those that share a GPU take turns on it, so some build and calibrate while one is measured:
 
-    taskset -c 0-15 python -m benchmarks.landscapes DIR --device 0 --only resnet50 --at-once 3 --cores 0,1 &
-    taskset -c 16-31 python -m benchmarks.landscapes DIR --device 1 --only bert --at-once 3 --cores 16,17 &
+    python -m benchmarks.landscapes DIR --device 0 --only resnet50 --only bert --at-once 3 &
+    python -m benchmarks.landscapes DIR --device 1 --only efficientnet_b0 --at-once 3 &
 """
 
 import argparse
@@ -87,7 +87,6 @@ def command_of(one: Recording, folder: Path, arguments: argparse.Namespace) -> l
         *("--candidates", str(arguments.candidates), "--passes", str(arguments.passes)),
         *("--warm-up", arguments.warm_up, "--duration", arguments.duration, "--self-test", "0"),
         *("--timeout", arguments.limit, "--study", one.name),
-        *(("--cores", arguments.cores) if arguments.cores else ()),
         *("--workspace", str(workspace_of(one, folder))),
         *("--output", str(folder / f"{one.name}{arguments.suffix}.json.gz")),
         *(item for fixed in (*one.fixed, *arguments.fix) for item in ("--fix", fixed)),
@@ -131,7 +130,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--only", action="append", default=[], choices=models.NAMES, help="may be repeated")
     parser.add_argument("--device", type=int, default=0, help="number of the GPU")
     parser.add_argument("--at-once", type=int, default=1, help="recordings that take turns on it")
-    parser.add_argument("--cores", default="", help="for measuring alone, as of `tuner record`")
     parser.add_argument("--backend", default="tensorrt-rtx")
     parser.add_argument("--candidates", type=int, default=1500, help="of each space at most")
     parser.add_argument("--passes", type=int, default=7)

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import cast
 
-from engines import accuracy, cores, cpu, measuring, scoring
+from engines import accuracy, cpu, measuring, scoring
 from engines.artifacts import discard, make_engine, make_graph
 from engines.backends.base import Runner
 from engines.bench import Bench, Reference
@@ -158,8 +158,7 @@ def _run_stages(
         measurement = _check_and_measure(meter, reference, bench.workload, progress, timing)
         if measurement is None:
             return None
-        # what others load meanwhile would be counted too
-        held = None if bench.policy.cores else runner.device_memory_bytes
+        held = runner.device_memory_bytes
         return replace(measurement, memory_bytes=progress.memory_bytes, device_memory_bytes=held)
 
 
@@ -181,24 +180,16 @@ def _loaded(
     reference: Reference,
     progress: _Progress,
 ) -> Iterator[Runner]:
-    """The engine, built where it is not there yet, and alone on the device for as long as it is loaded.
-
-    With cores for measuring, alone for as long as it is checked and measured.
-    """
+    """The engine, built where it is not there yet, and alone on the device for as long as it is loaded."""
     folder = _build(bench, candidate, graph, progress)
-    own = bench.policy.cores
-    with bench.turn.taken(progress.waiting, needed=not own):
+    with bench.turn.taken(progress.waiting):
         progress.resident = cpu.restart_memory_peak()
         with progress.during("load"):
             runner = bench.backend.open(
                 folder, bench.workload, candidate.run, reference.inputs[0], bench.policy
             )
         with closing(runner):
-            if not own:
-                yield runner
-                return
-            with bench.turn.taken(progress.waiting), cores.kept_to(own):
-                yield runner
+            yield runner
 
 
 def _build(bench: Bench, candidate: Candidate, graph: tuple[Artifact, Path], progress: _Progress) -> Path:

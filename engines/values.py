@@ -260,8 +260,7 @@ class Policy:
     bound the 99th percentile. `transfers` times the copies to and from
     the device too, `cold` also times inferences with caches flushed, `spin_wait` waits for the device
     without sleeping, `parts` keeps what each latency is made of, `telemetry` reads the machine between
-    blocks. `cores` of the host are for measuring alone: everything else, loading included, runs on the
-    others and beside what other tuners measure, so that an engine's device memory is not known then.
+    blocks.
     """
 
     warmup_seconds: float = 0.2
@@ -277,7 +276,6 @@ class Policy:
     spin_wait: bool = True
     parts: bool = False
     telemetry: bool = True
-    cores: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

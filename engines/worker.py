@@ -18,7 +18,6 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
-from engines import cores
 from engines.backends import open_backend
 from engines.bench import Bench
 from engines.errors import UserError
@@ -125,7 +124,6 @@ class _Wire:
 
 
 def _open(request: Open) -> Bench:
-    cores.leave(request.policy.cores)
     backend = open_backend(request.backend, request.options, Workspace(Path(request.workspace)).caches)
     return Bench(
         backend=backend,

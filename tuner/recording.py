@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from engines import cores
 from engines.errors import Interrupted, UserError
 from engines.isolation import Worker
 from engines.landscapes import save
@@ -34,7 +33,6 @@ MOST_CANDIDATES = 5_000
 LANDSCAPE = "landscape.json.gz"
 # of a limited time, for all candidates once: the best are to be known well, whatever is left out
 FIRST_SHARE = 2 / 3
-UNKNOWN_BESIDE = "device_memory_bytes"
 
 
 @dataclass(frozen=True)
@@ -42,7 +40,7 @@ class RecordOptions:
     """The options of `tuner record`; `search` are those that it has in common with a search.
 
     `candidates` is None for the whole space, `command` what the user typed; `warm_up` and `duration` are the
-    seconds of one measurement, None for those of a search; `cores` are for measuring alone.
+    seconds of one measurement, None for those of a search.
     """
 
     search: SearchOptions
@@ -52,11 +50,9 @@ class RecordOptions:
     command: str = "tuner.recording.run"
     warm_up: float | None = None
     duration: float | None = None
-    cores: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         check_times(self.warm_up, self.duration)
-        cores.check(self.cores)
         check_whole("passes", self.passes)
         if self.passes < 0:
             raise UserError(f"--passes must be 0 or more, not {self.passes}", "0 measures everything once.")
@@ -84,7 +80,6 @@ class Recorded:
 def run(options: RecordOptions, watcher: Watcher, stop: Stop) -> Recorded:
     """Records or goes on recording; raises UserError for what the user must mend."""
     policy = lasting(options.search.policy, options.warm_up, options.duration)
-    policy = replace(policy, cores=options.cores)
     search = replace(options.search, policy=policy)
     check_file(options.output)
     workspace = Workspace(search.workspace).create()
@@ -92,7 +87,6 @@ def run(options: RecordOptions, watcher: Watcher, stop: Stop) -> Recorded:
         open_storage(storage_url(search.workspace, search.storage)) as storage,
         settled(search, workspace, watcher) as (question, worker, spec),
     ):
-        _check_metrics(spec)
         count = _count(options, spec)
         name = search.study or f"{stem(spec.workload.model.path)}-landscape"
         name, exists = choose_study(storage, spec, name, "continue")
@@ -125,15 +119,6 @@ def check_file(path: Path | None) -> None:
             pass
     except OSError as error:
         raise _cannot_write(path, error, "Name another file with --output.") from error
-
-
-def _check_metrics(spec: StudySpec) -> None:
-    asked = [*(one.metric for one in spec.objectives), *(one.metric for one in spec.constraints)]
-    if spec.policy.cores and UNKNOWN_BESIDE in asked:
-        raise UserError(
-            f"{UNKNOWN_BESIDE} is not known with --cores, since others load engines at the same time",
-            "Leave --cores out.",
-        )
 
 
 def _owner(

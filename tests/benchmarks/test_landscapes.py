@@ -16,7 +16,6 @@ ARGUMENTS = argparse.Namespace(
     duration="200ms",
     limit="10m",
     suffix="-h200",
-    cores="",
     fix=["streams=1"],
 )
 

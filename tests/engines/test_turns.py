@@ -4,13 +4,11 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from engines import cores
 from engines.backends.base import Detail, Runner
 from engines.backends.fake import Fake
 from engines.bench import Bench
@@ -153,7 +151,6 @@ class Watched(Fake):
         super().__init__(Settings(), folder)
         self._device = device
         self.free: dict[str, bool] = {}
-        self.cores: dict[str, set[int]] = {}
 
     def shared(self) -> Shared:
         return self._device
@@ -167,7 +164,7 @@ class Watched(Fake):
     def open(
         self, folder: Path, workload: Workload, settings: Settings, inputs: Tensors, policy: Policy = QUICK
     ) -> Runner:
-        self.free["load"], self.cores["load"] = is_free(), os.sched_getaffinity(0)
+        self.free["load"] = is_free()
         runner = super().open(folder, workload, settings, inputs, policy)
         infer, close = runner.infer, runner.close
         runner.infer = self._watching("check", infer)  # type: ignore[method-assign]
@@ -176,7 +173,7 @@ class Watched(Fake):
 
     def _watching(self, what: str, do: Callable[..., Any]) -> Callable[..., Any]:
         def watched(*arguments: Any) -> Any:
-            self.free[what], self.cores[what] = is_free(), os.sched_getaffinity(0)
+            self.free[what] = is_free()
             return do(*arguments)
 
         return watched
@@ -194,27 +191,6 @@ def test_an_engine_has_the_gpu_from_loading_to_closing_and_a_build_if_it_needs_i
     assert evaluate(bench, of, lambda *_: None).measurement is not None
     assert backend.free == {"build": not builds, "load": False, "check": False, "close": False}
     assert is_free()
-
-
-@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two cores")
-def test_with_cores_of_its_own_measuring_has_them_and_the_gpu_and_loading_has_neither(
-    tmp_path: Path,
-) -> None:
-    allowed = os.sched_getaffinity(0)
-    own = min(allowed)
-    workspace = Workspace(tmp_path / "w").create()
-    workload, backend = workload_of(tiny_conv(tmp_path)), Watched(tmp_path)
-    of = baseline_of(backend.dimensions(workload, concurrent=False))
-    policy = replace(QUICK, cores=(own,))
-    bench = Bench(backend, workload, workspace, policy, turn=Turn(backend.shared()))
-    try:
-        cores.leave(policy.cores)
-        assert evaluate(bench, of, lambda *_: None).measurement is not None
-    finally:
-        os.sched_setaffinity(0, allowed)
-    assert backend.free == {"build": True, "load": True, "check": False, "close": True}
-    others = allowed - {own}
-    assert backend.cores == {"load": others, "check": {own}, "close": others}
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """`tuner record` on the fake backend, and a search on what it wrote."""
 
-import os
 import re
 from pathlib import Path
 from typing import Any
@@ -139,37 +138,6 @@ def test_each_is_measured_for_as_long_as_asked(command: Command, model: Path) ->
     policy = load(Path("l.json.gz")).policy
     assert (policy.warmup_seconds, policy.minimum_seconds, policy.maximum_seconds) == (0.0, 0.05, 0.05)
     assert policy.block_seconds == pytest.approx(0.01)
-
-
-@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two cores")
-def test_cores_for_measuring_alone_are_kept_in_what_is_recorded(command: Command, model: Path) -> None:
-    own = min(os.sched_getaffinity(0))
-    _record(command, model, "--candidates", 2, "--passes", 0, "--cores", own, "--output", "l.json.gz")
-    landscape = load(Path("l.json.gz"))
-    assert landscape.policy.cores == (own,)
-    assert f"--cores {own}" in landscape.command
-
-
-@pytest.mark.parametrize(
-    ("cores", "complaint"),
-    [("", "names no cores"), ("3-1", "names no cores"), ("a", "names no cores"), ("60000", "may not use")],
-)
-def test_cores_that_are_none_of_ours_are_refused(
-    cores: str, complaint: str, command: Command, model: Path
-) -> None:
-    assert complaint in command("record", model, "--backend", FAKE, "--cores", cores).complaint
-
-
-def test_all_cores_for_measuring_leave_none_for_the_rest(command: Command, model: Path) -> None:
-    every = ",".join(map(str, os.sched_getaffinity(0)))
-    assert "leaves no core" in command("record", model, "--backend", FAKE, "--cores", every).complaint
-
-
-@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two cores")
-def test_device_memory_cannot_be_asked_for_where_others_load_meanwhile(command: Command, model: Path) -> None:
-    own = min(os.sched_getaffinity(0))
-    asked = ("--cores", own, "--constraint", "device_memory_bytes<=1e9")
-    assert "not known with --cores" in command("record", model, "--backend", FAKE, *asked).complaint
 
 
 @pytest.mark.parametrize("option", [("--candidates", 0), ("--passes", -1), ("--duration", "0s")])

@@ -6,7 +6,7 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from tuner import core_list, shares
+from tuner import shares
 from tuner.times import HOW_TO_WRITE, parse_seconds
 
 
@@ -36,22 +36,6 @@ class Seconds(click.ParamType[float]):
         if seconds is None:
             self.fail(f"{value!r} is no time. {HOW_TO_WRITE}", param, ctx)
         return seconds
-
-
-class Cores(click.ParamType[tuple[int, ...]]):
-    """Numbers of cores, such as 0-3 or 0,8, as `taskset` has them."""
-
-    name = "cores"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[int, ...]:
-        if isinstance(value, tuple):
-            return value
-        found = core_list.parse_cores(str(value))
-        if found is None:
-            self.fail(f"{value!r} names no cores. {core_list.HOW_TO_WRITE}", param, ctx)
-        return found
 
 
 class Share(click.ParamType[float]):

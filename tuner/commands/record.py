@@ -17,10 +17,9 @@ from tuner.commands.common import (
     trial_timeout_option,
     workspace_options,
 )
-from tuner.commands.parameter_types import Cores, FilePath, Seconds
+from tuner.commands.parameter_types import FilePath, Seconds
 from tuner.commands.running import printing, stopping
 from tuner.commands.workload import WORKLOAD
-from tuner.core_list import format_cores
 
 if TYPE_CHECKING:
     from tuner.recording import Recorded
@@ -29,7 +28,7 @@ EXIT_CODES = "Exit codes: 0 recorded, 1 internal error, 2 wrong use, 130 interru
 # where and how to print, which is of no interest to whoever replays
 LEFT_OUT = ("workspace", "storage", "output", "as_json", "quiet", "verbose")
 # what a search has not
-OF_RECORDING = ("candidates", "passes", "output", "warm_up", "duration", "cores")
+OF_RECORDING = ("candidates", "passes", "output", "warm_up", "duration")
 
 OPTIONS = (
     click.argument("model", type=FilePath()),
@@ -59,13 +58,6 @@ OPTIONS = (
         "--duration",
         type=Seconds(),
         help="Time to measure each for.  [default: until it is known well, at most 3s]",
-    ),
-    click.option(
-        "--cores",
-        type=Cores(),
-        default=(),
-        help="Cores for measuring alone, such as 0-1; engines are built and loaded on the others meanwhile, "
-        "also while another recording measures on the same GPU.",
     ),
     *WORKLOAD,
     self_test_option,
@@ -130,15 +122,9 @@ def _typed(context: click.Context) -> Iterator[str]:
         if parameter.name in LEFT_OUT or source is not ParameterSource.COMMANDLINE:
             continue
         value = context.params[parameter.name or ""]
-        for one in value if getattr(parameter, "multiple", False) else (value,):
-            text = _text(one)
+        for one in value if isinstance(value, tuple) else (value,):
+            text = one.name if isinstance(one, Path) else str(one)
             yield from [text] if isinstance(parameter, click.Argument) else _option(parameter, one, text)
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, tuple):
-        return format_cores(value)
-    return value.name if isinstance(value, Path) else str(value)
 
 
 def _option(parameter: click.Parameter, value: Any, text: str) -> list[str]:
