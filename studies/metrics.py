@@ -176,5 +176,12 @@ METRICS: Mapping[str, Metric] = {
 ACCURACY_METRICS = frozenset(
     {"error", "max_abs_error", "mean_abs_error", "cosine", "snr_db", "top1_agreement"}
 )
+# what an inference takes
+SPEED_METRICS = frozenset(
+    {
+        *("latency_ms", "mean_ms", "p90_ms", "p95_ms", "p99_ms", "p99_bound_ms", "cold_ms"),
+        *("throughput", "energy_mj"),
+    }
+)
 # a difference in these is a fact without an interval; every other metric varies from run to run
 EXACT_METRICS = ACCURACY_METRICS | {"engine_bytes"}

@@ -130,6 +130,7 @@ class Owner:
             [objective.direction for objective in self.spec.objectives],
             len(self.spec.constraints),
             self.seed,
+            metrics=[objective.metric for objective in self.spec.objectives],
             earlier=self.earlier,
         )
 

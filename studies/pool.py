@@ -1,6 +1,6 @@
 """The candidates that may still be asked for."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,6 +77,17 @@ class Pool:
             return np.unique(found, axis=0) if len(found) else self._left(self._spare)
         count = len(self._rows)
         return self._rows if count <= most else self._rows[self._random.permutation(count)[:most]]
+
+    def having(self, codes: Mapping[int, int]) -> Codes:
+        """The candidates with these codes in these places; one of them where not all are listed."""
+        if self._rows is not None:
+            wanted = [self._rows[:, place] == code for place, code in codes.items()]
+            return self._rows[np.logical_and.reduce(wanted)]
+        defaults = {one.name: one.default for one in self._encoding.searched}
+        row = np.maximum(np.array([self._encoding.codes(defaults)]), 1)
+        for place, code in codes.items():
+            row[:, place] = code
+        return self._left(self._merge(self._encoding.settle(row)))
 
     def around(self, rows: Codes) -> Codes:
         """The candidates that differ in one choice from one of the rows."""

@@ -7,7 +7,7 @@ A trial may tell what it took with the user attribute `seconds`, by stage (see `
 its constraints with `trial.set_constraint`. A search by `tuner` uses `studies.searcher` without a detour.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from optuna.distributions import BaseDistribution
@@ -29,11 +29,15 @@ FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 class EngineSampler(BaseSampler):
     """Suggests what is expected to improve most for the time that it takes; asks for nothing twice.
 
-    `space` are the dimensions, `constraints` is the number of constraints that each trial has.
+    `space` are the dimensions, `constraints` is the number of constraints that each trial has. `metrics`
+    names the objectives, as in `studies.metrics`: for speeds it begins with what vendors advise.
     """
 
-    def __init__(self, space: Space, constraints: int = 0, seed: int = 0) -> None:
+    def __init__(
+        self, space: Space, constraints: int = 0, seed: int = 0, metrics: Sequence[str] = ()
+    ) -> None:
         self._space, self._constraints, self._seed = tuple(space), constraints, seed
+        self._metrics = tuple(metrics)
         self._others = RandomSampler(seed)
         self._searcher: Searcher | None = None
         self._told: set[int] = set()
@@ -64,7 +68,9 @@ class EngineSampler(BaseSampler):
             directions: list[Direction] = [
                 "minimize" if one.name == "MINIMIZE" else "maximize" for one in study.directions
             ]
-            self._searcher = Searcher(self._space, directions, self._constraints, self._seed)
+            self._searcher = Searcher(
+                self._space, directions, self._constraints, self._seed, metrics=self._metrics
+            )
         for trial in study.get_trials(deepcopy=False):
             if trial.number in self._told or not trial.params:
                 continue

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from engines.values import Value
 from studies import space as spaces
 from studies.acquisition import below, chance_below, hypervolume_growth, scalarized_growth
+from studies.advice import advised
 from studies.costs import DECIDING, Costs
 from studies.encoding import Codes, Encoding, Matrix
 from studies.memory import LIMIT, Memory
@@ -27,6 +28,8 @@ from studies.surrogate import Beliefs, Posterior, Surrogate, Vector
 
 # how much worse (as a logarithm) a choice is expected to be than the default, without having been tried
 DEPARTURE = 0.05
+# a search that took pairs for nothing would stop before it has tried them
+OBJECTIVES = Beliefs(least_pairs=Beliefs.pairs)
 MARGINS = Beliefs(effect=0.7**2, pairs=0.3, rest=0.05**2)
 FAILURES = Beliefs(effect=0.2**2, pairs=0.3, rest=0.1**2)
 # that nothing of its like could be made yet does not make it impossible
@@ -64,7 +67,8 @@ class _View:
 class Searcher:
     """Learns from observations and suggests points that were not seen.
 
-    `constraints` is their number, `listed` the only points that there are (None for the whole space).
+    `constraints` is their number, `metrics` what the objectives are (see `studies.metrics`): for speeds
+    it begins with what vendors advise. `listed` are the only points there are (None for the whole space).
     """
 
     def __init__(
@@ -74,6 +78,7 @@ class Searcher:
         constraints: int,
         seed: int,
         *,
+        metrics: Sequence[str] = (),
         earlier: Sequence[Earlier] = (),
         listed: Sequence[Point] | None = None,
         taste: Taste = Taste(),
@@ -86,9 +91,11 @@ class Searcher:
         self._pairs = Pairs(self.encoding)
         self._memory = Memory(self.encoding, directions, earlier)
         factors = self.encoding.factors
-        self._objectives = [Surrogate(factors, mean=self._believed) for _ in directions]
+        self._objectives = [Surrogate(factors, OBJECTIVES, self._believed) for _ in directions]
         self._margins = [Surrogate(factors, MARGINS) for _ in range(constraints)]
         self._failures = Surrogate(factors, FAILURES)
+        # what earlier studies showed says more
+        self._advice = [] if earlier or not metrics else advised(self.encoding, metrics[0])
         self._has_learnt = False
         self._view: _View | None = None
 
@@ -117,6 +124,7 @@ class Searcher:
         if row is None:
             return
         self._pool.mark_seen(row)
+        self._advice = [one for one in self._advice if any(row[place] != one[place] for place in one)]
         self._costs.add(row, observation)
         self._pairs.add(row, kept=observation.is_feasible)
         kinds = DECIDING.get(observation.failed or "")
@@ -130,8 +138,9 @@ class Searcher:
 
     def suggest(self) -> dict[str, Value]:
         """The point to try next; there must be one that was not seen."""
-        if not self._memory.is_telling:
-            rows = self._drawn()
+        advised = self._advised()
+        if len(advised) or not self._memory.is_telling:
+            rows = advised if len(advised) else self._drawn()
             return self.encoding.point(rows[self._random.integers(len(rows))])
         view = self._looked()
         usual = float(self._costs.predict(view.rows).mean())
@@ -163,6 +172,15 @@ class Searcher:
     def _believed(self, rows: Codes) -> Vector:
         """What is expected before any trial: vendors choose their defaults with care."""
         return DEPARTURE * self.encoding.departures(rows)
+
+    def _advised(self) -> Codes:
+        """The candidates that come next by what is advised; none once that was tried."""
+        for codes in self._advice:
+            rows = self._pool.having(codes)
+            if len(rows):
+                departures = self.encoding.departures(rows)
+                return np.asarray(rows[departures == departures.min()])
+        return NOWHERE
 
     def _possible(self, rows: Codes) -> NDArray[np.bool_]:
         """Which of the candidates would be feasible, a row for each time that it is drawn."""

@@ -37,13 +37,14 @@ ONE = np.ones(1)
 @dataclass(frozen=True)
 class Beliefs:
     """What is believed of a metric before any trial: typical variances of logarithms, and by what factor
-    (standard deviation of their logarithm) they may be off.
+    (standard deviation of their logarithm) they may be off. Pairs are never taken to do less than the least.
     """
 
     effect: float = 0.1**2
     effect_doubt: float = 2.0
     pairs: float = 0.1
     pairs_doubt: float = 1.5
+    least_pairs: float = 0.0
     rest: float = 0.01**2
     rest_doubt: float = 1.5
 
@@ -123,6 +124,7 @@ class Surrogate:
         self._factors, self._mean = factors, mean
         self._squares = tuple(root_of((factor @ factor.T) ** 2) for factor in factors)
         count = len(factors)
+        self._least_pairs = beliefs.least_pairs
         self._believed = np.log([*[beliefs.effect] * count, beliefs.pairs, beliefs.rest])
         self._doubts = np.array([*[beliefs.effect_doubt] * count, beliefs.pairs_doubt, beliefs.rest_doubt])
         self._vector: Vector = self._believed
@@ -133,7 +135,9 @@ class Surrogate:
 
     @property
     def weights(self) -> Weights:
-        return Weights.of(self._vector)
+        """As learnt, but few trials never show that no pair does anything."""
+        learnt = Weights.of(self._vector)
+        return replace(learnt, pairs=max(learnt.pairs, self._least_pairs))
 
     def learn(self, data: Data) -> None:
         """Takes the trials for all there is to know; what was learnt before is where it starts from."""

@@ -1,6 +1,7 @@
 """Optuna's samplers as somebody would use them: the defaults, an ordinary study, ask and tell."""
 
 import warnings
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +11,10 @@ from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, TPESampler
 from optuna.trial import TrialState, create_trial
 
 from benchmarks.search.world import World
+from studies.advice import advised
+from studies.encoding import Encoding
 from studies.observations import Observation
+from studies.pool import Pool
 
 if TYPE_CHECKING:
     from optuna import Trial
@@ -23,9 +27,10 @@ class Sampling:
     """An Optuna study of a world.
 
     What was not recorded becomes the nearest place that was; with `distinct`, so does what was tried before.
+    With `advised` it begins with what vendors advise.
     """
 
-    def __init__(self, name: str, world: World, seed: int, *, distinct: bool) -> None:
+    def __init__(self, name: str, world: World, seed: int, *, distinct: bool, advised: bool = False) -> None:
         self._world, self._distinct = world, distinct
         self._random = np.random.default_rng([seed, 1])
         self._unseen = np.ones(len(world.inside), dtype=bool)
@@ -39,6 +44,8 @@ class Sampling:
         self._study = optuna.create_study(
             directions=[one.direction for one in world.objectives], sampler=sampler
         )
+        for point in _advised(world) if advised else ():
+            self._study.enqueue_trial(point)
         self._trial: Trial | None = None
 
     def ask(self) -> int | None:
@@ -96,6 +103,16 @@ class Sampling:
         named = zip(self._world.constraints, observation.margins, strict=True)
         found = {str(constraint): FAILED if margin is None else margin for constraint, margin in named}
         return {"failed": FAILED, **found} if observation.values is None else found
+
+
+def _advised(world: World) -> Iterator[dict[str, Any]]:
+    """What ours begins with too."""
+    pool = Pool(Encoding(world.space), np.random.default_rng(0), world.listed)
+    encoding = Encoding(world.space)
+    for codes in advised(encoding, world.objectives[0].metric):
+        rows = pool.having(codes)
+        if len(rows):
+            yield encoding.point(rows[np.argmin(encoding.departures(rows))])
 
 
 def _sampler(name: str, seed: int) -> BaseSampler:

@@ -56,10 +56,16 @@ class Walking:
 
 
 class Ours:
-    """The tuner's own; with `earlier`, it begins with other studies."""
+    """The tuner's own; with `earlier` it knows other studies, with `advised` what vendors advise."""
 
     def __init__(
-        self, world: World, seed: int, earlier: Sequence[Earlier] = (), patience: float | None = None
+        self,
+        world: World,
+        seed: int,
+        earlier: Sequence[Earlier] = (),
+        *,
+        patience: float | None = None,
+        advised: bool = True,
     ) -> None:
         from studies.searcher import Searcher, Taste
 
@@ -69,6 +75,7 @@ class Ours:
             [one.direction for one in world.objectives],
             len(world.constraints),
             seed,
+            metrics=[one.metric for one in world.objectives] if advised else (),
             earlier=earlier,
             listed=None if world.is_whole else world.listed,
             taste=Taste() if patience is None else Taste(patience),
@@ -146,10 +153,10 @@ def loss(world: World, observation: Observation) -> float:
     return value if world.objectives[0].direction == "minimize" else -value
 
 
-def _optuna(world: World, name: str, seed: int, *, distinct: bool = False) -> Strategy:
+def _optuna(world: World, name: str, seed: int, *, distinct: bool = False, advised: bool = False) -> Strategy:
     from benchmarks.search.optuna_strategies import Sampling
 
-    return Sampling(name, world, seed, distinct=distinct)
+    return Sampling(name, world, seed, distinct=distinct, advised=advised)
 
 
 def missing(name: str) -> str | None:
@@ -173,6 +180,9 @@ STRATEGIES: Mapping[str, Make] = {
     "nsga2": lambda world, seed, _: _optuna(world, "nsga2", seed),
     "ours": lambda world, seed, _: Ours(world, seed),
     "ours-earlier": Ours,
+    # what the search is worth without being told, and Optuna's with
+    "ours-unadvised": lambda world, seed, _: Ours(world, seed, advised=False),
+    "tpe-advised": lambda world, seed, _: _optuna(world, "tpe", seed, distinct=True, advised=True),
     # the only choice of ours that is made by this contest
     "ours-by-trial": lambda world, seed, _: Ours(world, seed, patience=1e6),
     "ours-by-second": lambda world, seed, _: Ours(world, seed, patience=0.0),
