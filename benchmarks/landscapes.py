@@ -2,7 +2,7 @@
 
 Exports what `benchmarks.models` has (PyTorch and torchvision needed for that) and records each for latency at
 batch 1 and 8 and for throughput, each within a time limit; running it again goes on where that was too short.
-Those that share a GPU take turns on it, so some build and calibrate while one is measured:
+Those that share a GPU measure in turn, and load engines at the same time; some build and calibrate meanwhile:
 
     python -m benchmarks.landscapes DIR --device 0 --only resnet50 --only bert --at-once 3 &
     python -m benchmarks.landscapes DIR --device 1 --only efficientnet_b0 --at-once 3 &
@@ -87,6 +87,7 @@ def command_of(one: Recording, folder: Path, arguments: argparse.Namespace) -> l
         *("--candidates", str(arguments.candidates), "--passes", str(arguments.passes)),
         *("--warm-up", arguments.warm_up, "--duration", arguments.duration, "--self-test", "0"),
         *("--timeout", arguments.limit, "--study", one.name),
+        *(["--together"] if arguments.at_once > 1 else []),
         *("--workspace", str(workspace_of(one, folder))),
         *("--output", str(folder / f"{one.name}{arguments.suffix}.json.gz")),
         *(item for fixed in (*one.fixed, *arguments.fix) for item in ("--fix", fixed)),

@@ -31,7 +31,8 @@ class Reference:
 class Bench:
     """What the trials of one study share inside a worker; references are computed when first needed.
 
-    `turn` is its turn on the device, which it has from loading an engine to closing it.
+    `turn` is its turn on the device, which it has from loading an engine to closing it, or from when it was
+    loaded where loads are shared.
     """
 
     backend: Backend

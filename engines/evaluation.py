@@ -158,7 +158,8 @@ def _run_stages(
         measurement = _check_and_measure(meter, reference, bench.workload, progress, timing)
         if measurement is None:
             return None
-        held = runner.device_memory_bytes
+        # of the device's memory, others take and free theirs meanwhile
+        held = None if bench.policy.loads_together else runner.device_memory_bytes
         return replace(measurement, memory_bytes=progress.memory_bytes, device_memory_bytes=held)
 
 
@@ -180,16 +181,29 @@ def _loaded(
     reference: Reference,
     progress: _Progress,
 ) -> Iterator[Runner]:
-    """The engine, built where it is not there yet, and alone on the device for as long as it is loaded."""
+    """The engine, built where it is not there yet, and alone on the device for as long as it is loaded.
+
+    Where loads are shared, only from when it was loaded until it is closed.
+    """
     folder = _build(bench, candidate, graph, progress)
-    with bench.turn.taken(progress.waiting):
-        progress.resident = cpu.restart_memory_peak()
-        with progress.during("load"):
-            runner = bench.backend.open(
-                folder, bench.workload, candidate.run, reference.inputs[0], bench.policy
-            )
-        with closing(runner):
+    load = partial(_load, bench, candidate, folder, reference, progress)
+    if not bench.policy.loads_together:
+        with bench.turn.taken(progress.waiting), closing(load()) as runner:
             yield runner
+        return
+    with ExitStack() as loaded:
+        with bench.turn.beside(progress.waiting):
+            runner = loaded.enter_context(closing(load()))
+        with bench.turn.taken(progress.waiting), loaded.pop_all():
+            yield runner
+
+
+def _load(
+    bench: Bench, candidate: Candidate, folder: Path, reference: Reference, progress: _Progress
+) -> Runner:
+    progress.resident = cpu.restart_memory_peak()
+    with progress.during("load"):
+        return bench.backend.open(folder, bench.workload, candidate.run, reference.inputs[0], bench.policy)
 
 
 def _build(bench: Bench, candidate: Candidate, graph: tuple[Artifact, Path], progress: _Progress) -> Path:

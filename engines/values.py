@@ -234,7 +234,7 @@ class Measurement:
     enough before the time was up, `behind` whether sampling ended early because the engine was clearly
     worse than the bar it was held to. `cold` are blocks timed with caches flushed before each inference,
     `discarded` those that were disturbed and repeated. `memory_bytes` (the host's) and
-    `device_memory_bytes` are None where the machine does not tell.
+    `device_memory_bytes` are None where the machine does not tell, the latter also where loads are shared.
     """
 
     blocks: tuple[Block, ...]
@@ -260,7 +260,7 @@ class Policy:
     bound the 99th percentile. `transfers` times the copies to and from
     the device too, `cold` also times inferences with caches flushed, `spin_wait` waits for the device
     without sleeping, `parts` keeps what each latency is made of, `telemetry` reads the machine between
-    blocks.
+    blocks. With `loads_together` engines are loaded beside others', so that their device memory is not known.
     """
 
     warmup_seconds: float = 0.2
@@ -276,6 +276,7 @@ class Policy:
     spin_wait: bool = True
     parts: bool = False
     telemetry: bool = True
+    loads_together: bool = False
 
 
 @dataclass(frozen=True)

@@ -95,7 +95,7 @@ class Searcher:
         self._margins = [Surrogate(factors, MARGINS) for _ in range(constraints)]
         self._failures = Surrogate(factors, FAILURES)
         # what earlier studies showed says more
-        self._advice = [] if earlier or not metrics else advised(self.encoding, metrics[0])
+        self._advice = [] if earlier else [one for name in metrics for one in advised(self.encoding, name)]
         self._has_learnt = False
         self._view: _View | None = None
 

@@ -40,7 +40,8 @@ class RecordOptions:
     """The options of `tuner record`; `search` are those that it has in common with a search.
 
     `candidates` is None for the whole space, `command` what the user typed; `warm_up` and `duration` are the
-    seconds of one measurement, None for those of a search.
+    seconds of one measurement, None for those of a search. With `together` engines are loaded while other
+    recordings load theirs on the same device.
     """
 
     search: SearchOptions
@@ -50,6 +51,7 @@ class RecordOptions:
     command: str = "tuner.recording.run"
     warm_up: float | None = None
     duration: float | None = None
+    together: bool = False
 
     def __post_init__(self) -> None:
         check_times(self.warm_up, self.duration)
@@ -80,13 +82,14 @@ class Recorded:
 def run(options: RecordOptions, watcher: Watcher, stop: Stop) -> Recorded:
     """Records or goes on recording; raises UserError for what the user must mend."""
     policy = lasting(options.search.policy, options.warm_up, options.duration)
-    search = replace(options.search, policy=policy)
+    search = replace(options.search, policy=replace(policy, loads_together=options.together))
     check_file(options.output)
     workspace = Workspace(search.workspace).create()
     with (
         open_storage(storage_url(search.workspace, search.storage)) as storage,
         settled(search, workspace, watcher) as (question, worker, spec),
     ):
+        _check_known(spec)
         count = _count(options, spec)
         name = search.study or f"{stem(spec.workload.model.path)}-landscape"
         name, exists = choose_study(storage, spec, name, "continue")
@@ -144,6 +147,16 @@ def _owner(
         rigour=fitting(options.search.rigour, spec.objectives),
         sampler=partial(Listing, spec.space, order),
     )
+
+
+def _check_known(spec: StudySpec) -> None:
+    about = {objective.metric for objective in spec.objectives}
+    about |= {constraint.metric for constraint in spec.constraints}
+    if spec.policy.loads_together and "device_memory_bytes" in about:
+        raise UserError(
+            "device_memory_bytes is not known of engines that are loaded beside others",
+            "Leave --together out.",
+        )
 
 
 def _count(options: RecordOptions, spec: StudySpec) -> int:

@@ -15,6 +15,7 @@ ARGUMENTS = argparse.Namespace(
     warm_up="50ms",
     duration="200ms",
     limit="10m",
+    at_once=3,
     suffix="-h200",
     fix=["streams=1"],
 )
@@ -29,6 +30,13 @@ def test_every_landscape_is_recorded_by_a_command_of_ours(one: landscapes.Record
     names = [fixed.partition("=")[0] for fixed in one.fixed]
     assert len(names) == len(set(names))
     assert options["fix"] == (*one.fixed, "streams=1")
+    assert options["together"]
+
+
+def test_one_at_a_time_tells_device_memory() -> None:
+    one, *_ = landscapes.recordings(Path("all"), ["bert"])
+    alone = argparse.Namespace(**{**vars(ARGUMENTS), "at_once": 1})
+    assert "--together" not in landscapes.command_of(one, Path("all"), alone)
 
 
 def test_each_network_is_recorded_for_each_aim_in_a_workspace_of_its_own() -> None:

@@ -70,7 +70,7 @@ def test_hypervolume_is_the_area_below_the_reference() -> None:
 def test_a_profile_that_is_wrong_in_fp32_is_still_tried_in_fp16() -> None:
     # static engines are wrong there but in 16 bits, and with this seed they are met in FP32 first
     world = recorded_world(LANDSCAPES / "resnet50-b8-h200.json.gz")
-    found = search(world, "ours", STRATEGIES["ours"], 74, Until(40))
+    found = search(world, "ours-unadvised", STRATEGIES["ours-unadvised"], 9, Until(40))
     static = [precision for profile, precision in _settings(world, found.tried) if profile == "static"]
     assert static[0] in ("fp32", "tf32")
     assert "fp16" in static

@@ -102,3 +102,13 @@ def test_the_last_candidate_of_a_large_space_is_found(monkeypatch: pytest.Monkey
         pool.mark_seen(row)
         tried += 1
     assert tried == len(ENCODING.every())
+
+
+def test_candidates_that_have_some_choices_are_found_while_any_is_left(pool: Pool) -> None:
+    wanted = {0: 2, 2: 2}
+    rows = {tuple(row) for row in pool.having(wanted).tolist()}
+    assert (2, 1, 2) in rows
+    assert all(row[0] == 2 and row[2] == 2 for row in rows)
+    for level in (1, 2, 3):
+        pool.mark_seen((2, level, 2))
+    assert not len(pool.having(wanted))

@@ -222,3 +222,47 @@ def test_few_departures_from_the_defaults_are_tried_before_many() -> None:
     points = _search(_searcher(), 3)
     departures = [sum(point[one.name] != one.default for one in SPACE) for point in points[1:]]
     assert all(1 <= count <= 2 for count in departures)
+
+
+def _advised(point: Point) -> bool:
+    return (point["precision"], point["profile"], point["cuda_graph"]) == ("fp16", "static", True)
+
+
+@pytest.mark.parametrize("most_listed", [pool.MOST_LISTED, 5])
+def test_a_search_for_speed_begins_with_what_vendors_advise_and_the_defaults_besides(
+    most_listed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool, "MOST_LISTED", most_listed)
+    points = _search(_searcher(metrics=["latency_ms"]), 3)
+    assert _advised(points[1])
+    assert (points[1]["level"], points[1]["streams"]) == (3, 1)
+    assert not any(_advised(point) for point in _search(_searcher(metrics=["error"]), 3))
+
+
+def test_what_was_advised_and_tried_is_not_begun_with_again() -> None:
+    tried = {**BASELINE, "precision": "fp16", "profile": "static", "cuda_graph": True, "level": 5}
+    searcher = _searcher(metrics=["latency_ms"])
+    for point in (BASELINE, tried):
+        searcher.add(_observed(point))
+    unadvised = _searcher()
+    for point in (BASELINE, tried):
+        unadvised.add(_observed(point))
+    assert searcher.suggest() == unadvised.suggest()
+
+
+def test_what_cannot_be_built_is_not_advised() -> None:
+    searcher = _searcher(metrics=["latency_ms"])
+    searcher.add(_observed(BASELINE))
+    failed = {**BASELINE, "precision": "fp16"}
+    candidate = spaces.candidate_at(SPACE, failed)
+    searcher.add(Observation(candidate, None, (), (None,), "graph", {"graph": 1.0}))
+    assert searcher.suggest()["precision"] != "fp16"
+
+
+def test_earlier_studies_know_more_than_vendors() -> None:
+    same = Earlier("same", 1.0, tuple(_observed(point) for point in spaces.points(SPACE)))
+    best = _searcher(earlier=[same])
+    told = _searcher(metrics=["latency_ms"], earlier=[same])
+    for searcher in (best, told):
+        searcher.add(_observed(BASELINE))
+    assert told.suggest() == best.suggest()

@@ -3,7 +3,7 @@ import pytest
 
 from engines.values import Dimension
 from studies.encoding import Codes, Encoding
-from studies.surrogate import Data, Surrogate, Vector, data_of
+from studies.surrogate import Beliefs, Data, Surrogate, Vector, data_of
 
 SPACE = tuple(
     Dimension(name, "build", tuple(f"{name}{number}" for number in range(count)), f"{name}0", "")
@@ -41,6 +41,17 @@ def test_sums_of_effects_are_foretold_from_few_trials() -> None:
 def test_what_pairs_do_is_learnt_too() -> None:
     surrogate, _, unseen = _learnt(90, pair=0.5)
     assert np.abs(surrogate.predict(unseen).mean - _truth(unseen, 0.5)).max() < 0.15
+
+
+def test_trials_without_any_pair_do_not_prove_that_no_pair_does_anything() -> None:
+    order = np.random.default_rng(0).permutation(len(ROWS))[:60]
+    data = data_of(ROWS[order], _truth(ROWS[order]), np.full(60, 1e-6))
+    pairs = []
+    for least in (0.0, 0.1):
+        surrogate = Surrogate(ENCODING.factors, Beliefs(least_pairs=least))
+        surrogate.learn(data)
+        pairs.append(surrogate.weights.pairs)
+    assert pairs[0] < pairs[1] == 0.1
 
 
 def test_a_dimension_that_does_nothing_gets_little_weight() -> None:

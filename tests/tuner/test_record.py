@@ -140,6 +140,28 @@ def test_each_is_measured_for_as_long_as_asked(command: Command, model: Path) ->
     assert policy.block_seconds == pytest.approx(0.01)
 
 
+def test_engines_may_be_loaded_together_in_the_same_study(command: Command, model: Path) -> None:
+    few = ("--candidates", 2, "--passes", 1, "--output", "l.json.gz")
+    alone = _record(command, model, *few)
+    assert not load(Path("l.json.gz")).policy.loads_together
+    more = ("--candidates", 3, *few[2:])
+    assert _record(command, model, "--together", *more)["new_runs"] < alone["new_runs"]
+    assert "--together" in load(Path("l.json.gz")).command.split()
+    _record(command, model, "--together", *few, "--study", "another")
+    assert load(Path("l.json.gz")).policy.loads_together
+
+
+@pytest.mark.parametrize(
+    "about", [("--objective", "device_memory_bytes"), ("--constraint", "device_memory_bytes<=1e9")]
+)
+def test_device_memory_is_not_asked_of_engines_that_are_loaded_together(
+    about: tuple[str, str], command: Command, model: Path
+) -> None:
+    complaint = command("record", model, "--backend", FAKE, *SMALL, "--together", *about).complaint
+    assert "device_memory_bytes is not known" in complaint
+    assert "Leave --together out" in complaint
+
+
 @pytest.mark.parametrize("option", [("--candidates", 0), ("--passes", -1), ("--duration", "0s")])
 def test_numbers_that_cannot_be_are_refused(
     option: tuple[str, object], command: Command, model: Path

@@ -28,7 +28,7 @@ EXIT_CODES = "Exit codes: 0 recorded, 1 internal error, 2 wrong use, 130 interru
 # where and how to print, which is of no interest to whoever replays
 LEFT_OUT = ("workspace", "storage", "output", "as_json", "quiet", "verbose")
 # what a search has not
-OF_RECORDING = ("candidates", "passes", "output", "warm_up", "duration")
+OF_RECORDING = ("candidates", "passes", "output", "warm_up", "duration", "together")
 
 OPTIONS = (
     click.argument("model", type=FilePath()),
@@ -58,6 +58,11 @@ OPTIONS = (
         "--duration",
         type=Seconds(),
         help="Time to measure each for.  [default: until it is known well, at most 3s]",
+    ),
+    click.option(
+        "--together",
+        is_flag=True,
+        help="Load engines while others on the GPU load theirs; device memory is not known then.",
     ),
     *WORKLOAD,
     self_test_option,
