@@ -110,21 +110,22 @@ def save_timing_cache(config: Any, file: CacheFile) -> int:
     return own
 
 
-def attach_runtime_cache(options: Any, file: CacheFile) -> Any:
-    """Gives RTX's runtime config the kernels that were compiled before; the cache."""
+def attach_runtime_cache(options: Any, file: CacheFile) -> tuple[Any, int]:
+    """Gives RTX's runtime config the kernels that were compiled before; the cache, and its size in bytes."""
     cache = options.create_runtime_cache()
     known = file.read()
     if known and not _deserialized(cache, known):
         file.refuse(known, FOREIGN)
-        cache = options.create_runtime_cache()
+        cache, known = options.create_runtime_cache(), b""
     options.set_runtime_cache(cache)
-    return cache
+    return cache, len(known)
 
 
-def save_runtime_cache(cache: Any, file: CacheFile) -> None:
-    """Writes the kernels compiled so far, unless another process knows more."""
+def save_runtime_cache(cache: Any, file: CacheFile, known: int) -> None:
+    """Writes the kernels compiled so far, if there are more than the bytes known and than others know."""
     content = bytes(cache.serialize() or b"")
-    file.update(lambda others: max(others, content, key=len))
+    if len(content) > known:
+        file.update(lambda others: max(others, content, key=len))
 
 
 def cache_facts(before: int, after: int) -> dict[str, Value]:
@@ -165,7 +166,7 @@ def _wrapped(content: bytes) -> bytes:
 def _content(raw: bytes) -> bytes | None:
     """None where the bytes are not a whole file of ours."""
     content = raw[HEADER_BYTES:]
-    return content if raw == _wrapped(content) else None
+    return content if raw[:HEADER_BYTES] == MAGIC + hashlib.sha256(content).digest() else None
 
 
 def _warn(text: str) -> None:

@@ -33,10 +33,10 @@ def contexts(
     if cache is None:
         return lambda: guarded(create, messages), lambda: None
     config = _runtime_config(vendor, engine, settings)
-    kernels = caches.attach_runtime_cache(config, cache)
+    kernels, known = caches.attach_runtime_cache(config, cache)
     return (
         lambda: guarded(lambda: create(config), messages),
-        lambda: caches.save_runtime_cache(kernels, cache),
+        lambda: caches.save_runtime_cache(kernels, cache, known),
     )
 
 

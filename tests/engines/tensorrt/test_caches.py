@@ -221,11 +221,22 @@ def test_facts_say_what_a_build_added() -> None:
 
 def test_compiled_kernels_are_found_again(file: CacheFile) -> None:
     first, second = RuntimeOptions(), RuntimeOptions()
-    cache = attach_runtime_cache(first, file)
+    cache, known = attach_runtime_cache(first, file)
     assert first.cache is cache is not None
     cache.kernels = b"two kernels"
-    save_runtime_cache(cache, file)
-    assert attach_runtime_cache(second, file).kernels == b"two kernels"
+    save_runtime_cache(cache, file, known)
+    found, known = attach_runtime_cache(second, file)
+    assert found.kernels == b"two kernels"
+    assert known == len(found.kernels)
+
+
+def test_where_nothing_new_was_compiled_the_file_is_not_even_read(
+    file: CacheFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _put(file, b"two kernels")
+    cache, known = attach_runtime_cache(RuntimeOptions(), file)
+    monkeypatch.setattr(CacheFile, "update", lambda *_: pytest.fail("there is nothing to write"))
+    save_runtime_cache(cache, file, known)
 
 
 @pytest.mark.parametrize("kernels", [b"other device", b"other version"])
@@ -234,16 +245,16 @@ def test_kernels_that_do_not_fit_are_set_aside(
 ) -> None:
     _put(file, kernels)
     options = RuntimeOptions()
-    assert attach_runtime_cache(options, file).kernels == b""
+    cache, known = attach_runtime_cache(options, file)
+    assert (cache.kernels, known) == (b"", 0)
     assert options.cache is not None
     assert capsys.readouterr().err.count("set aside") == 1
     assert not file.path.exists()
 
 
 def test_a_process_that_knows_less_leaves_the_cache_alone(file: CacheFile) -> None:
-    options = RuntimeOptions()
+    cache, known = attach_runtime_cache(RuntimeOptions(), file)
     _put(file, b"three kernels")
-    cache = attach_runtime_cache(options, file)
     cache.kernels = b"one"
-    save_runtime_cache(cache, file)
+    save_runtime_cache(cache, file, known)
     assert file.read() == b"three kernels"
