@@ -187,15 +187,25 @@ def _loaded(
     """
     folder = _build(bench, candidate, graph, progress)
     load = partial(_load, bench, candidate, folder, reference, progress)
+    with ExitStack() as stack:
+        runner = _load_beside(bench, load, progress)
+        if runner is not None:
+            stack.enter_context(closing(runner))
+        with bench.turn.taken(progress.waiting), stack.pop_all() as loaded:
+            yield runner or loaded.enter_context(closing(load()))
+
+
+def _load_beside(bench: Bench, load: Callable[[], Runner], progress: _Progress) -> Runner | None:
+    """The engine where loads are shared; None where they are not, or the others leave too little memory."""
     if not bench.policy.loads_together:
-        with bench.turn.taken(progress.waiting), closing(load()) as runner:
-            yield runner
-        return
-    with ExitStack() as loaded:
+        return None
+    try:
         with bench.turn.beside(progress.waiting):
-            runner = loaded.enter_context(closing(load()))
-        with bench.turn.taken(progress.waiting), loaded.pop_all():
-            yield runner
+            return load()
+    except EngineError as error:
+        if error.kind != "out_of_memory":
+            raise
+        return None
 
 
 def _load(

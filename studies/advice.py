@@ -4,7 +4,8 @@
 known when the engine is built, CUDA graphs, and batching for throughput.
 """
 
-from collections.abc import Iterator, Mapping
+import itertools
+from collections.abc import Mapping, Sequence
 
 from engines.values import Dimension, Value
 from studies.encoding import Encoding
@@ -17,23 +18,50 @@ ADVISED: Mapping[str, tuple[tuple[Value, ...], tuple[Value, ...]]] = {
     "cuda_graph": ((False,), (True,)),
 }
 BATCHED = "throughput"
+# a code for each place in a row that something is advised for
+Codes = Mapping[int, int]
 
 
-def advised(encoding: Encoding, metric: str) -> list[dict[int, int]]:
-    """Codes by their places in a row, the first first; nothing for a metric that is no speed."""
+class Advice:
+    """What is advised for some objectives, and is still to be tried; nothing for one that is no speed."""
+
+    def __init__(self, encoding: Encoding, metrics: Sequence[str]) -> None:
+        self._all = [codes for metric in metrics for codes in _advised(encoding, metric)]
+        self.left = list(self._all)
+
+    def mark_tried(self, row: Sequence[int], *, works: bool) -> None:
+        """Takes a candidate; one that does not work says nothing of a part of what it has of the advice."""
+        matching = [codes for codes in self._all if all(row[place] == code for place, code in codes.items())]
+        tried = matching if works else matching[:1]
+        self.left = [codes for codes in self.left if codes not in tried]
+
+
+def _advised(encoding: Encoding, metric: str) -> list[Codes]:
+    """What comes first first: for throughput with the largest batch, then without in case it does not fit."""
     if metric not in SPEED_METRICS:
         return []
-    found: list[dict[int, int]] = [{}]
-    for place, dimension in enumerate(encoding.searched):
-        codes = [1 + dimension.choices.index(choice) for choice in _choices(dimension, metric)]
-        found = [{**one, place: code} for one in found for code in codes] or found
-    return [one for one in found if one]
+    dimensions = list(enumerate(encoding.searched))
+    choices = {place: _codes(one, _choices(one)) for place, one in dimensions}
+    batches = {
+        place: _codes(one, [max(one.choices, key=float)])
+        for place, one in dimensions
+        if one.name == "batch" and metric == BATCHED
+    }
+    found = [*_products({**choices, **batches}), *_products(choices)]
+    return [codes for number, codes in enumerate(found) if codes and codes not in found[:number]]
 
 
-def _choices(dimension: Dimension, metric: str) -> Iterator[Value]:
+def _choices(dimension: Dimension) -> list[Value]:
     """Those that are advised instead of the default."""
-    if metric == BATCHED and dimension.name == "batch":
-        yield max(dimension.choices, key=float)
     defaults, choices = ADVISED.get(dimension.name, ((), ()))
-    if dimension.default in defaults:
-        yield from (choice for choice in choices if choice in dimension.choices)
+    return [one for one in choices if one in dimension.choices] if dimension.default in defaults else []
+
+
+def _codes(dimension: Dimension, choices: Sequence[Value]) -> list[int]:
+    return [1 + dimension.choices.index(choice) for choice in choices]
+
+
+def _products(choices: Mapping[int, Sequence[int]]) -> list[Codes]:
+    """Every combination of one code for each place that has any."""
+    some = {place: codes for place, codes in choices.items() if codes}
+    return [dict(zip(some, codes, strict=True)) for codes in itertools.product(*some.values())]

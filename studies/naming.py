@@ -128,8 +128,9 @@ def _constraints(spec: StudySpec) -> str:
 
 
 def _timing(spec: StudySpec) -> str:
-    """What makes its latencies other than those of warm engines without copies."""
-    asked = {"--transfers": spec.policy.transfers, "--cold": spec.policy.cold}
+    """What makes it another than of warm engines, without copies, that have the device while they load."""
+    policy = spec.policy
+    asked = {"--transfers": policy.transfers, "--cold": policy.cold, "--together": policy.loads_together}
     return ", ".join(option for option, is_asked in asked.items() if is_asked)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from studies import space as spaces
 from studies.encoding import IDLE, Codes, Encoding
 from studies.space import Point
 
@@ -79,12 +80,15 @@ class Pool:
         return self._rows if count <= most else self._rows[self._random.permutation(count)[:most]]
 
     def having(self, codes: Mapping[int, int]) -> Codes:
-        """The candidates with these codes in these places; one of them where not all are listed."""
+        """The candidates with these codes in these places; where not all are listed, one of them.
+
+        Codes of dimensions that mean nothing together are those of none, or of the rest.
+        """
         if self._rows is not None:
             wanted = [self._rows[:, place] == code for place, code in codes.items()]
             return self._rows[np.logical_and.reduce(wanted)]
-        defaults = {one.name: one.default for one in self._encoding.searched}
-        row = np.maximum(np.array([self._encoding.codes(defaults)]), 1)
+        idle = [1 + one.choices.index(spaces.idle(one)) for one in self._encoding.searched]
+        row = np.array([idle], dtype=np.int64)
         for place, code in codes.items():
             row[:, place] = code
         return self._left(self._merge(self._encoding.settle(row)))

@@ -1,6 +1,6 @@
 """The search as a sampler of Optuna's, for studies that are run with Optuna alone.
 
-    study = optuna.create_study(sampler=EngineSampler(space, constraints=1))
+    study = optuna.create_study(sampler=EngineSampler(space, constraints=1, metrics=["latency_ms"]))
     study.optimize(objective, n_trials=50)
 
 A trial may tell what it took with the user attribute `seconds`, by stage (see `engines.values.Stage`), and

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from engines.values import Value
 from studies import space as spaces
 from studies.acquisition import below, chance_below, hypervolume_growth, scalarized_growth
-from studies.advice import advised
+from studies.advice import Advice
 from studies.costs import DECIDING, Costs
 from studies.encoding import Codes, Encoding, Matrix
 from studies.memory import LIMIT, Memory
@@ -94,8 +94,10 @@ class Searcher:
         self._objectives = [Surrogate(factors, OBJECTIVES, self._believed) for _ in directions]
         self._margins = [Surrogate(factors, MARGINS) for _ in range(constraints)]
         self._failures = Surrogate(factors, FAILURES)
-        # what earlier studies showed says more
-        self._advice = [] if earlier else [one for name in metrics for one in advised(self.encoding, name)]
+        self._advice = Advice(self.encoding, metrics)
+        for study in earlier:
+            for observation in study.observations:
+                self._mark_tried(observation.candidate.settings, works=observation.failed is None)
         self._has_learnt = False
         self._view: _View | None = None
 
@@ -108,6 +110,7 @@ class Searcher:
         """Never to be suggested again; what lies outside of the space is ignored."""
         if spaces.contains(self.encoding.whole, settings):
             self._pool.mark_seen(self.encoding.codes(settings))
+            self._mark_tried(settings, works=False)
             self._view = None
 
     def leave_out(self, name: str, value: Value) -> None:
@@ -124,7 +127,7 @@ class Searcher:
         if row is None:
             return
         self._pool.mark_seen(row)
-        self._advice = [one for one in self._advice if any(row[place] != one[place] for place in one)]
+        self._advice.mark_tried(row, works=observation.failed is None)
         self._costs.add(row, observation)
         self._pairs.add(row, kept=observation.is_feasible)
         kinds = DECIDING.get(observation.failed or "")
@@ -138,9 +141,10 @@ class Searcher:
 
     def suggest(self) -> dict[str, Value]:
         """The point to try next; there must be one that was not seen."""
-        advised = self._advised()
-        if len(advised) or not self._memory.is_telling:
-            rows = advised if len(advised) else self._drawn()
+        rows = self._advised()
+        if not len(rows) and not self._memory.is_telling:
+            rows = self._drawn()
+        if len(rows):
             return self.encoding.point(rows[self._random.integers(len(rows))])
         view = self._looked()
         usual = float(self._costs.predict(view.rows).mean())
@@ -175,12 +179,16 @@ class Searcher:
 
     def _advised(self) -> Codes:
         """The candidates that come next by what is advised; none once that was tried."""
-        for codes in self._advice:
+        for codes in self._advice.left:
             rows = self._pool.having(codes)
             if len(rows):
                 departures = self.encoding.departures(rows)
                 return np.asarray(rows[departures == departures.min()])
         return NOWHERE
+
+    def _mark_tried(self, settings: Mapping[str, Value], *, works: bool) -> None:
+        if spaces.contains(self.encoding.whole, settings):
+            self._advice.mark_tried(self.encoding.codes(settings), works=works)
 
     def _possible(self, rows: Codes) -> NDArray[np.bool_]:
         """Which of the candidates would be feasible, a row for each time that it is drawn."""

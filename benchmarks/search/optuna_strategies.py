@@ -11,7 +11,7 @@ from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, TPESampler
 from optuna.trial import TrialState, create_trial
 
 from benchmarks.search.world import World
-from studies.advice import advised
+from studies.advice import Advice
 from studies.encoding import Encoding
 from studies.observations import Observation
 from studies.pool import Pool
@@ -107,9 +107,9 @@ class Sampling:
 
 def _advised(world: World) -> Iterator[dict[str, Any]]:
     """What ours begins with too."""
-    pool = Pool(Encoding(world.space), np.random.default_rng(0), world.listed)
     encoding = Encoding(world.space)
-    for codes in advised(encoding, world.objectives[0].metric):
+    pool = Pool(encoding, np.random.default_rng(0), world.listed)
+    for codes in Advice(encoding, [one.metric for one in world.objectives]).left:
         rows = pool.having(codes)
         if len(rows):
             yield encoding.point(rows[np.argmin(encoding.departures(rows))])

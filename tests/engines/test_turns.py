@@ -15,6 +15,7 @@ import pytest
 from engines.backends.base import Detail, Runner
 from engines.backends.fake import Fake
 from engines.bench import Bench
+from engines.errors import EngineError
 from engines.evaluation import Report, evaluate
 from engines.isolation import Worker
 from engines.protocol import Open
@@ -306,6 +307,24 @@ def test_engines_that_are_loaded_together_are_measured_and_closed_alone(
     build = "nobody" if builds else "anyone"
     assert backend.others == {"build": build, "load": "who loads", "check": "nobody", "close": "nobody"}
     assert who_may_have_it() == "anyone"
+
+
+class Crowded(Watched):
+    """Too small for an engine beside those of others."""
+
+    def open(
+        self, folder: Path, workload: Workload, settings: Settings, inputs: Tensors, policy: Policy = QUICK
+    ) -> Runner:
+        if who_may_have_it() != "nobody":
+            raise EngineError("the others have the memory", kind="out_of_memory")
+        return super().open(folder, workload, settings, inputs, policy)
+
+
+def test_an_engine_that_has_no_room_beside_others_is_loaded_alone(tmp_path: Path) -> None:
+    backend = Crowded(tmp_path)
+    assert evaluated(backend, tmp_path, TOGETHER).failure is None
+    assert backend.others["load"] == backend.others["close"] == "nobody"
+    assert is_free()
 
 
 def test_an_engine_that_was_loaded_waits_for_other_loads_to_end_and_says_so(tmp_path: Path) -> None:

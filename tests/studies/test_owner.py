@@ -204,6 +204,17 @@ def test_trial_0_is_the_baseline_and_no_candidate_is_asked_twice(
     assert [trial.candidate for trial in stored] == executor.asked
 
 
+def test_a_search_for_speed_begins_with_what_vendors_advise(
+    storage: Storage, workload: Workload, workspace: Workspace
+) -> None:
+    executor = Here(workload, workspace)
+    assert run(owner_of(storage, spec_of(workload), executor), 2) == "complete"
+    settings = executor.asked[1].settings
+    advised = [settings[name] for name in ("precision", "profile", "cuda_graph")]
+    assert advised == ["fp16", "static", True]
+    assert settings["builder_optimization_level"] == 3
+
+
 def test_the_observer_is_told_of_each_trial_from_start_to_end(
     storage: Storage, workload: Workload, workspace: Workspace
 ) -> None:

@@ -57,6 +57,13 @@ def test_an_ordinary_study_of_optunas_finds_the_best_soon() -> None:
     }
 
 
+def test_a_study_of_a_speed_begins_with_what_vendors_advise() -> None:
+    for metrics, begins in ((["latency_ms"], True), ((), False)):
+        study = optuna.create_study(sampler=EngineSampler(SPACE, metrics=metrics, seed=1))
+        study.optimize(latency, n_trials=1)
+        assert (study.best_trial.params["precision"] == "fp16") == begins
+
+
 def test_no_candidate_is_asked_for_twice_as_long_as_there_are_others() -> None:
     study = optimized(lambda trial: float(chosen(trial)["level"] == 3), SIZE)
     assert len({key(trial) for trial in study.trials}) == SIZE

@@ -250,19 +250,40 @@ def test_what_was_advised_and_tried_is_not_begun_with_again() -> None:
     assert searcher.suggest() == unadvised.suggest()
 
 
-def test_what_cannot_be_built_is_not_advised() -> None:
+@pytest.mark.parametrize("most_listed", [pool.MOST_LISTED, 5])
+def test_what_cannot_be_built_is_not_advised(most_listed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pool, "MOST_LISTED", most_listed)
     searcher = _searcher(metrics=["latency_ms"])
     searcher.add(_observed(BASELINE))
-    failed = {**BASELINE, "precision": "fp16"}
-    candidate = spaces.candidate_at(SPACE, failed)
+    candidate = spaces.candidate_at(SPACE, {**BASELINE, "precision": "fp16"})
     searcher.add(Observation(candidate, None, (), (None,), "graph", {"graph": 1.0}))
     assert searcher.suggest()["precision"] != "fp16"
 
 
-def test_earlier_studies_know_more_than_vendors() -> None:
-    same = Earlier("same", 1.0, tuple(_observed(point) for point in spaces.points(SPACE)))
-    best = _searcher(earlier=[same])
-    told = _searcher(metrics=["latency_ms"], earlier=[same])
-    for searcher in (best, told):
+@pytest.mark.parametrize("most_listed", [pool.MOST_LISTED, 1])
+def test_a_space_without_some_default_has_the_first_choice_in_what_is_advised(
+    most_listed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pool, "MOST_LISTED", most_listed)
+    level = Dimension("level", "build", (4, 5), 3, "")
+    sizes = Dimension("size", "build", (1, 2), 2, "", applies_to={"precision": ("fp16",)})
+    space = (SPACE[0], level, sizes, SPACE[3])
+    searcher = Searcher(space, ["minimize"], 0, 0, metrics=["latency_ms"])
+    advised = searcher.suggest()
+    assert (advised["precision"], advised["size"], advised["cuda_graph"]) == ("fp16", 2, True)
+    assert advised["level"] in (4, 5)
+
+
+def test_what_is_being_tried_is_not_advised_again() -> None:
+    searcher = _searcher(metrics=["latency_ms"])
+    searcher.add(_observed(BASELINE))
+    searcher.mark_seen(searcher.suggest())
+    assert not _advised(searcher.suggest())
+
+
+def test_what_earlier_studies_tried_is_not_advised_and_what_they_did_not_is() -> None:
+    every = [_observed(point) for point in spaces.points(SPACE)]
+    for known, begins in ((every, False), (every[:1], True)):
+        searcher = _searcher(metrics=["latency_ms"], earlier=[Earlier("like", 0.1, tuple(known))])
         searcher.add(_observed(BASELINE))
-    assert told.suggest() == best.suggest()
+        assert _advised(searcher.suggest()) == begins
