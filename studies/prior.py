@@ -20,7 +20,8 @@ MOST_STUDIES = 4
 MOST_TOGETHER = 100
 # reading the samples of so many takes a quarter of a second
 MOST_READ = 250
-LEAST_SIMILARITY = 0.1
+# a model that is more unlike than like leads a search astray as often as not
+LEAST_SIMILARITY = 0.5
 # the same processor with another driver, another version of a library, or other options of the backend
 OTHER_VERSIONS = 0.8
 # they rank candidates alike

@@ -95,9 +95,6 @@ class Searcher:
         self._margins = [Surrogate(factors, MARGINS) for _ in range(constraints)]
         self._failures = Surrogate(factors, FAILURES)
         self._advice = Advice(self.encoding, metrics)
-        for study in earlier:
-            for observation in study.observations:
-                self._mark_tried(observation.candidate.settings, works=observation.failed is None)
         self._has_learnt = False
         self._view: _View | None = None
 
@@ -110,7 +107,7 @@ class Searcher:
         """Never to be suggested again; what lies outside of the space is ignored."""
         if spaces.contains(self.encoding.whole, settings):
             self._pool.mark_seen(self.encoding.codes(settings))
-            self._mark_tried(settings, works=False)
+            self._advice.mark_tried(self.encoding.codes(settings), works=False)
             self._view = None
 
     def leave_out(self, name: str, value: Value) -> None:
@@ -185,10 +182,6 @@ class Searcher:
                 departures = self.encoding.departures(rows)
                 return np.asarray(rows[departures == departures.min()])
         return NOWHERE
-
-    def _mark_tried(self, settings: Mapping[str, Value], *, works: bool) -> None:
-        if spaces.contains(self.encoding.whole, settings):
-            self._advice.mark_tried(self.encoding.codes(settings), works=works)
 
     def _possible(self, rows: Codes) -> NDArray[np.bool_]:
         """Which of the candidates would be feasible, a row for each time that it is drawn."""

@@ -115,8 +115,8 @@ def test_of_the_same_workload_every_limit_is_comparable(storage: Storage) -> Non
 
 def test_the_most_similar_studies_are_taken_and_named_in_their_order(storage: Storage) -> None:
     for power in (3, 0, 5, 1, 4, 2):
-        keep(storage, f"{10**power} times", of_model(str(power), parameters=272_474 * 10**power), few(3))
-    assert names(storage, study_spec()) == [f"{10**power} times" for power in range(MOST_STUDIES)]
+        keep(storage, f"{4**power} times", of_model(str(power), parameters=272_474 * 4**power), few(3))
+    assert names(storage, study_spec()) == [f"{4**power} times" for power in range(MOST_STUDIES)]
 
 
 def test_all_together_are_no_more_than_a_search_has_room_for(storage: Storage) -> None:
