@@ -19,7 +19,7 @@ ADVISED: Mapping[str, tuple[tuple[Value, ...], tuple[Value, ...]]] = {
 }
 BATCHED = "throughput"
 # a code for each place in a row that something is advised for
-Codes = Mapping[int, int]
+Part = Mapping[int, int]
 
 
 class Advice:
@@ -36,7 +36,7 @@ class Advice:
         self.left = [codes for codes in self.left if codes not in tried]
 
 
-def _advised(encoding: Encoding, metric: str) -> list[Codes]:
+def _advised(encoding: Encoding, metric: str) -> list[Part]:
     """What comes first first: for throughput with the largest batch, then without in case it does not fit."""
     if metric not in SPEED_METRICS:
         return []
@@ -61,7 +61,7 @@ def _codes(dimension: Dimension, choices: Sequence[Value]) -> list[int]:
     return [1 + dimension.choices.index(choice) for choice in choices]
 
 
-def _products(choices: Mapping[int, Sequence[int]]) -> list[Codes]:
+def _products(choices: Mapping[int, Sequence[int]]) -> list[Part]:
     """Every combination of one code for each place that has any."""
     some = {place: codes for place, codes in choices.items() if codes}
     return [dict(zip(some, codes, strict=True)) for codes in itertools.product(*some.values())]

@@ -229,6 +229,12 @@ def test_what_is_unlike_in_everything_is_left_out(storage: Storage) -> None:
     assert names(storage, spec) == []
 
 
+def test_what_is_less_than_half_alike_is_left_out(storage: Storage) -> None:
+    for times in (2, 8, 512, 4096):
+        keep(storage, f"{times} times", of_model(str(times), parameters=272_474 * times), few(3))
+    assert names(storage, study_spec()) == ["2 times", "8 times"]
+
+
 def test_intervals_become_variances(storage: Storage) -> None:
     keep(storage, "other", of_model("other"), few(3, noise=0.05))
     (found,) = earlier_studies(storage, study_spec())
