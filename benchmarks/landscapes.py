@@ -4,8 +4,11 @@ Exports what `benchmarks.models` has (PyTorch and torchvision needed for that) a
 batch 1 and 8 and for throughput, each within a time limit; running it again goes on where that was too short.
 Those that share a GPU measure in turn, and load engines at the same time; some build and calibrate meanwhile:
 
-    python -m benchmarks.landscapes DIR --device 0 --only resnet50 --only bert --at-once 3 &
-    python -m benchmarks.landscapes DIR --device 1 --only efficientnet_b0 --at-once 3 &
+    python -m benchmarks.landscapes DIR --device 0 --aim b1 --aim b8 --at-once 8 &
+    python -m benchmarks.landscapes DIR --device 1 --aim throughput --at-once 4 &
+
+Engines of several streams take longest to load, and who wants to measure waits for the loads of the others:
+those for throughput are better recorded apart from those for latency.
 """
 
 import argparse
@@ -62,11 +65,12 @@ class Recording:
     fixed: tuple[str, ...]
 
 
-def recordings(folder: Path, only: Sequence[str]) -> Iterator[Recording]:
-    """Those of the networks named, or of all."""
-    for network in only or models.NAMES:
+def recordings(folder: Path, networks: Sequence[str], aims: Sequence[str]) -> Iterator[Recording]:
+    """Those of the networks and aims named, or of all."""
+    for network in networks or models.NAMES:
         model = folder / "models" / f"{network}.onnx"
-        for aim, (batch, objective) in AIMS.items():
+        for aim in aims or AIMS:
+            batch, objective = AIMS[aim]
             shapes = f"input:{batch}x{SHAPES.get(network, IMAGE)}"
             limit, fixed = LIMITS.get(network, LIMIT), space_of(network, objective)
             yield Recording(f"{network}-{aim}", model, shapes, objective, limit, fixed)
@@ -114,7 +118,7 @@ def record(one: Recording, folder: Path, arguments: argparse.Namespace) -> bool:
 def main() -> None:
     """Records some at a time; exits with 1 when one of them failed."""
     arguments = _arguments()
-    chosen = list(recordings(arguments.folder, arguments.only))
+    chosen = list(recordings(arguments.folder, arguments.only, arguments.aim))
     for one in chosen:
         if not one.model.exists() and not arguments.dry_run:
             models.export(one.model.stem, one.model.parent)
@@ -129,6 +133,7 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("folder", type=Path)
     parser.add_argument("--only", action="append", default=[], choices=models.NAMES, help="may be repeated")
+    parser.add_argument("--aim", action="append", default=[], choices=AIMS, help="may be repeated")
     parser.add_argument("--device", type=int, default=0, help="number of the GPU")
     parser.add_argument("--at-once", type=int, default=1, help="recordings that take turns on it")
     parser.add_argument("--backend", default="tensorrt-rtx")

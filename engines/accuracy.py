@@ -1,7 +1,8 @@
 """How far an engine's outputs are from the reference."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,11 @@ from numpy.typing import NDArray
 
 from engines.errors import EngineError
 from engines.values import Accuracy, OutputError, Tensors
+
+# values of an output that are looked at together: they fit the cache, and BLAS takes no threads for them
+PIECE = 8192
+# sums of squares that have lost nothing to FP64's range
+SQUARES = (1e-280, 1e300)
 
 
 def compare(reference: Tensors, outputs: Tensors) -> tuple[OutputError, ...]:
@@ -69,43 +75,88 @@ def _compare_output(name: str, expected: NDArray[np.generic], actual: NDArray[np
     if expected.dtype.kind not in "fiubV":
         unequal = float(np.mean(actual != expected)) if actual.size else 0.0
         return OutputError(name, relative_l2=unequal, max_abs=float(unequal > 0), mean_abs=unequal)
-    error = _numeric_error(name, expected.astype(np.float64), actual.astype(np.float64))
+    error = _numeric_error(name, expected, actual)
     return replace(error, top1=_agreement(expected, actual)) if _ranks(expected) else error
 
 
-def _numeric_error(name: str, expected: NDArray[np.float64], actual: NDArray[np.float64]) -> OutputError:
-    finite = np.isfinite(expected)
-    if not np.isfinite(actual[finite]).all():
-        bad = int(np.count_nonzero(~np.isfinite(actual[finite])))
-        raise EngineError(f"output {name!r} has {bad} NaN or infinite values", kind="not_finite")
-    if not np.array_equal(actual[~finite], expected[~finite], equal_nan=True):
-        raise EngineError(
-            f"output {name!r} differs where the reference is NaN or infinite", kind="not_finite"
-        )
-    difference = actual[finite] - expected[finite]
-    norm = float(np.linalg.norm(expected[finite]))
-    distance = float(np.linalg.norm(difference))
+def _numeric_error(name: str, expected: NDArray[np.generic], actual: NDArray[np.generic]) -> OutputError:
+    expected, actual = _finite(name, expected.ravel(), actual.ravel())
+    sums = _sums(expected, actual)
+    norm, distance = math.sqrt(sums.expected), math.sqrt(sums.difference)
     # a reference of zeros has no scale of its own, so the distance itself is the error
     relative = distance / norm if norm > 0 else distance
-    if not np.isfinite(relative):
+    if not math.isfinite(relative):
         raise EngineError(f"output {name!r} is too large to be compared", kind="not_finite")
-    distances = np.abs(difference)
     return OutputError(
         name,
         relative,
-        max_abs=float(distances.max(initial=0.0)),
-        mean_abs=float(distances.mean()) if distances.size else 0.0,
-        cosine=_cosine(expected[finite], actual[finite]),
+        max_abs=sums.largest,
+        mean_abs=sums.distance / expected.size if expected.size else 0.0,
+        cosine=_cosine(sums, expected, actual),
     )
 
 
-def _cosine(expected: NDArray[np.float64], actual: NDArray[np.float64]) -> float:
+def _finite(
+    name: str, expected: NDArray[np.generic], actual: NDArray[np.generic]
+) -> tuple[NDArray[np.generic], NDArray[np.generic]]:
+    """The values where the reference is finite; raises EngineError where the two differ in that."""
+    finite, found = np.isfinite(expected), np.isfinite(actual)
+    if finite.all() and found.all():
+        return expected, actual
+    bad = int(np.count_nonzero(finite & ~found))
+    if bad:
+        raise EngineError(f"output {name!r} has {bad} NaN or infinite values", kind="not_finite")
+    given, other = (values[~finite].astype(np.float64) for values in (expected, actual))
+    if not np.array_equal(given, other, equal_nan=True):
+        raise EngineError(
+            f"output {name!r} differs where the reference is NaN or infinite", kind="not_finite"
+        )
+    return expected[finite], actual[finite]
+
+
+@dataclass
+class _Sums:
+    """Over all values: of squares, of products, and of the distances of one to the other."""
+
+    expected: float = 0.0
+    actual: float = 0.0
+    product: float = 0.0
+    difference: float = 0.0
+    distance: float = 0.0
+    largest: float = 0.0
+
+
+def _sums(expected: NDArray[np.generic], actual: NDArray[np.generic]) -> _Sums:
+    """In FP64, a piece at a time: copies of large outputs would take longer than what is done with them."""
+    sums = _Sums()
+    for start in range(0, expected.size, PIECE):
+        one, other = (values[start : start + PIECE].astype(np.float64) for values in (expected, actual))
+        sums.expected += float(np.dot(one, one))
+        sums.actual += float(np.dot(other, other))
+        sums.product += float(np.dot(one, other))
+        difference = np.subtract(other, one, out=one)
+        sums.difference += float(np.dot(difference, difference))
+        distances = np.abs(difference, out=difference)
+        sums.distance += float(distances.sum())
+        sums.largest = max(sums.largest, float(distances.max()))
+    return sums
+
+
+def _cosine(sums: _Sums, expected: NDArray[np.generic], actual: NDArray[np.generic]) -> float:
     """Of the angle between the two; 1 where both are zero, 0 where only one is."""
-    expected, actual = (values / (np.abs(values).max(initial=0.0) or 1.0) for values in (expected, actual))
-    lengths = float(np.linalg.norm(expected) * np.linalg.norm(actual))
+    if not all(SQUARES[0] < square < SQUARES[1] for square in (sums.expected, sums.actual)):
+        given, found = (_scaled(values) for values in (expected, actual))
+        sums = _sums(given, found)
+    lengths = math.sqrt(sums.expected) * math.sqrt(sums.actual)
     if lengths == 0:
-        return float(not expected.any() and not actual.any())
-    return float(np.clip(np.vdot(expected, actual) / lengths, -1.0, 1.0))
+        return float(sums.expected == sums.actual)
+    return float(np.clip(sums.product / lengths, -1.0, 1.0))
+
+
+def _scaled(values: NDArray[np.generic]) -> NDArray[np.float64]:
+    """To 1 at most, so that no square is too large or too small for FP64."""
+    exact = values.astype(np.float64)
+    return exact / (np.abs(exact).max(initial=0.0) or 1.0)
 
 
 def _ranks(values: NDArray[np.generic]) -> bool:

@@ -21,7 +21,7 @@ ARGUMENTS = argparse.Namespace(
 )
 
 
-@pytest.mark.parametrize("one", list(landscapes.recordings(Path("all"), ())), ids=lambda one: one.name)
+@pytest.mark.parametrize("one", list(landscapes.recordings(Path("all"), (), ())), ids=lambda one: one.name)
 def test_every_landscape_is_recorded_by_a_command_of_ours(one: landscapes.Recording) -> None:
     _, *typed = landscapes.command_of(one, Path("all"), ARGUMENTS)
     options = record.command.make_context("record", typed).params
@@ -34,12 +34,17 @@ def test_every_landscape_is_recorded_by_a_command_of_ours(one: landscapes.Record
 
 
 def test_one_at_a_time_tells_device_memory() -> None:
-    one, *_ = landscapes.recordings(Path("all"), ["bert"])
+    one, *_ = landscapes.recordings(Path("all"), ["bert"], ())
     alone = argparse.Namespace(**{**vars(ARGUMENTS), "at_once": 1})
     assert "--together" not in landscapes.command_of(one, Path("all"), alone)
 
 
 def test_each_network_is_recorded_for_each_aim_in_a_workspace_of_its_own() -> None:
-    found = list(landscapes.recordings(Path("all"), ["bert", "resnet50"]))
+    found = list(landscapes.recordings(Path("all"), ["bert", "resnet50"], ()))
     assert [one.name for one in found[:3]] == ["bert-b1", "bert-b8", "bert-throughput"]
     assert len({landscapes.workspace_of(one, Path("all")) for one in found}) == len(found) == 6
+
+
+def test_some_aims_may_be_recorded_apart_from_the_others() -> None:
+    found = landscapes.recordings(Path("all"), ["bert", "resnet50"], ["throughput"])
+    assert [one.name for one in found] == ["bert-throughput", "resnet50-throughput"]
