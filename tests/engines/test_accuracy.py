@@ -2,7 +2,7 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from engines.accuracy import compare, over_batches, worst
+from engines.accuracy import PIECE, compare, over_batches, worst
 from engines.errors import EngineError
 from engines.values import OutputError
 
@@ -69,12 +69,39 @@ def test_small_floats_are_compared_in_double_precision() -> None:
     assert compare({"y": right}, {"y": right.copy()})[0].relative_l2 == 0.0
 
 
+@pytest.mark.parametrize("kind", [np.float32, np.float64, np.int32])
+def test_large_outputs_are_compared_to_the_last_value(kind: type[np.generic]) -> None:
+    random = np.random.default_rng(0)
+    right, actual = (random.normal(0, 100, 2 * PIECE + 7).astype(kind) for _ in range(2))
+    actual[-1] = right[-1] + 1000
+    (error,) = compare({"y": right}, {"y": actual})
+    given, found = right.astype(np.float64), actual.astype(np.float64)
+    lengths = np.linalg.norm(given), np.linalg.norm(found)
+    assert error.relative_l2 == pytest.approx(np.linalg.norm(found - given) / lengths[0])
+    assert error.max_abs == pytest.approx(1000)
+    assert error.mean_abs == pytest.approx(np.abs(found - given).mean())
+    assert error.cosine == pytest.approx(given @ found / (lengths[0] * lengths[1]))
+
+
+def test_every_value_of_a_large_output_that_is_not_finite_is_counted() -> None:
+    right = np.zeros(3 * PIECE, np.float32)
+    actual = right.copy()
+    actual[[1, PIECE + 1, -1]] = np.nan, np.inf, -np.inf
+    with pytest.raises(EngineError, match="has 3 NaN or infinite values"):
+        compare({"y": right}, {"y": actual})
+
+
+def test_values_where_the_reference_is_infinite_are_left_out_of_the_error() -> None:
+    right, actual = np.array([np.inf, 3.0, np.nan, 4.0]), np.array([np.inf, 3.0, np.nan, 5.0])
+    (error,) = compare({"y": right}, {"y": actual})
+    assert (error.relative_l2, error.max_abs, error.mean_abs) == (0.2, 1.0, 0.5)
+
+
 def test_strings_count_the_share_that_differs() -> None:
     right = np.array(["a", "b"], dtype=object)
     assert compare({"y": right}, {"y": np.array(["a", "c"], dtype=object)})[0].relative_l2 == 0.5
 
 
-@pytest.mark.filterwarnings("ignore:overflow")
 def test_values_beyond_the_range_of_the_norm_fail() -> None:
     with pytest.raises(EngineError, match="too large") as caught:
         compare({"y": np.array([1.0])}, {"y": np.array([1e300])})
