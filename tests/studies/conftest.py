@@ -1,5 +1,6 @@
-"""Databases for the tests of what is stored: a SQLite file, and a PostgreSQL server of our own."""
+"""What studies are tested with: databases (SQLite, a PostgreSQL server of our own), models and data."""
 
+import gc
 import os
 import shutil
 import subprocess
@@ -22,8 +23,12 @@ from engines.values import (
     TensorFacts,
     Workload,
 )
+from engines.workspace import Workspace
+from studies.plan import settle
 from studies.records import Constraint, Objective, StudySpec
 from studies.storage import Storage, open_storage
+from tests.studies.planned import Ask, prepare, request_in
+from tests.workloads import tiny_conv, workload_of
 
 
 @pytest.fixture(scope="session")
@@ -110,6 +115,37 @@ def study_spec() -> StudySpec:
         ),
         baseline=Candidate(Settings(precision="fp32"), Settings(mixed=True), Settings(threads=2)),
     )
+
+
+@pytest.fixture
+def quick_collections() -> Iterator[None]:
+    """Each trial collects garbage, and a process full of test modules has much to look through."""
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Workspace:
+    return Workspace(tmp_path / "w").create()
+
+
+@pytest.fixture
+def workload(tmp_path: Path) -> Workload:
+    return workload_of(tiny_conv(tmp_path))
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder, where the command runs, with a model, functions, inputs, outputs and calibration data."""
+    monkeypatch.chdir(tmp_path)
+    prepare(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def ask(here: Path) -> Ask:
+    return lambda **changes: settle(request_in(here, **changes), Workspace(here / "w"))
 
 
 def _postgresql_programs() -> Path | None:

@@ -3,7 +3,6 @@
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -15,20 +14,9 @@ from studies.owner import Owner
 from studies.repeats import noise
 from studies.rigour import Rigour
 from studies.storage import Storage, open_storage
-from tests.studies.test_owner import Here, Notes, failed, owner_of, run, spec_of
-from tests.workloads import tiny_conv, workload_of
+from tests.studies.owners import Here, Notes, failed, owner_of, run, spec_of
 
 RIGOUR = Rigour(self_test_runs=4, anchor_every=3, racing=False)
-
-
-@pytest.fixture
-def workspace(tmp_path: Path) -> Workspace:
-    return Workspace(tmp_path / "w").create()
-
-
-@pytest.fixture
-def workload(tmp_path: Path) -> Workload:
-    return workload_of(tiny_conv(tmp_path))
 
 
 @pytest.fixture

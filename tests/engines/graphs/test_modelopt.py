@@ -2,77 +2,27 @@
 
 import json
 import os
-import stat
 import sys
-import textwrap
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnx
 import pytest
 
-from engines.errors import EngineError, UserError
-from engines.graphs import lowering, modelopt, onnx_files, qdq, sites
+from engines.errors import UserError
+from engines.graphs import lowering, modelopt, qdq, sites
 from engines.graphs.modelopt import Environment, autocast, find, quantize, save_batches
-from engines.values import Tensors
-from examples import models
+from tests.engines.graphs.other_python import WRITES, batches, other_python
+from tests.engines.graphs.running import example
 
 REAL = os.environ.get(modelopt.VARIABLE)
 NOTHING: frozenset[str] = frozenset()
 
-# writes down what it was asked, then does as the test says
-STAND_IN = """\
-#!{python}
-import json, os, sys, time
-from pathlib import Path
-if sys.argv[1] == "-c":
-    print("0.47.0")
-    sys.exit()
-folder = Path({folder!r})
-calls = sorted(folder.glob("call-*.json"))
-asked = {{"arguments": sys.argv[1:], "path": os.environ.get("PYTHONPATH"), "temporary": os.environ["TMPDIR"]}}
-if "--calibration_data_path" in sys.argv:
-    import numpy
-    data = numpy.load(sys.argv[sys.argv.index("--calibration_data_path") + 1])
-    asked["data"] = {{name: list(data[name].shape) for name in data.files}}
-(folder / f"call-{{len(calls)}}.json").write_text(json.dumps(asked))
-made = sys.argv[sys.argv.index("--output_path") + 1]
-{does}
-"""
-WRITES = "Path(made).write_bytes((folder / 'answer.onnx').read_bytes())"
-
-
-def _mlp() -> onnx.ModelProto:
-    model = models.NAMES["mlp"]()
-    onnx_files.name_nodes(model)
-    return model
-
 
 def _quantized() -> onnx.ModelProto:
-    model = _mlp()
+    model = example("mlp")
     return qdq.insert_qdq(model, "int8", {site.tensor: 1.0 for site in sites.sites(model, "int8")}, NOTHING)
-
-
-def _batches(count: int = 3) -> list[Tensors]:
-    random = np.random.default_rng(0)
-    return [{"features": random.normal(size=(4, 64)).astype(np.float32)} for _ in range(count)]
-
-
-@pytest.fixture
-def model(tmp_path: Path) -> Path:
-    onnx.save(_mlp(), tmp_path / "model.onnx")
-    return tmp_path / "model.onnx"
-
-
-def _stand_in(folder: Path, does: str, answer: onnx.ModelProto | None = None) -> Environment:
-    if answer is not None:
-        onnx.save(answer, folder / "answer.onnx")
-    python = folder / "python"
-    python.write_text(STAND_IN.format(python=sys.executable, folder=str(folder), does=textwrap.dedent(does)))
-    python.chmod(python.stat().st_mode | stat.S_IXUSR)
-    return Environment(str(python), "0.47.0")
 
 
 def _call(folder: Path, number: int = 0) -> dict[str, Any]:
@@ -90,8 +40,8 @@ def _call(folder: Path, number: int = 0) -> dict[str, Any]:
 
 
 def test_autocast_is_asked_for_the_type_and_told_what_to_leave(tmp_path: Path, model: Path) -> None:
-    environment = _stand_in(tmp_path, WRITES, lowering.lower(_mlp(), "bf16", NOTHING))
-    data = save_batches(_batches(), tmp_path / "data")
+    environment = other_python(tmp_path, WRITES, lowering.lower(example("mlp"), "bf16", NOTHING))
+    data = save_batches(batches(), tmp_path / "data")
     autocast(environment, model, "bf16", frozenset({"Gemm_2", "a.b/c"}), data, tmp_path / "made.onnx")
     call = _call(tmp_path)
     assert call["-m"] == ["modelopt.onnx.autocast"]
@@ -104,14 +54,14 @@ def test_autocast_is_asked_for_the_type_and_told_what_to_leave(tmp_path: Path, m
 
 
 def test_without_data_or_nodes_to_keep_neither_is_said(tmp_path: Path, model: Path) -> None:
-    environment = _stand_in(tmp_path, WRITES, lowering.lower(_mlp(), "fp16", NOTHING))
+    environment = other_python(tmp_path, WRITES, lowering.lower(example("mlp"), "fp16", NOTHING))
     autocast(environment, model, "fp16", NOTHING, None, tmp_path / "made.onnx")
     assert not {"--calibration_data", "--nodes_to_exclude"} & _call(tmp_path).keys()
 
 
 def test_quantize_cuts_its_data_as_the_batches_were(tmp_path: Path, model: Path) -> None:
-    environment = _stand_in(tmp_path, WRITES, _quantized())
-    data = save_batches(_batches(3), tmp_path / "data")
+    environment = other_python(tmp_path, WRITES, _quantized())
+    data = save_batches(batches(3), tmp_path / "data")
     quantize(environment, model, "int8", "minmax", NOTHING, data, "fp16", tmp_path / "made.onnx")
     call = _call(tmp_path)
     assert call["-m"] == ["modelopt.onnx.quantization"]
@@ -125,7 +75,7 @@ def test_quantize_cuts_its_data_as_the_batches_were(tmp_path: Path, model: Path)
 
 
 def test_nodes_that_are_kept_stay_fp32_since_the_rest_is_lowered_before(tmp_path: Path, model: Path) -> None:
-    environment = _stand_in(tmp_path, WRITES, lowering.lower(_quantized(), "fp16", NOTHING))
+    environment = other_python(tmp_path, WRITES, lowering.lower(_quantized(), "fp16", NOTHING))
     quantize(
         environment, model, "fp8", "entropy", frozenset({"Gemm_2"}), None, "fp16", tmp_path / "made.onnx"
     )
@@ -138,14 +88,14 @@ def test_nodes_that_are_kept_stay_fp32_since_the_rest_is_lowered_before(tmp_path
 
 @pytest.mark.parametrize(("given", "expected"), [(True, "awq_clip"), (False, "rtn_dq")])
 def test_int4_has_methods_of_its_own(given: bool, expected: str, tmp_path: Path, model: Path) -> None:
-    environment = _stand_in(tmp_path, WRITES, _quantized())
-    data = save_batches(_batches(), tmp_path / "data") if given else None
+    environment = other_python(tmp_path, WRITES, _quantized())
+    data = save_batches(batches(), tmp_path / "data") if given else None
     quantize(environment, model, "int4", "percentile", NOTHING, data, "fp32", tmp_path / "made.onnx")
     assert _call(tmp_path)["--calibration_method"] == [expected]
 
 
 def test_weights_beside_the_model_are_allowed_for(tmp_path: Path, model: Path) -> None:
-    environment = _stand_in(tmp_path, WRITES, _quantized())
+    environment = other_python(tmp_path, WRITES, _quantized())
     (tmp_path / "model.onnx.data").touch()
     quantize(environment, model, "int8", "entropy", NOTHING, None, "fp32", tmp_path / "made.onnx")
     assert "--use_external_data_format" in _call(tmp_path)
@@ -155,7 +105,7 @@ def test_the_other_python_gets_no_packages_of_this_one_and_leaves_nothing_behind
     tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", "somewhere")
-    environment = _stand_in(tmp_path, WRITES, _quantized())
+    environment = other_python(tmp_path, WRITES, _quantized())
     quantize(environment, model, "int8", "entropy", NOTHING, None, "fp32", tmp_path / "made.onnx")
     assert _call(tmp_path)["path"] is None
     assert sorted(path.name for path in tmp_path.iterdir()) == [
@@ -167,103 +117,10 @@ def test_the_other_python_gets_no_packages_of_this_one_and_leaves_nothing_behind
     ]
 
 
-@pytest.mark.parametrize(
-    ("mode", "method", "keep", "high", "said"),
-    [
-        ("int8", "percentile", NOTHING, "fp32", "no calibration by percentile"),
-        ("int8", "minmax", frozenset({"Gemm_0"}), "bf16", "cannot calibrate a graph in bf16"),
-        ("int4", "minmax", NOTHING, "bf16", "cannot calibrate a graph in bf16"),
-    ],
-)
-def test_what_it_cannot_do_is_refused_without_asking_it(
-    mode: str, method: str, keep: frozenset[str], high: str, said: str, tmp_path: Path, model: Path
-) -> None:
-    environment = _stand_in(tmp_path, WRITES)
-    with pytest.raises(EngineError, match=said):
-        quantize(environment, model, mode, method, keep, None, high, tmp_path / "made.onnx")
-    assert not list(tmp_path.glob("call-*"))
-
-
-@pytest.mark.parametrize(
-    ("does", "said"),
-    [
-        (
-            "print('INFO: all is well')\nraise ValueError('no such tensor')",
-            "ModelOpt failed: ValueError: no such tensor",
-        ),
-        (
-            "import os\nprint('RuntimeError: at last')\nprint('cleaning up')\nsys.exit(3)",
-            "ModelOpt failed: RuntimeError: at last",
-        ),
-        ("print('it says no more'); sys.exit(1)", "ModelOpt failed: it says no more"),
-        ("sys.exit(1)", "it does not say why"),
-        ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "ModelOpt died of SIGSEGV"),
-        ("pass", "ModelOpt failed"),
-    ],
-)
-def test_a_failure_is_told_by_its_last_telling_line(
-    does: str, said: str, tmp_path: Path, model: Path
-) -> None:
-    with pytest.raises(EngineError, match=said):
-        autocast(_stand_in(tmp_path, does), model, "fp16", NOTHING, None, tmp_path / "made.onnx")
-    assert not (tmp_path / "made.onnx").exists()
-
-
-def test_one_that_is_killed_ran_out_of_memory(tmp_path: Path, model: Path) -> None:
-    environment = _stand_in(tmp_path, "import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
-    with pytest.raises(EngineError, match="lack of memory") as failure:
-        autocast(environment, model, "fp16", NOTHING, None, tmp_path / "made.onnx")
-    assert failure.value.kind == "out_of_memory"
-
-
-def test_one_that_never_ends_is_stopped(tmp_path: Path, model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(modelopt, "LONGEST_SECONDS", 0.5)
-    environment = _stand_in(tmp_path, "time.sleep(600)")
-    with pytest.raises(EngineError, match="still not done") as failure:
-        autocast(environment, model, "fp16", NOTHING, None, tmp_path / "made.onnx")
-    assert failure.value.kind == "timeout"
-
-
-def test_an_interrupt_leaves_no_process_behind(tmp_path: Path, model: Path) -> None:
-    does = """
-        import signal
-        (folder / "pid").write_text(str(os.getpid()))
-        os.kill(os.getppid(), signal.SIGINT)
-        time.sleep(600)
-    """
-    with pytest.raises(KeyboardInterrupt):
-        autocast(_stand_in(tmp_path, does), model, "fp16", NOTHING, None, tmp_path / "made.onnx")
-    with pytest.raises(ProcessLookupError):
-        os.kill(int((tmp_path / "pid").read_text()), 0)
-
-
-def test_a_success_that_changed_nothing_is_a_failure(tmp_path: Path, model: Path) -> None:
-    environment = _stand_in(tmp_path, WRITES, _mlp())
-    with pytest.raises(EngineError, match="quantized nothing"):
-        quantize(environment, model, "int8", "entropy", NOTHING, None, "fp32", tmp_path / "made.onnx")
-    with pytest.raises(EngineError, match="lowered nothing"):
-        autocast(environment, model, "fp16", NOTHING, None, tmp_path / "made.onnx")
-
-
-def test_batches_of_several_shapes_are_refused(tmp_path: Path, model: Path) -> None:
-    data = save_batches([*_batches(1), {"features": np.zeros((4, 32), np.float32)}], tmp_path / "data")
-    with pytest.raises(EngineError, match="batches of one shape"):
-        quantize(
-            _stand_in(tmp_path, WRITES), model, "int8", "entropy", NOTHING, data, "fp32", tmp_path / "made"
-        )
-
-
-def test_a_python_that_is_gone_is_a_failed_candidate(tmp_path: Path, model: Path) -> None:
-    with pytest.raises(EngineError, match="cannot be started"):
-        autocast(
-            Environment(str(tmp_path / "gone"), "0"), model, "fp16", NOTHING, None, tmp_path / "made.onnx"
-        )
-
-
 def test_the_python_that_is_named_is_found_with_its_version(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    environment = _stand_in(tmp_path, WRITES)
+    environment = other_python(tmp_path, WRITES)
     monkeypatch.setenv(modelopt.VARIABLE, environment.python)
     assert find() == environment
 
@@ -304,7 +161,7 @@ def _types_of(file: Path, node: str) -> set[int]:
 
 
 def test_the_real_one_lowers_and_keeps(real: Environment, tmp_path: Path, model: Path) -> None:
-    data = save_batches(_batches(), tmp_path / "data")
+    data = save_batches(batches(), tmp_path / "data")
     autocast(real, model, "fp16", frozenset({"Gemm_2"}), data, tmp_path / "made.onnx")
     assert _types_of(tmp_path / "made.onnx", "Gemm_2") == {onnx.TensorProto.FLOAT}
     assert _types_of(tmp_path / "made.onnx", "Gemm_0") == {onnx.TensorProto.FLOAT16}
@@ -312,7 +169,7 @@ def test_the_real_one_lowers_and_keeps(real: Environment, tmp_path: Path, model:
 
 @pytest.mark.parametrize("mode", ["int8", "fp8"])
 def test_the_real_one_quantizes_and_keeps(mode: str, real: Environment, tmp_path: Path, model: Path) -> None:
-    data = save_batches(_batches(), tmp_path / "data")
+    data = save_batches(batches(), tmp_path / "data")
     quantize(real, model, mode, "minmax", frozenset({"Gemm_2"}), data, "fp16", tmp_path / "made.onnx")
     made = onnx.load(tmp_path / "made.onnx")
     assert "QuantizeLinear" in {node.op_type for node in made.graph.node}

@@ -13,13 +13,8 @@ from onnx import TensorProto, helper, numpy_helper
 from engines.graphs import recipe
 from engines.values import InputSource, Settings
 from engines.workspace import Workspace
-from tests.engines.graphs.test_recipe import CALIBRATING, DEFAULTS, ON_CPU, ON_GPU, Maker
-from tests.workloads import example, workload_of
-
-
-@pytest.fixture
-def mlp(tmp_path: Path) -> Maker:
-    return Maker(tmp_path, example("mlp", tmp_path, features=(4, 64)))
+from tests.engines.graphs.recipes import CALIBRATING, DEFAULTS, ON_CPU, ON_GPU, Maker
+from tests.workloads import workload_of
 
 
 def test_ranges_are_taken_once_for_each_method_and_precision(mlp: Maker) -> None:

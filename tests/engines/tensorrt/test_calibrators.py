@@ -1,4 +1,4 @@
-"""What calibrators give over real bindings is tested in tests/contracts/test_tensorrt.py."""
+"""What calibrators give over real bindings is tested in tests/contracts/test_tensorrt_weak_typing.py."""
 
 from dataclasses import replace
 from pathlib import Path
