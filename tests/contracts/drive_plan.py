@@ -14,7 +14,7 @@ from typing import Any
 from engines.backends.tensorrt.loading import ENGINE
 from engines.wire import to_plain
 from tests.contracts.bindings import PACKAGES
-from tests.contracts.drive import Drive, _spaces
+from tests.contracts.driving import Drive, spaces
 from tests.contracts.scripts import INPUT, PLAN, SHAPES
 
 BOUNDS = ((1, 3, 12, 12), (2, 3, 12, 12), (8, 3, 12, 12))
@@ -42,7 +42,7 @@ def main() -> None:
     real = importlib.import_module(PACKAGES[job["backend"]][1])
     with tempfile.TemporaryDirectory() as folder:
         drive = Drive(job["backend"], real, Path(folder), frozenset())
-        steps = {"tensors": _tensors, "spaces": _spaces}
+        steps = {"tensors": _tensors, "spaces": spaces}
         found = {what: drive.attempt(what, partial(step, drive)) for what, step in steps.items()}
         json.dump(to_plain({**found, "errors": drive.errors}), sys.stdout)
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from tests.contracts.bindings import fetch
-from tests.contracts.test_tensorrt import VERSIONS
+from tests.contracts.versions import VERSIONS
 from tuner.trtexec_options import ELSEWHERE, IN_GRAPH, MAPPERS, NOT_IN_TRTEXEC
 
 Driven = dict[str, Any]

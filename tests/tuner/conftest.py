@@ -5,7 +5,10 @@ from pathlib import Path
 import pytest
 
 import tuner
+from studies.records import StudyRecord
 from tests.command import Command, Ended
+from tests.records import study_record
+from tests.tuner.measured_engines import export
 from tests.workloads import tiny_conv
 from tuner.cli import main
 
@@ -45,3 +48,15 @@ def searched(tmp_path_factory: pytest.TempPathFactory) -> Path:
         workspace=folder / "w",
     )
     return folder / "w"
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder, only to be read, with an engine of the fake that was built for a batch of 2."""
+    return export(tmp_path_factory.mktemp("exported"), "fake")
+
+
+@pytest.fixture
+def study() -> StudyRecord:
+    """Made-up trials of one study, some of which failed."""
+    return study_record(12, failing=0.3, seed=3)

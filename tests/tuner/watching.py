@@ -1,0 +1,13 @@
+"""What the tests of a running search's lines and display share."""
+
+from studies.limits import Limits
+from studies.records import StudyRecord, TrialRecord
+from tuner.searching import Watcher
+
+
+def begin(watcher: Watcher, study: StudyRecord, known: int = 0) -> None:
+    watcher.begin(study.name, study.spec, Limits(len(study.trials)), study.trials[:known])
+
+
+def failed(study: StudyRecord) -> TrialRecord:
+    return next(trial for trial in study.trials if trial.failure is not None)
