@@ -11,7 +11,7 @@ from studies.identity import machine_identity
 from studies.metrics import ACCURACY_METRICS
 from studies.observations import Earlier, observation_of
 from studies.records import Prior, StudySpec, TrialRecord
-from studies.similarity import similarity
+from studies.similarity import are_of_one_family, similarity
 from studies.storage import Storage
 from studies.taking_over import FEWEST_OBSERVATIONS, MOST_OBSERVATIONS, taken_over, worth_reading
 
@@ -20,7 +20,7 @@ MOST_STUDIES = 4
 MOST_TOGETHER = 100
 # reading the samples of so many takes a quarter of a second
 MOST_READ = 250
-# a model that is more unlike than like leads a search astray as often as not
+# of a model of so much another size there is little to learn
 LEAST_SIMILARITY = 0.5
 # the same processor with another driver, another version of a library, or other options of the backend
 OTHER_VERSIONS = 0.8
@@ -33,7 +33,7 @@ ACCIDENTS = ("internal", "disk_full")
 def earlier_studies(storage: Storage, spec: StudySpec, but: str | None = None) -> tuple[Earlier, ...]:
     """What the most similar studies in the storage showed, without the one named; the most similar first.
 
-    They are of the same processor and backend, with the same kind of first objective.
+    They are of one family of models, processor and backend, with the same kind of first objective.
     """
     return _first(storage, spec, _ranked(storage, spec, but))
 
@@ -55,7 +55,7 @@ def relevance(spec: StudySpec, other: StudySpec) -> float:
     same_kind = first == second or {first, second} <= LATENCIES
     same_place = spec.backend == other.backend and _processor(spec.machine) == _processor(other.machine)
     shared = {one.name for one in spec.space} & {one.name for one in other.space}
-    if not (same_kind and same_place and shared):
+    if not (same_kind and same_place and shared and are_of_one_family(spec.workload, other.workload)):
         return 0.0
     versions = [(machine_identity(one.machine), one.backend_options) for one in (spec, other)]
     return similarity(spec.workload, other.workload) * (1.0 if versions[0] == versions[1] else OTHER_VERSIONS)

@@ -4,7 +4,8 @@ similarity = operators * (parameters * elements) ** (1 / 8)
 
 `operators` is the Bhattacharyya coefficient of the two histograms, the sum of the roots of the products of
 their shares: 1 for the same mix, 0 where no operator is in both. The one operator that is most frequent does
-not rule it, as it rules a cosine. `parameters` and `elements` (numbers in the inputs at the shapes to be
+not rule it, as it rules a cosine. Where it is low they are different architectures, which choices suit
+differently, however alike their sizes. `parameters` and `elements` (numbers in the inputs at the shapes to be
 fastest at, batch included) are the smaller by the larger, so that sizes count on a logarithmic scale: a
 factor of 10 in one of them costs a quarter.
 """
@@ -16,6 +17,9 @@ from collections.abc import Mapping
 from engines.values import Workload
 
 SIZE_EXPONENT = 1 / 8
+# ResNets of any depth are above 0.99; MobileNetV3 is at 0.95 with EfficientNet and with ResNet-50, and
+# studies of the one made searches of the others slower
+LEAST_OVERLAP = 0.97
 # they take no time in an engine, or next to none, and exporters differ in how many they write
 FREE = frozenset(
     {
@@ -45,6 +49,11 @@ def similarity(one: Workload, other: Workload) -> float:
     """From 0 (nothing in common) to 1 (the same model at the same shapes), either way round."""
     sizes = _ratio(one.model.parameters, other.model.parameters) * _ratio(_elements(one), _elements(other))
     return min(1.0, _overlap(_counts(one), _counts(other)) * math.pow(sizes, SIZE_EXPONENT))
+
+
+def are_of_one_family(one: Workload, other: Workload) -> bool:
+    """Whether they are one architecture: of other weights, depths, widths or shapes."""
+    return _overlap(_counts(one), _counts(other)) >= LEAST_OVERLAP
 
 
 def _counts(workload: Workload) -> Mapping[str, int]:

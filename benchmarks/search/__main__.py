@@ -27,6 +27,8 @@ from studies.records import Objective
 LANDSCAPES = Path(__file__).parents[1] / "landscapes"
 PARETO_OBJECTIVES = (Objective("latency_ms", "minimize"), Objective("error", "minimize"))
 
+MODELS, SHAPES = EARLIER = ("models", "shapes")
+
 
 def main() -> None:
     """Prints the figures."""
@@ -37,7 +39,7 @@ def main() -> None:
         sys.exit("there is no landscape; name one that tuner record wrote, or add --made-up 3")
     lines = [heading()]
     print(lines[0], flush=True)
-    earlier = [_earlier(world, worlds) if arguments.earlier else () for world in worlds]
+    earlier = [_earlier(world, worlds, arguments.earlier) for world in worlds]
     until = Until(arguments.trials, min_gain=arguments.min_gain)
     results = Contest(worlds, earlier, arguments.jobs).run(names, arguments.seeds, until)
     for line in lines_of(results, arguments.trials, arguments.min_gain):
@@ -58,7 +60,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--strategies", default="", help=f"of {', '.join(STRATEGIES)}")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--pareto", action="store_true", help="for latency and error at once")
-    parser.add_argument("--earlier", action="store_true", help="begin with studies of the other landscapes")
+    parser.add_argument(
+        "--earlier",
+        choices=EARLIER,
+        help="begin with studies of the other models, or of the model at other shapes",
+    )
     parser.add_argument("--min-gain", type=float, default=0.01)
     parser.add_argument("--output", type=Path, metavar="FILE")
     parser.add_argument("--json", type=Path, metavar="FILE")
@@ -88,10 +94,12 @@ def _worlds(arguments: argparse.Namespace) -> list[World]:
     return [*recorded, *(made_up(seed, objectives) for seed in range(arguments.made_up))]
 
 
-def _earlier(world: World, worlds: Sequence[World]) -> Sequence[Earlier]:
+def _earlier(world: World, worlds: Sequence[World], kind: str | None) -> Sequence[Earlier]:
+    if kind is None:
+        return ()
     from benchmarks.search.earlier import earlier_of
 
-    return earlier_of(world, worlds)
+    return earlier_of(world, worlds, of_the_same_model=kind == SHAPES)
 
 
 def _document(results: Sequence[Result], arguments: argparse.Namespace) -> str:

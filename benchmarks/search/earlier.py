@@ -1,4 +1,4 @@
-"""Studies of other models to begin with: each landscape is searched as if the others had been before."""
+"""Studies to begin with: each landscape is searched as if others had been before."""
 
 import zlib
 from collections.abc import Sequence
@@ -17,15 +17,17 @@ from studies.taking_over import taken_over
 TRIALS = 50
 
 
-def earlier_of(world: World, others: Sequence[World]) -> tuple[Earlier, ...]:
-    """What random searches of the most similar landscapes showed, but for those of the same model."""
+def earlier_of(world: World, others: Sequence[World], *, of_the_same_model: bool) -> tuple[Earlier, ...]:
+    """What random searches of the most similar landscapes showed: of other models, or of this one at other
+    shapes.
+    """
     spec = _spec(world)
     if spec is None:
         return ()
     found = []
     for other in others:
         theirs = _spec(other)
-        if theirs is None or theirs.workload.model.digest == spec.workload.model.digest:
+        if theirs is None or other is world or of_the_same_model != (_model(theirs) == _model(spec)):
             continue
         alike = relevance(spec, theirs)
         observations = _taken(world, other) if alike >= LEAST_SIMILARITY else ()
@@ -41,6 +43,10 @@ def _spec(world: World) -> StudySpec | None:
     asked = world.objectives, world.constraints
     baseline = world.places[0].candidate
     return StudySpec(world.workload, world.backend, NOTHING, world.machine, *asked, world.space, baseline)
+
+
+def _model(spec: StudySpec) -> str:
+    return spec.workload.model.digest
 
 
 def _taken(world: World, other: World) -> tuple[Observation, ...]:

@@ -1,5 +1,3 @@
-from collections.abc import Sequence
-
 import numpy as np
 import pytest
 
@@ -8,8 +6,8 @@ from benchmarks.search.fronts import hypervolume
 from benchmarks.search.made_up import made_up
 from benchmarks.search.recorded import recorded_world
 from benchmarks.search.searches import Until, search
-from benchmarks.search.strategies import STRATEGIES, missing
-from benchmarks.search.world import World
+from benchmarks.search.strategies import STRATEGIES, Ours, missing
+from benchmarks.search.world import State
 from studies.records import Objective
 from tests.benchmarks.test_search_world import tiny_world
 
@@ -56,7 +54,7 @@ def test_the_same_seed_searches_alike() -> None:
 
 def test_two_objectives_are_searched_for_hypervolume() -> None:
     objectives = [Objective("latency_ms", "minimize"), Objective("error", "minimize")]
-    world: World = made_up(0, objectives)
+    world = made_up(0, objectives)
     found = search(world, "random", STRATEGIES["random"], 0, Until(30))
     assert np.all(np.diff(found.gaps) <= 0)
     assert found.gaps[-1] <= 1
@@ -67,16 +65,22 @@ def test_hypervolume_is_the_area_below_the_reference() -> None:
     assert hypervolume([(4.0, 0.0)], (3.0, 3.0)) == 0.0
 
 
-def test_a_profile_that_is_wrong_in_fp32_is_still_tried_in_fp16() -> None:
-    # static engines are wrong there but in 16 bits, and with this seed they are met in FP32 first
+def test_a_profile_that_is_wrong_in_fp32_is_still_tried_in_16_bits() -> None:
     world = recorded_world(LANDSCAPES / "resnet50-b8-h200.json.gz")
-    found = search(world, "ours-unadvised", STRATEGIES["ours-unadvised"], 9, Until(40))
-    static = [precision for profile, precision in _settings(world, found.tried) if profile == "static"]
-    assert static[0] in ("fp32", "tf32")
-    assert "fp16" in static
-    assert found.gaps[39] < 3
+    asked, random, state = Ours(world, 0, advised=False), np.random.default_rng(0), State()
 
+    def is_static(index: int, *precisions: str) -> bool:
+        settings = world.places[index].candidate.settings
+        return settings["profile"] == "static" and settings["precision"] in precisions
 
-def _settings(world: World, tried: Sequence[int]) -> list[tuple[object, object]]:
-    candidates = [world.places[index].candidate.settings for index in tried[:40]]
-    return [(one["profile"], one["precision"]) for one in candidates]
+    missing_it = np.flatnonzero(~world.truths.feasible).tolist()
+    wrong = [index for index in missing_it if is_static(index, "fp32", "tf32")]
+    for known in (0, *wrong[:3]):
+        asked.tell(world.try_(known, random, state))
+    for _ in range(45):
+        index = asked.ask()
+        assert index is not None
+        if is_static(index, "fp16", "bf16"):
+            return
+        asked.tell(world.try_(index, random, state))
+    pytest.fail("a static profile is ruled out in 16 bits as well")

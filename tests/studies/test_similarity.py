@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from engines.values import Workload
-from studies.similarity import similarity
+from studies.similarity import are_of_one_family, similarity
 from tests.workloads import example, tiny_conv, workload_of
 
 
@@ -66,3 +66,26 @@ def test_a_model_without_weights_or_work_is_compared_all_the_same(workloads: dic
     idle = replace(mlp, model=replace(mlp.model, operators={"Identity": 1}, parameters=0))
     assert similarity(idle, idle) == pytest.approx(1.0)
     assert similarity(mlp, idle) == 0
+
+
+RESNET_50 = {"Conv": 53, "Relu": 49, "Add": 16, "MaxPool": 1, "GlobalAveragePool": 1, "Gemm": 1}
+RESNET_101 = {"Conv": 104, "Relu": 100, "Add": 33, "MaxPool": 1, "GlobalAveragePool": 1, "Gemm": 1}
+MOBILENET_V3 = {"Conv": 62, "Relu": 48, "Add": 10, "GlobalAveragePool": 9, "Mul": 8, "Gemm": 2}
+EFFICIENTNET_B0 = {"Conv": 81, "Sigmoid": 65, "Mul": 65, "GlobalAveragePool": 17, "Add": 9, "Gemm": 1}
+
+
+@pytest.mark.parametrize(
+    ("operators", "others", "is_so"),
+    [
+        (RESNET_50, RESNET_50, True),
+        (RESNET_50, RESNET_101, True),
+        (RESNET_50, MOBILENET_V3, False),
+        (MOBILENET_V3, EFFICIENTNET_B0, False),
+    ],
+)
+def test_a_family_is_one_architecture_whatever_its_depth(
+    workloads: dict[str, Workload], operators: dict[str, int], others: dict[str, int], *, is_so: bool
+) -> None:
+    cnn = workloads["residual_cnn"]
+    one, other = (replace(cnn, model=replace(cnn.model, operators=some)) for some in (operators, others))
+    assert are_of_one_family(one, other) == are_of_one_family(other, one) == is_so
