@@ -14,11 +14,14 @@ MOST_LISTED = 50_000
 # so many that are drawn show whether any is left
 ENOUGH = 1_000
 DRAWS = 20
+# some places of a row, and the codes there
+_Part = tuple[NDArray[np.int64], NDArray[np.int64]]
 
 
 class Pool:
     """Candidates as rows, without those that were seen or cannot be made.
 
+    What was postponed comes when nothing else is left.
     `listed` are the only ones that there are; None for the whole space.
     """
 
@@ -27,7 +30,9 @@ class Pool:
     ) -> None:
         self._encoding, self._random = encoding, random
         self._seen: set[tuple[int, ...]] = set()
-        self._forbidden: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
+        self._forbidden: list[_Part] = []
+        self._postponed: list[_Part] = []
+        self._once_postponed: list[Mapping[int, int]] = []
         self._kept: dict[int, int] = {}
         self._rows: Codes | None = None
         self._spare: Codes = np.zeros((0, len(encoding.searched)), dtype=np.int64)
@@ -35,6 +40,7 @@ class Pool:
             self._rows = np.unique(encoding.rows(listed), axis=0)
         elif encoding.raw_size <= MOST_LISTED:
             self._rows = encoding.every()
+        self._later: Codes = self._spare
 
     @property
     def is_listed(self) -> bool:
@@ -46,6 +52,7 @@ class Pool:
         """Whether there is no candidate left."""
         if self._rows is None:
             self._spare = self._drawn(ENOUGH)
+        self._resume()
         return not len(self._spare if self._rows is None else self._rows)
 
     def mark_seen(self, row: Sequence[int]) -> None:
@@ -61,6 +68,18 @@ class Pool:
         if self._rows is not None:
             self._rows = self._possible(self._rows)
 
+    def postpone(self, row: Sequence[int], places: NDArray[np.int64]) -> None:
+        """What has the row's choices in all these places is not asked for while there is anything else."""
+        part = {int(place): int(row[place]) for place in places}
+        if part in self._once_postponed:
+            return
+        self._once_postponed.append(part)
+        self._postponed.append((places, np.array(row)[places]))
+        if self._rows is not None:
+            waits = _have(self._rows, self._postponed[-1:])
+            self._later = np.concatenate([self._later, self._rows[waits]])
+            self._rows = self._rows[~waits]
+
     def leave_out(self, place: int, code: int) -> None:
         """The dimension stays at this choice: what differs in it alone is the same."""
         self._kept[place] = code
@@ -68,10 +87,13 @@ class Pool:
         if self._rows is not None:
             self._rows = self._left(self._rows)
         elif self._encoding.raw_size_but(self._kept) <= MOST_LISTED:
-            self._rows = self._left(self._encoding.every(self._kept))
+            every = self._encoding.every(self._kept)
+            waits = _have(every, self._postponed)
+            self._rows, self._later = self._left(every[~waits]), every[waits]
 
     def draw(self, most: int, near: Codes) -> Codes:
         """At most so many candidates at random, and where not all are listed the neighbours of some rows."""
+        self._resume()
         if self._rows is None:
             found = np.concatenate([self._drawn(most // 2), self.around(near)[: most // 2]])
             # nearly all were seen, but what was found when that was asked was not
@@ -97,8 +119,21 @@ class Pool:
         """The candidates that differ in one choice from one of the rows."""
         return self._left(self._merge(self._encoding.neighbours(rows))) if len(rows) else rows
 
+    def _resume(self) -> None:
+        """What was postponed comes now, if nothing else is left of those that are listed."""
+        if self._rows is not None and not len(self._rows) and self._postponed:
+            self._postponed.clear()
+            self._rows, self._later = self._left(self._later), self._later[:0]
+
     def _drawn(self, count: int) -> Codes:
-        """Candidates at random; none only where many draws find none."""
+        """Candidates at random; what was postponed where many draws find no other, and else none."""
+        found = self._drawn_now(count)
+        if not len(found) and self._postponed:
+            self._postponed.clear()
+            found = self._drawn_now(count)
+        return found
+
+    def _drawn_now(self, count: int) -> Codes:
         for _ in range(DRAWS):
             found = self._left(self._merge(self._encoding.drawn(count, self._random)))
             if len(found):
@@ -115,9 +150,7 @@ class Pool:
         keep = np.ones(len(rows), dtype=np.bool_)
         for place, code in self._kept.items():
             keep &= (rows[:, place] == code) | (rows[:, place] == IDLE)
-        for places, codes in self._forbidden:
-            keep &= (rows[:, places] != codes).any(axis=1)
-        return rows[keep]
+        return rows[keep & ~_have(rows, [*self._forbidden, *self._postponed])]
 
     def _merge(self, rows: Codes) -> Codes:
         """The rows with the dimensions that were left out at the choices that they stay at, each once."""
@@ -130,3 +163,11 @@ class Pool:
         return tuple(
             self._kept.get(place, int(code)) if code != IDLE else IDLE for place, code in enumerate(row)
         )
+
+
+def _have(rows: Codes, parts: Sequence[_Part]) -> NDArray[np.bool_]:
+    """Which of the rows have all the codes of one of the parts."""
+    found = np.zeros(len(rows), dtype=np.bool_)
+    for places, codes in parts:
+        found |= (rows[:, places] == codes).all(axis=1)
+    return found

@@ -23,6 +23,7 @@ from studies.pairs import Pairs
 from studies.pool import Pool
 from studies.records import Direction
 from studies.space import Point, Space
+from studies.sparing import Sparing
 from studies.stopping import Left
 from studies.surrogate import Beliefs, Posterior, Surrogate, Vector
 
@@ -67,8 +68,9 @@ class _View:
 class Searcher:
     """Learns from observations and suggests points that were not seen.
 
-    `constraints` is their number, `metrics` what the objectives are (see `studies.metrics`): for speeds
-    it begins with what vendors advise. `listed` are the only points there are (None for the whole space).
+    `constraints` is their number, `metrics` what the objectives are (see `studies.metrics`): for speeds it
+    begins with what vendors advise, and leaves for last what only buys accuracy. `listed` are the only points
+    there are (None for the whole space).
     """
 
     def __init__(
@@ -95,6 +97,7 @@ class Searcher:
         self._margins = [Surrogate(factors, MARGINS) for _ in range(constraints)]
         self._failures = Surrogate(factors, FAILURES)
         self._advice = Advice(self.encoding, metrics)
+        self._sparing = Sparing(self.encoding, metrics)
         self._has_learnt = False
         self._view: _View | None = None
 
@@ -127,6 +130,9 @@ class Searcher:
         self._advice.mark_tried(row, works=observation.failed is None)
         self._costs.add(row, observation)
         self._pairs.add(row, kept=observation.is_feasible)
+        if observation.is_feasible:
+            for graph in self._sparing.spared(row):
+                self._pool.postpone(graph, self._sparing.places)
         kinds = DECIDING.get(observation.failed or "")
         if kinds is not None:
             self._pool.forbid(row, self.encoding.places(kinds))

@@ -112,3 +112,41 @@ def test_candidates_that_have_some_choices_are_found_while_any_is_left(pool: Poo
     for level in (1, 2, 3):
         pool.mark_seen((2, level, 2))
     assert not len(pool.having(wanted))
+
+
+GRAPH = np.array([0])
+
+
+def test_what_was_postponed_comes_once_nothing_else_is_left(pool: Pool) -> None:
+    pool.postpone((2, 1, 1), GRAPH)
+    first = {row for row in _every() if row[0] == 1}
+    assert _all(pool) == first
+    for row in sorted(first):
+        assert not pool.is_exhausted
+        pool.mark_seen(row)
+    pool.mark_seen((2, 1, 1))
+    assert not pool.is_exhausted
+    assert _all(pool) == _every() - first - {(2, 1, 1)}
+    pool.postpone((2, 1, 1), GRAPH)
+    assert _all(pool)
+    for row in _every() - first:
+        pool.mark_seen(row)
+    assert pool.is_exhausted
+
+
+def test_what_was_postponed_stays_so_when_a_dimension_leaves_a_large_space(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(pools, "MOST_LISTED", 5)
+    pool = Pool(ENCODING, np.random.default_rng(0))
+    pool.postpone((2, 1, 1), GRAPH)
+    pool.leave_out(1, 1)
+    assert pool.is_listed
+    assert _all(pool) == {(1, 1, 1), (1, 1, 2)}
+    pool.mark_seen((1, 3, 1))
+    pool.mark_seen((1, 2, 2))
+    assert _all(pool) == {(2, 1, 1), (2, 1, 2)}
+
+
+def _every() -> set[tuple[int, ...]]:
+    return {tuple(row) for row in ENCODING.every().tolist()}

@@ -1,0 +1,74 @@
+import math
+from collections.abc import Sequence
+
+import pytest
+
+from engines.values import Dimension
+from studies.encoding import Encoding
+from studies.observations import Observation
+from studies.searcher import Searcher
+from studies.space import Point, candidate_at
+from studies.sparing import Sparing
+
+SPACE = (
+    Dimension("precision", "graph", ("fp32", "fp16"), "fp32", ""),
+    Dimension("keep_fp32", "graph", (0, 1, 4), 0, "", applies_to={"precision": ("fp16",)}),
+    Dimension("level", "build", (0, 1, 2, 3), 0, ""),
+)
+ENCODING = Encoding(SPACE)
+LIMIT = 0.01
+
+
+def _row(precision: str, keep: int) -> Sequence[int]:
+    return ENCODING.codes({"precision": precision, "keep_fp32": keep, "level": 0})
+
+
+def _spared(metrics: Sequence[str], precision: str, keep: int) -> list[object]:
+    points = [ENCODING.point(row) for row in Sparing(ENCODING, metrics).spared(_row(precision, keep))]
+    assert all((one["precision"], one["level"]) == (precision, 0) for one in points)
+    return [one["keep_fp32"] for one in points]
+
+
+def test_what_keeps_more_nodes_than_enough_is_spared() -> None:
+    assert _spared(["latency_ms"], "fp16", 0) == [1, 4]
+    assert _spared(["throughput"], "fp16", 1) == [4]
+    assert _spared(["latency_ms"], "fp16", 4) == []
+    assert _spared(["latency_ms"], "fp32", 0) == []
+
+
+@pytest.mark.parametrize("metrics", [[], ["error"], ["latency_ms", "error"], ["latency_ms", "engine_bytes"]])
+def test_nothing_is_spared_where_accuracy_or_something_else_is_wanted_too(metrics: list[str]) -> None:
+    assert _spared(metrics, "fp16", 0) == []
+
+
+def _tried(errors: dict[int, float], trials: int) -> list[Point]:
+    """What a search tries after the baseline, where so many kept nodes have these errors."""
+    searcher = Searcher(SPACE, ["minimize"], 1, 0, metrics=["latency_ms"])
+    point: Point = {"precision": "fp32", "keep_fp32": 0, "level": 0}
+    points: list[Point] = []
+    for _ in range(trials):
+        is_low = point["precision"] == "fp16"
+        error = errors[int(point["keep_fp32"])] if is_low else 1e-4
+        latency = (0.5 + 0.01 * int(point["keep_fp32"]) if is_low else 1.0) + 0.001 * int(point["level"])
+        searcher.add(Observation(candidate_at(SPACE, point), (latency,), (1e-6,), (math.log(error / LIMIT),)))
+        if searcher.is_exhausted:
+            break
+        point = searcher.suggest()
+        points.append(point)
+    return points
+
+
+def test_nodes_are_kept_only_after_all_else_where_the_limit_is_kept_without() -> None:
+    points = _tried({0: 1e-3, 1: 1e-4, 4: 1e-5}, 100)
+    assert len(points) == 4 + 3 * 4 - 1
+    assert not any(point["keep_fp32"] for point in points[: 4 + 4 - 1])
+
+
+def test_nodes_are_kept_where_the_limit_is_missed_without_but_no_more_than_enough() -> None:
+    points = _tried({0: 1e-1, 1: 1e-3, 4: 1e-5}, 10)
+    assert 1 in [point["keep_fp32"] for point in points]
+    assert 4 not in [point["keep_fp32"] for point in points[points.index(_first_keeping(points, 1)) :]]
+
+
+def _first_keeping(points: Sequence[Point], count: int) -> Point:
+    return next(point for point in points if point["keep_fp32"] == count)
