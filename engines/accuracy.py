@@ -126,7 +126,7 @@ class _Sums:
     largest: float = 0.0
 
 
-@np.errstate(over="ignore")
+@np.errstate(over="ignore", invalid="ignore")
 def _sums(expected: NDArray[np.generic], actual: NDArray[np.generic]) -> _Sums:
     """In FP64, a piece at a time: copies of large outputs would take longer than what is done with them."""
     sums = _Sums()

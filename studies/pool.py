@@ -15,7 +15,7 @@ MOST_LISTED = 50_000
 ENOUGH = 1_000
 DRAWS = 20
 # some places of a row, and the codes there
-_Part = tuple[NDArray[np.int64], NDArray[np.int64]]
+_Part = tuple[tuple[int, ...], tuple[int, ...]]
 
 
 class Pool:
@@ -32,7 +32,7 @@ class Pool:
         self._seen: set[tuple[int, ...]] = set()
         self._forbidden: list[_Part] = []
         self._postponed: list[_Part] = []
-        self._once_postponed: list[Mapping[int, int]] = []
+        self._is_resumed = False
         self._kept: dict[int, int] = {}
         self._rows: Codes | None = None
         self._spare: Codes = np.zeros((0, len(encoding.searched)), dtype=np.int64)
@@ -64,21 +64,23 @@ class Pool:
 
     def forbid(self, row: Sequence[int], places: NDArray[np.int64]) -> None:
         """Nothing that has the row's choices in all these places can be made."""
-        self._forbidden.append((places, np.array(row)[places]))
+        self._forbidden.append(_part(row, places))
         if self._rows is not None:
             self._rows = self._possible(self._rows)
 
-    def postpone(self, row: Sequence[int], places: NDArray[np.int64]) -> None:
-        """What has the row's choices in all these places is not asked for while there is anything else."""
-        part = {int(place): int(row[place]) for place in places}
-        if part in self._once_postponed:
+    def postpone(self, row: Sequence[int], places: NDArray[np.int64], *, waits: bool = True) -> None:
+        """Whether what has the row's choices in all these places waits until nothing else is left."""
+        part = _part(row, places)
+        if self._is_resumed or waits == (part in self._postponed):
             return
-        self._once_postponed.append(part)
-        self._postponed.append((places, np.array(row)[places]))
+        if waits:
+            self._postponed.append(part)
+        else:
+            self._postponed.remove(part)
         if self._rows is not None:
-            waits = _have(self._rows, self._postponed[-1:])
-            self._later = np.concatenate([self._later, self._rows[waits]])
-            self._rows = self._rows[~waits]
+            rows = np.concatenate([self._rows, self._later])
+            late = _have(rows, self._postponed)
+            self._rows, self._later = self._left(rows[~late]), rows[late]
 
     def leave_out(self, place: int, code: int) -> None:
         """The dimension stays at this choice: what differs in it alone is the same."""
@@ -122,14 +124,18 @@ class Pool:
     def _resume(self) -> None:
         """What was postponed comes now, if nothing else is left of those that are listed."""
         if self._rows is not None and not len(self._rows) and self._postponed:
-            self._postponed.clear()
+            self._no_longer_postpone()
             self._rows, self._later = self._left(self._later), self._later[:0]
+
+    def _no_longer_postpone(self) -> None:
+        self._postponed.clear()
+        self._is_resumed = True
 
     def _drawn(self, count: int) -> Codes:
         """Candidates at random; what was postponed where many draws find no other, and else none."""
         found = self._drawn_now(count)
         if not len(found) and self._postponed:
-            self._postponed.clear()
+            self._no_longer_postpone()
             found = self._drawn_now(count)
         return found
 
@@ -165,9 +171,13 @@ class Pool:
         )
 
 
+def _part(row: Sequence[int], places: NDArray[np.int64]) -> _Part:
+    return tuple(places.tolist()), tuple(int(row[place]) for place in places)
+
+
 def _have(rows: Codes, parts: Sequence[_Part]) -> NDArray[np.bool_]:
     """Which of the rows have all the codes of one of the parts."""
     found = np.zeros(len(rows), dtype=np.bool_)
     for places, codes in parts:
-        found |= (rows[:, places] == codes).all(axis=1)
+        found |= (rows[:, list(places)] == codes).all(axis=1)
     return found

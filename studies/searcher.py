@@ -130,9 +130,9 @@ class Searcher:
         self._advice.mark_tried(row, works=observation.failed is None)
         self._costs.add(row, observation)
         self._pairs.add(row, kept=observation.is_feasible)
-        if observation.is_feasible:
-            for graph in self._sparing.spared(row):
-                self._pool.postpone(graph, self._sparing.places)
+        if observation.values is not None:
+            for graph, is_spared in self._sparing.learn(row, kept=observation.is_feasible):
+                self._pool.postpone(graph, self._sparing.places, waits=is_spared)
         kinds = DECIDING.get(observation.failed or "")
         if kinds is not None:
             self._pool.forbid(row, self.encoding.places(kinds))

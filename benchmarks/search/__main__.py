@@ -82,7 +82,7 @@ def _strategies(arguments: argparse.Namespace) -> list[str]:
     for name in names:
         if missing(name):
             print(f"left out: {name}, which needs {missing(name)}", file=sys.stderr)
-    return [name for name in names if not missing(name)]
+    return [name for name in dict.fromkeys(names) if not missing(name)]
 
 
 def _worlds(arguments: argparse.Namespace) -> list[World]:

@@ -102,9 +102,12 @@ def test_strings_count_the_share_that_differs() -> None:
     assert compare({"y": right}, {"y": np.array(["a", "c"], dtype=object)})[0].relative_l2 == 0.5
 
 
-def test_values_beyond_the_range_of_the_norm_fail() -> None:
+@pytest.mark.parametrize(
+    ("right", "actual"), [([1.0], [1e300]), ([1e300, 1e300], [1e300, -1e300]), ([1e300, 1e300], [0.0, 0.0])]
+)
+def test_values_beyond_the_range_of_the_norm_fail(right: list[float], actual: list[float]) -> None:
     with pytest.raises(EngineError, match="too large") as caught:
-        compare({"y": np.array([1.0])}, {"y": np.array([1e300])})
+        compare({"y": np.array(right)}, {"y": np.array(actual)})
     assert caught.value.kind == "not_finite"
 
 

@@ -127,11 +127,18 @@ def test_what_was_postponed_comes_once_nothing_else_is_left(pool: Pool) -> None:
     pool.mark_seen((2, 1, 1))
     assert not pool.is_exhausted
     assert _all(pool) == _every() - first - {(2, 1, 1)}
-    pool.postpone((2, 1, 1), GRAPH)
-    assert _all(pool)
     for row in _every() - first:
         pool.mark_seen(row)
     assert pool.is_exhausted
+
+
+def test_what_is_postponed_no_longer_can_be_drawn_again_but_for_what_was_seen(pool: Pool) -> None:
+    pool.postpone((2, 1, 1), GRAPH)
+    pool.mark_seen((2, 1, 1))
+    pool.postpone((1, 1, 1), GRAPH, waits=False)
+    assert {row[0] for row in _all(pool)} == {1}
+    pool.postpone((2, 1, 1), GRAPH, waits=False)
+    assert _all(pool) == _every() - {(2, 1, 1)}
 
 
 def test_what_was_postponed_stays_so_when_a_dimension_leaves_a_large_space(
