@@ -30,7 +30,8 @@ class EngineSampler(BaseSampler):
     """Suggests what is expected to improve most for the time that it takes; asks for nothing twice.
 
     `space` are the dimensions, `constraints` is the number of constraints that each trial has. `metrics`
-    names the objectives, as in `studies.metrics`: for speeds it begins with what vendors advise.
+    names the objectives, as in `studies.metrics`: for speeds it begins with what vendors advise, and
+    leaves for last what only buys accuracy.
     """
 
     def __init__(

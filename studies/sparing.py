@@ -26,8 +26,9 @@ class Sparing:
         self._is_enough: dict[tuple[int, ...], bool] = {}
 
     def learn(self, row: Sequence[int], *, kept: bool) -> Iterator[tuple[list[int], bool]]:
-        """Takes a trial, and whether it kept every constraint; each graph that keeps more nodes, and whether one
-        that keeps fewer has been enough in every build so far.
+        """Takes a trial, and whether it kept every constraint.
+
+        Yields each graph that keeps more nodes, and whether one that keeps fewer was enough in every build.
         """
         graph = self._graph(row)
         self._is_enough[graph] = kept and self._is_enough.get(graph, True)
