@@ -26,7 +26,6 @@ from studies.records import Objective
 
 LANDSCAPES = Path(__file__).parents[1] / "landscapes"
 PARETO_OBJECTIVES = (Objective("latency_ms", "minimize"), Objective("error", "minimize"))
-
 MODELS, SHAPES = EARLIER = ("models", "shapes")
 
 
