@@ -138,12 +138,12 @@ def test_two_files_of_outputs_are_compared_without_running_anything(command: Com
 
 
 def test_two_trials_are_compared(command: Command, searched: Path) -> None:
-    feasible = [t.number for t in tuner.load("net", workspace=searched).study.trials if t.state == "feasible"]
-    ended = command(
-        "compare", "net/trial:0", feasible[-1], "--workspace", searched, "--limit", "1", "--json", "-q"
-    )
+    trials = tuner.load("net", workspace=searched).study.trials
+    fp16 = next(t for t in trials if t.state == "feasible" and t.candidate.settings["precision"] == "fp16")
+    other = fp16.number
+    ended = command("compare", "net/trial:0", other, "--workspace", searched, "--limit", "1", "--json", "-q")
     assert ended.code == 0
-    assert ended.document["second"]["name"] == f"trial {feasible[-1]} of net"
+    assert ended.document["second"]["name"] == f"trial {other} of net"
     assert ended.document["outputs"][0]["relative_l2"] > 0
     assert ended.document["graphs"] is None
 
