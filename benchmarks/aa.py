@@ -30,8 +30,9 @@ from benchmarks.subjects import (
 from benchmarks.subjects import pair as study_of_pair
 from engines import statistics
 from engines.isolation import Worker
+from engines.results import Evaluation
 from engines.statistics import Estimate
-from engines.values import Candidate, Evaluation
+from engines.values import Candidate
 from studies.analysis import comparison
 from studies.finals import verdict_of
 from studies.metrics import METRICS

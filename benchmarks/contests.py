@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from benchmarks.subjects import Subject, study, trial
 from engines.isolation import Worker
-from engines.values import Candidate, Evaluation
+from engines.results import Evaluation
+from engines.values import Candidate
 from studies.contest import Contest, Entry, Holder, OpenHolder
 from studies.finals import Finals, finals
 from studies.records import RepeatRecord

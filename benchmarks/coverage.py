@@ -21,8 +21,9 @@ from engines import measuring
 from engines.bench import Bench
 from engines.evaluation import evaluate
 from engines.measuring import Meter
+from engines.results import Measurement
 from engines.statistics import TIMINGS, Estimate
-from engines.values import Candidate, Measurement, Policy
+from engines.values import Candidate, Policy
 from studies.noise import Noise, noise_of, widened
 
 BLOCKS = 5

@@ -17,8 +17,9 @@ from engines import statistics
 from engines.deadlines import certify
 from engines.distributions import student_t
 from engines.racing import guarded_spread, is_behind
+from engines.results import Block, Measurement
 from engines.statistics import TIMINGS, Estimate, design_effect
-from engines.values import Bar, Block, Measurement, Samples
+from engines.values import Bar, Samples
 
 Array = NDArray[np.float64]
 Random = np.random.Generator

@@ -31,7 +31,8 @@ from benchmarks.subjects import (
 )
 from engines.backends import parse_backend
 from engines.backends.fake_machine import latency_ms
-from engines.values import Evaluation, Policy, Settings
+from engines.results import Evaluation
+from engines.values import Policy, Settings
 from engines.workspace import Workspace
 from examples import models
 from studies.analysis import comparison

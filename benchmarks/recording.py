@@ -13,18 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.subjects import Subject
+from engines.results import Accuracy, Block, Evaluation, Failure, FailureKind, Measurement, OutputError
 from engines.statistics import TIMINGS, counted
-from engines.values import (
-    Accuracy,
-    Block,
-    Candidate,
-    Evaluation,
-    Failure,
-    FailureKind,
-    Measurement,
-    OutputError,
-    Policy,
-)
+from engines.values import Candidate, Policy
 from engines.wire import from_json, to_json
 from studies.records import StudySpec
 from tuner.searching import versions

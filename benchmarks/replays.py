@@ -22,7 +22,8 @@ from benchmarks.recording import Recording, Run, evaluation_of, load
 from benchmarks.runs import heading, verdict
 from benchmarks.subjects import repeat, study, trial
 from engines.racing import is_behind
-from engines.values import Bar, Evaluation
+from engines.results import Evaluation
+from engines.values import Bar
 from studies.analysis import best
 from studies.choice import recommended
 from studies.finalists import finalists

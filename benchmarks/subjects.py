@@ -15,8 +15,9 @@ from engines.bench import Bench
 from engines.isolation import Worker
 from engines.measuring import target_half_width
 from engines.protocol import Open
+from engines.results import Evaluation
 from engines.shape_text import format_shapes
-from engines.values import Candidate, Evaluation, Policy, Settings
+from engines.values import Candidate, Policy, Settings
 from engines.workspace import Workspace
 from examples import models
 from studies.objectives import judge

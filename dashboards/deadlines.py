@@ -3,7 +3,7 @@
 from dashboards import formats
 from dashboards.telemetry import range_text, states
 from engines.deadlines import Certificate
-from engines.values import Measurement
+from engines.results import Measurement
 from studies.certificates import certificate
 from studies.records import StudyRecord, TrialRecord
 

@@ -8,10 +8,12 @@ from dashboards.finalists import name_of
 from dashboards.stopped_early import stopped_early
 from dashboards.telemetry import disturbances
 from dashboards.wording import comparative, quality
+from engines.jitter import is_uneven
 from studies.analysis import comparison
 from studies.choice import recommended
 from studies.finalists import finalists
 from studies.finals import FEWEST_SESSIONS, Finalist, finals, verdict_of
+from studies.neighbours import neighbours
 from studies.rebuilds import Rebuilt, rebuilt
 from studies.records import Objective, StudyRecord
 from studies.repeats import drift, noise
@@ -23,7 +25,7 @@ UNFINISHED = "The finals were not held to their end: the same search goes on wit
 
 def sentences(study: StudyRecord) -> tuple[str, ...]:
     """Everything that is known, the most important first."""
-    told = (rivals, out, rebuilds, deadline, detectable, drifted, cut_short, disturbed, luck)
+    told = (rivals, out, rebuilds, deadline, detectable, drifted, cut_short, disturbed, shared, luck)
     return tuple(text for tell in told if (text := tell(study)))
 
 
@@ -126,6 +128,19 @@ def disturbed(study: StudyRecord) -> str:
         return ""
     why = "; ".join(dict.fromkeys(reason for number in spoiled for reason in reasons[number]))
     return f"Some blocks of {formats.trials(spoiled)} were disturbed even when repeated ({why})."
+
+
+def shared(study: StudyRecord) -> str:
+    """That something else seems to have used the GPU."""
+    trials = [one.measurement for one in study.trials if not one.reused]
+    repeats = [one.evaluation.measurement for one in study.repeats]
+    known = [one for one in (*trials, *repeats) if one is not None]
+    found = neighbours(study.spec.machine, map(is_uneven, known))
+    if found is None:
+        return ""
+    return (
+        f"{found.told[0].upper()}{found.told[1:]}. When it has ended, search anew: --study NAME --remeasure."
+    )
 
 
 def luck(study: StudyRecord) -> str:

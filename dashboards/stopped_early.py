@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from dashboards.telemetry import is_behind
-from engines.values import Measurement
+from engines.results import Measurement
 from studies.records import StudyRecord
 
 # the median of fewer says too little of what the others would have taken

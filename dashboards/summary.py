@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dashboards import evidence, finalists, formats, wording
 from dashboards.facts import facts
 from dashboards.markup import Html, element, join, sentence
-from engines.values import Dimension, Failure, Value
+from engines.results import Failure
+from engines.values import Dimension, Value
 from studies.analysis import baseline, best, comparison, finite, pareto_front
 from studies.effects import chosen
 from studies.finals import Finalist, finals

@@ -7,7 +7,8 @@ import numpy as np
 
 from dashboards import formats
 from engines import statistics
-from engines.values import Block, Measurement
+from engines.jitter import jitter
+from engines.results import Block, Measurement
 from studies.records import TrialRecord
 
 STATES: Mapping[str, tuple[str, str]] = {
@@ -108,6 +109,9 @@ def facts(measurement: Measurement) -> dict[str, str]:
     reasons = [f"{reason} in {formats.percent(part)}" for reason, part in throttled(blocks).items()]
     if reasons:
         told["clocks held by"] = f"{', '.join(reasons)} of the blocks"
+    uneven = jitter(blocks)
+    if uneven is not None:
+        told["jitter"] = f"{formats.number(uneven, 3)} times from the fastest tenth to the slowest"
     waiting = waited(blocks)
     if waiting is not None:
         told["waited for a core"] = f"{formats.share(waiting)} of the time"

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.errors import EngineError
-from engines.values import Accuracy, OutputError, Tensors
+from engines.results import Accuracy, OutputError
+from engines.values import Tensors
 
 # values of an output that are looked at together: they fit the cache, and BLAS takes no threads for them
 PIECE = 8192

@@ -9,7 +9,8 @@ import msgspec
 
 from engines.backends.base import Backend, Detail
 from engines.errors import EngineError
-from engines.values import Artifact, Candidate, Settings, Value, Workload
+from engines.results import Artifact
+from engines.values import Candidate, Settings, Value, Workload
 from engines.wire import digest, from_json, to_json
 from engines.workspace import Workspace, folder_bytes, new_folder
 

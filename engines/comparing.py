@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from engines import accuracy
 from engines.errors import EngineError
-from engines.values import OutputError, Shape, Tensors
+from engines.results import OutputError
+from engines.values import Shape, Tensors
 
 Array = NDArray[np.generic]
 

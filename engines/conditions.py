@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from engines.values import Block
+from engines.jitter import UNEVEN, jitter
+from engines.results import Block
 
 Verdict = Literal["fine", "noisy", "unknown"]
 # whether it disturbs measurements (None where that cannot be told), and what was found in a few words
@@ -92,6 +93,13 @@ def _waiting(blocks: Sequence[Block]) -> Finding:
     return seconds > WAITING_SHARE * span, f"{100 * seconds / span:.1f} % of the test"
 
 
+def _sharing(blocks: Sequence[Block]) -> Finding:
+    found = jitter(blocks)
+    if found is None:
+        raise LookupError
+    return found > UNEVEN, f"the slowest tenth of inferences took {found:.2f} times as long as the fastest"
+
+
 CLOCK = Check(
     "clock under load", _clock, "Warm it up for longer, or lock it: nvidia-smi -lgc MHZ, -rgc to undo."
 )
@@ -103,5 +111,10 @@ GPU_IN_TEST = (
     CLOCK,
     Check(
         "throttling under load", _throttling, "Cool it, or lock clocks that it can hold: nvidia-smi -lgc MHZ."
+    ),
+    Check(
+        "sharing under load",
+        _sharing,
+        "Something else seems to use the GPU: wait until it ends, or choose another.",
     ),
 )

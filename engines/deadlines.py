@@ -10,8 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from engines.distributions import clopper_pearson_upper, most_events
+from engines.results import Measurement
 from engines.statistics import design_effect
-from engines.values import Measurement, Samples
+from engines.values import Samples
 
 
 @dataclass(frozen=True)

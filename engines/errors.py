@@ -24,7 +24,7 @@ class UserError(TunerError):
 
 
 class EngineError(TunerError):
-    """One candidate failed; `kind` is one of the kinds that `values.Failure` names."""
+    """One candidate failed; `kind` is one of the kinds that `results.Failure` names."""
 
     def __init__(self, message: str, hint: str = "", *, kind: str = "refused") -> None:
         super().__init__(message, hint)

@@ -20,20 +20,9 @@ from engines.bench import Bench, Reference
 from engines.errors import EngineError, UserError
 from engines.measuring import Meter
 from engines.ranges import nvtx_range
+from engines.results import Accuracy, Artifact, Block, Evaluation, Failure, FailureKind, Measurement
 from engines.sharing import Recognised, fingerprint
-from engines.values import (
-    Accuracy,
-    Artifact,
-    Bar,
-    Block,
-    Candidate,
-    Evaluation,
-    Failure,
-    FailureKind,
-    Measurement,
-    Stage,
-    Workload,
-)
+from engines.values import Bar, Candidate, Stage, Workload
 
 Report = Callable[[Stage, str], None]
 # how a warm engine is timed

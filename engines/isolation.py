@@ -24,8 +24,9 @@ from engines.protocol import (
     Release,
     Sample,
 )
+from engines.results import Evaluation
 from engines.sharing import completed
-from engines.values import Bar, Candidate, Evaluation, Stage
+from engines.values import Bar, Candidate, Stage
 from engines.watch import Lost
 from engines.worker_process import OnProgress, WorkerProcess
 from engines.workspace import Workspace

@@ -14,19 +14,13 @@ import msgspec
 import numpy as np
 
 from engines.errors import UserError
+from engines.results import Accuracy, Artifact, Block, Evaluation, Failure, Measurement, OutputError
 from engines.statistics import counted
 from engines.values import (
-    Accuracy,
-    Artifact,
-    Block,
     Candidate,
     Dimension,
-    Evaluation,
-    Failure,
     InputSource,
     Machine,
-    Measurement,
-    OutputError,
     Policy,
     Samples,
     Settings,

@@ -12,8 +12,9 @@ from engines import statistics
 from engines.backends.base import Runner
 from engines.deadlines import p99_bound
 from engines.racing import is_behind
+from engines.results import Block, Measurement
 from engines.telemetry import Probe, Reading, between, disturbance
-from engines.values import Bar, Block, Measurement, Policy
+from engines.values import Bar, Policy
 
 # fewer give an interval that says nothing, so even a slow engine is run this often
 MINIMUM_BLOCKS = 5

@@ -24,14 +24,13 @@ from engines.protocol import (
     MeasureEngine,
     RunEngine,
 )
+from engines.results import Block, Measurement
 from engines.same_inputs import refuse_beyond
 from engines.shape_text import UNNAMED
 from engines.shapes import batch_of, resolve
 from engines.turns import Turn
 from engines.values import (
-    Block,
     InputSource,
-    Measurement,
     ModelFacts,
     Policy,
     Shape,

@@ -10,14 +10,13 @@ import msgspec
 
 from engines import wire
 from engines.comparing import NodeCompared
+from engines.results import Evaluation, Measurement
 from engines.sharing import Recognised
 from engines.values import (
     Bar,
     Candidate,
     Dimension,
-    Evaluation,
     Machine,
-    Measurement,
     ModelFacts,
     Policy,
     Settings,

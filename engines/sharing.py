@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from engines.values import Accuracy, Artifact, Candidate, Evaluation, Value
+from engines.results import Accuracy, Artifact, Evaluation
+from engines.values import Candidate, Value
 from engines.wire import digest
 
 # settings that decide which shapes an engine is built for and measured at, wherever the space has them

@@ -17,7 +17,8 @@ from typing import Literal
 import numpy as np
 
 from engines.distributions import most_events, student_t
-from engines.values import Block, Measurement, Samples
+from engines.results import Block, Measurement
+from engines.values import Samples
 
 Direction = Literal["minimize", "maximize"]
 

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from engines.results import Measurement
 from engines.statistics import median, percentile
-from engines.values import Measurement, Policy, Samples
+from engines.values import Policy, Samples
 
 WARM_UP_SECONDS = 0.2
 DURATION_SECONDS = 3.0

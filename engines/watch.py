@@ -5,7 +5,8 @@ import time
 from collections.abc import Mapping
 
 from engines.errors import TunerError
-from engines.values import Failure, FailureKind, Stage
+from engines.results import Failure, FailureKind
+from engines.values import Stage
 
 # a graph is made once for many trials, and calibrating it takes as long as its model runs: from one sign of
 # progress to the next it may take this

@@ -54,9 +54,10 @@ from engines.protocol import (
     decode_request,
     encode,
 )
+from engines.results import Block, Measurement
 from engines.sharing import Recognised
 from engines.turns import Turn
-from engines.values import Block, Measurement, Stage
+from engines.values import Stage
 from engines.workspace import Workspace
 
 _PR_SET_PDEATHSIG = 1

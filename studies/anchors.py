@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from engines.values import Candidate, Evaluation
+from engines.results import Evaluation
+from engines.values import Candidate
 from studies.noise import Noise
 from studies.records import RepeatRecord, RepeatRole, TrialRecord
 from studies.repeats import Drift, drift_in, noise_in

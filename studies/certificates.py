@@ -3,8 +3,9 @@
 import numpy as np
 
 from engines.deadlines import Certificate, certify
+from engines.results import Measurement
 from engines.statistics import design_effect
-from engines.values import Measurement, Samples
+from engines.values import Samples
 from studies.records import StudyRecord, TrialRecord
 
 BOUND = "p99_bound_ms"

@@ -10,7 +10,8 @@ from typing import Protocol
 import numpy as np
 
 from engines.errors import UserError
-from engines.values import Candidate, Evaluation, Failure
+from engines.results import Evaluation, Failure
+from engines.values import Candidate
 from studies.records import RepeatRecord, TrialRecord
 from studies.rigour import Rigour
 

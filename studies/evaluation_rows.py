@@ -11,18 +11,9 @@ from sqlalchemy import ColumnElement, Connection, Row, Table, insert, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from engines import wire
+from engines.results import Accuracy, Artifact, Block, Evaluation, Failure, Measurement, OutputError
 from engines.sharing import MEASURED_AS
-from engines.values import (
-    Accuracy,
-    Artifact,
-    Block,
-    Candidate,
-    Evaluation,
-    Failure,
-    Measurement,
-    OutputError,
-    Samples,
-)
+from engines.values import Candidate, Samples
 from studies import schema
 
 # the mantissas of timings are noise: higher levels cost twice the time and save nothing

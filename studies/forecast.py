@@ -9,7 +9,8 @@ import operator
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
-from engines.values import Artifact, Evaluation, Settings
+from engines.results import Artifact, Evaluation
+from engines.values import Settings
 from studies import space as spaces
 from studies.finals import FEWEST_SESSIONS
 from studies.records import StudySpec, TrialRecord

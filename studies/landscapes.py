@@ -6,7 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from engines.landscapes import Landscape, Made, Run, run_of, without_paths
-from engines.values import Artifact, Candidate, Dimension, Evaluation, Failure, Value
+from engines.results import Artifact, Evaluation, Failure
+from engines.values import Candidate, Dimension, Value
 from studies.records import StudyRecord
 
 # measured outside the passes over the space: the baseline, as often as it was looked at

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
-from engines.values import Evaluation
+from engines.results import Evaluation
 from studies.stopping import Left
 
 Ending = Literal["complete", "exhausted", "converged", "timeout", "interrupted"]

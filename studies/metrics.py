@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from engines import statistics
 from engines.deadlines import p99_bound
 from engines.errors import UserError
+from engines.results import Accuracy, Evaluation, Measurement
 from engines.statistics import Estimate
-from engines.values import Accuracy, Evaluation, Measurement, TaskMetric
+from engines.values import TaskMetric
 from studies.records import Direction
 
 

@@ -7,8 +7,9 @@ from collections.abc import Collection, Mapping, Sequence
 from itertools import chain
 
 from engines.errors import UserError
+from engines.results import Evaluation
 from engines.statistics import Estimate
-from engines.values import Evaluation, TaskMetric
+from engines.values import TaskMetric
 from studies.certificates import BOUND
 from studies.metrics import ACCURACY_METRICS, known_metrics, metrics_of
 from studies.records import Constraint, Objective, StudySpec, TrialRecord, TrialState

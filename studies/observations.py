@@ -4,7 +4,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from engines.values import Candidate, Evaluation, Failure, Stage
+from engines.results import Evaluation, Failure
+from engines.values import Candidate, Stage
 from studies.noise import Noise
 from studies.records import Constraint, StudySpec, TrialRecord
 from studies.repeats import Drift, freed

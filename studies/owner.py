@@ -6,61 +6,34 @@ trial in flight, and the next run goes on behind it.
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 
 from engines.errors import UserError
 from engines.ranges import nvtx_range
-from engines.values import Bar, Candidate, Evaluation, Failure, Settings
+from engines.results import Evaluation
+from engines.values import Bar, Candidate
 from studies import mirror, sharing
 from studies.anchors import Anchors
 from studies.dead import dead
 from studies.identity import evaluation_key
 from studies.limits import Ended, Ending, Limits, Stop, limit_seconds
-from studies.noise import Noise
+from studies.neighbours import neighbours
 from studies.objectives import check_told, judge
 from studies.observations import Earlier, Observation, observation_of
 from studies.racing import bar_of
 from studies.records import RepeatRecord, StudySpec, TrialRecord
-from studies.repeats import Drift
 from studies.rigour import TRIALS_ALONE, Rigour
 from studies.roles import Executor, Narrowing, Observer, Sampler
 from studies.searcher import Searcher
 from studies.space import candidate_at
-from studies.stopping import FEWEST_TRIALS, Left, is_converged, least_gain
+from studies.state import State
+from studies.stopping import FEWEST_TRIALS, is_converged, least_gain
 from studies.storage import Storage
 
 # failures that another try would only repeat
 LASTING = ("refused", "not_finite", "wrong_output")
-
-
-@dataclass
-class _State:
-    """What the owner knows of the study while it runs."""
-
-    records: list[TrialRecord] = field(default_factory=list)
-    noise: Noise | None = None
-    drift: Drift | None = None
-    refused: dict[tuple[Settings, ...], tuple[int, Failure]] = field(default_factory=dict)
-    left_out: set[str] = field(default_factory=set)
-    left: Left | None = None
-
-    def add(self, record: TrialRecord) -> None:
-        self.records.append(record)
-        candidate, failure = record.candidate, record.failure
-        if failure is None or failure.kind == "internal":
-            return
-        # what fails before the engine exists fails for every run spec, and without a graph for every build
-        if failure.stage == "graph":
-            self.refused.setdefault((candidate.graph,), (record.number, failure))
-        elif failure.stage == "build":
-            self.refused.setdefault((candidate.graph, candidate.build), (record.number, failure))
-
-    def refusal_of(self, candidate: Candidate) -> tuple[int, Failure] | None:
-        """The trial that showed that no engine can be made for the candidate, and why; None without one."""
-        graph, build = candidate.graph, candidate.build
-        return self.refused.get((graph,)) or self.refused.get((graph, build))
 
 
 @dataclass(frozen=True)
@@ -86,7 +59,7 @@ class Owner:
     def run(self, limits: Limits, stop: Stop) -> Ended:
         """Evaluates until a limit is met, nothing is left to gain or to try, or somebody stops it."""
         study = self.storage.read_study(self.name)
-        state = _State()
+        state = State()
         for record in study.trials:
             state.add(record)
         anchors = self._anchors(state, limits, study.repeats)
@@ -117,10 +90,11 @@ class Owner:
                 state.add(record)
                 sampler.add(observation_of(record, self.spec, state.noise, state.drift))
                 tell.add(record)
+                self._look_around(state)
                 self._look_ahead(state, sampler, limits)
         return Ended(ending, state.left)
 
-    def _observations(self, state: _State) -> list[Observation]:
+    def _observations(self, state: State) -> list[Observation]:
         """The trials as they are known by now."""
         return [observation_of(one, self.spec, state.noise, state.drift) for one in state.records]
 
@@ -134,14 +108,21 @@ class Owner:
             earlier=self.earlier,
         )
 
-    def _look_ahead(self, state: _State, sampler: Sampler, limits: Limits) -> None:
+    def _look_ahead(self, state: State, sampler: Sampler, limits: Limits) -> None:
         """What is left to gain, where the search is to end when that is little."""
         if limits.min_gain and len(state.records) >= FEWEST_TRIALS:
             state.left = sampler.left_to_gain(least_gain(limits.min_gain, state.noise, self.rigour))
             if state.left is not None:
                 self.observer.expecting(state.left)
 
-    def _next(self, state: _State, sampler: Sampler) -> Candidate:
+    def _look_around(self, state: State) -> None:
+        """Says once that something else uses the GPU, as whoever searches can stop it now."""
+        found = None if state.has_neighbours else neighbours(self.spec.machine, state.are_uneven)
+        if found is not None:
+            state.has_neighbours = True
+            self.observer.note(f"{found.told}; nvidia-smi may show what it is")
+
+    def _next(self, state: State, sampler: Sampler) -> Candidate:
         if not state.records:
             candidate = self.spec.baseline
         else:
@@ -149,12 +130,12 @@ class Owner:
         sampler.mark_seen(candidate.settings)
         return candidate
 
-    def _try(self, candidate: Candidate, state: _State, limits: Limits) -> TrialRecord:
+    def _try(self, candidate: Candidate, state: State, limits: Limits) -> TrialRecord:
         number, key = len(state.records), evaluation_key(self.spec, candidate)
         self.observer.started(number, candidate)
         started_at, start, log_start = datetime.now(UTC), time.perf_counter(), self.executor.log_position()
         stored = self._stored(key)
-        assumed = None if stored is not None else _assumed(candidate, state)
+        assumed = None if stored is not None else state.assumed(candidate)
         evaluation = stored or assumed or self._evaluate(number, candidate, state, limits)
         reused = evaluation is stored
         if evaluation is assumed:
@@ -179,7 +160,7 @@ class Owner:
             check_told(record, self.spec)
         return record
 
-    def _anchors(self, state: _State, limits: Limits, repeats: Sequence[RepeatRecord]) -> Anchors:
+    def _anchors(self, state: State, limits: Limits, repeats: Sequence[RepeatRecord]) -> Anchors:
         def evaluate(baseline: Candidate) -> Evaluation:
             found = self.executor.evaluate(baseline, _seconds_for_a_trial(state, limits), lambda *_: None)
             stop_on_full_disk(found)
@@ -195,7 +176,7 @@ class Owner:
             list(repeats),
         )
 
-    def _measure_baseline(self, state: _State, anchors: Anchors, must_end: Callable[[], bool]) -> None:
+    def _measure_baseline(self, state: State, anchors: Anchors, must_end: Callable[[], bool]) -> None:
         """As often as is due and there is time; a baseline that failed has nothing to say."""
         if not state.records or state.records[0].measurement is None:
             return
@@ -215,13 +196,13 @@ class Owner:
         lasting = found is not None and (found.failure is None or found.failure.kind in LASTING)
         return found if lasting else None
 
-    def _evaluate(self, number: int, candidate: Candidate, state: _State, limits: Limits) -> Evaluation:
+    def _evaluate(self, number: int, candidate: Candidate, state: State, limits: Limits) -> Evaluation:
         watch = partial(self.observer.stage, number)
         bar = self._bar(state)
         measured = {} if self.remeasure else sharing.measured(state.records, candidate)
         return self.executor.evaluate(candidate, _seconds_for_a_trial(state, limits), watch, bar, measured)
 
-    def _leave_out_dead(self, state: _State, sampler: Sampler) -> None:
+    def _leave_out_dead(self, state: State, sampler: Sampler) -> None:
         """Where the sampler can do without them."""
         if not isinstance(sampler, Narrowing):
             return
@@ -231,7 +212,7 @@ class Owner:
                 sampler.leave_out(found.name, found.value)
                 self.observer.note(found.reason)
 
-    def _bar(self, state: _State) -> Bar | None:
+    def _bar(self, state: State) -> Bar | None:
         if not self.rigour.racing:
             return None
         return bar_of(state.records, self.spec.objectives, state.noise, state.drift, datetime.now(UTC))
@@ -243,19 +224,8 @@ def _from_before(record: TrialRecord, observation: Observation) -> Observation:
     return observation if lasts else replace(observation, failed="measure")
 
 
-def _assumed(candidate: Candidate, state: _State) -> Evaluation | None:
-    """A graph or build that was refused before is not tried again for another run spec."""
-    refused = state.refusal_of(candidate)
-    if refused is None:
-        return None
-    earlier, failure = refused
-    return Evaluation(
-        candidate, failure=replace(failure, message=f"as in trial {earlier}: {failure.message}")
-    )
-
-
 def _ending(
-    state: _State, limits: Limits, stop: Stop, sampler: Sampler, deadline: float | None
+    state: State, limits: Limits, stop: Stop, sampler: Sampler, deadline: float | None
 ) -> Ending | None:
     if stop.requested:
         return "interrupted"
@@ -268,12 +238,12 @@ def _ending(
     return "timeout" if _is_over(state, deadline) else None
 
 
-def _is_over(state: _State, deadline: float | None) -> bool:
+def _is_over(state: State, deadline: float | None) -> bool:
     """A search that is too short for anything else has at least its baseline."""
     return bool(state.records) and deadline is not None and time.monotonic() >= deadline
 
 
-def _seconds_for_a_trial(state: _State, limits: Limits) -> float:
+def _seconds_for_a_trial(state: State, limits: Limits) -> float:
     return limit_seconds(limits, state.records[0].evaluation if state.records else None)
 
 

@@ -19,16 +19,7 @@ from engines.shape_text import parse_shapes
 from engines.shapes import batch_of, resolve
 from engines.statistics import TIMINGS
 from engines.user_functions import parse_metric
-from engines.values import (
-    InputSource,
-    ModelFacts,
-    Policy,
-    Settings,
-    Shape,
-    ShapeRange,
-    TaskMetric,
-    Workload,
-)
+from engines.values import InputSource, ModelFacts, Policy, Settings, Shape, ShapeRange, TaskMetric, Workload
 from engines.workspace import Workspace
 from studies.certificates import BOUND, FEWEST_INFERENCES
 from studies.metrics import known_metrics

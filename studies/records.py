@@ -5,20 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
+from engines.results import Accuracy, Artifact, Evaluation, Failure, Measurement
 from engines.statistics import Estimate
-from engines.values import (
-    Accuracy,
-    Artifact,
-    Candidate,
-    Dimension,
-    Evaluation,
-    Failure,
-    Machine,
-    Measurement,
-    Policy,
-    Settings,
-    Workload,
-)
+from engines.values import Candidate, Dimension, Machine, Policy, Settings, Workload
 
 Direction = Literal["minimize", "maximize"]
 TrialState = Literal["feasible", "infeasible", "failed"]

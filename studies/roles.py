@@ -3,7 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
-from engines.values import Bar, Candidate, Evaluation, Stage, Value
+from engines.results import Evaluation
+from engines.values import Bar, Candidate, Stage, Value
 from studies.observations import Observation
 from studies.records import TrialRecord
 from studies.stopping import Left

@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from engines.results import Evaluation
 from engines.sharing import fingerprint, is_shared, measured_engine, shapes_asked
-from engines.values import Candidate, Evaluation
+from engines.values import Candidate
 from studies.records import TrialRecord
 
 

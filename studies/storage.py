@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import IntegrityError
 
 from engines.errors import UserError
-from engines.values import Evaluation
+from engines.results import Evaluation
 from studies import database, study_rows
 from studies.database import location, reading, writing
 from studies.database_errors import is_duplicate, translated

@@ -12,7 +12,8 @@ from sqlalchemy import Connection, Row, func, insert, select
 
 from engines import wire
 from engines.errors import UserError
-from engines.values import Candidate, Evaluation
+from engines.results import Evaluation
+from engines.values import Candidate
 from studies import schema
 from studies.evaluation_rows import (
     decode_log,

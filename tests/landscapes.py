@@ -4,18 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from engines.landscapes import Landscape, Made, Run
-from engines.values import (
-    Candidate,
-    Dimension,
-    Failure,
-    FailureKind,
-    Machine,
-    OutputError,
-    Policy,
-    Settings,
-    Stage,
-    Workload,
-)
+from engines.results import Failure, FailureKind, OutputError
+from engines.values import Candidate, Dimension, Machine, Policy, Settings, Stage, Workload
 from tests.workloads import tiny_conv, workload_of
 
 DIMENSIONS = (

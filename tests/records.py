@@ -6,20 +6,22 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
-from engines.values import (
+from engines.results import (
     Accuracy,
     Artifact,
     Block,
-    Candidate,
-    Dimension,
     Evaluation,
     Failure,
     FailureKind,
+    Measurement,
+    OutputError,
+)
+from engines.values import (
+    Candidate,
+    Dimension,
     InputSource,
     Machine,
-    Measurement,
     ModelFacts,
-    OutputError,
     Settings,
     ShapeRange,
     Stage,

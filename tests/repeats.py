@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from engines.values import Block, Evaluation, Measurement
+from engines.results import Block, Evaluation, Measurement
 from studies.finalists import finalists
 from studies.records import RepeatRecord, RepeatRole, StudyRecord, TrialRecord
 from tests.records import START, candidate, measured, record, study_of, study_record
@@ -49,6 +49,16 @@ def close_study(
     made += [measured(one, random, latency_ms=1.6, error=0.001) for one in candidates]
     study = with_baseline_again(study_of(*made, objectives=objectives, constraints=constraints), random)
     return with_finals(study, random, factors=factors, **finals)
+
+
+def with_waits(evaluation: Evaluation) -> Evaluation:
+    """As beside another process: a third of the inferences takes twice as long."""
+    found = evaluation.measurement
+    assert found is not None
+    blocks = [replace(one, latency_ms=one.latency_ms.copy()) for one in found.blocks]
+    for block in blocks:
+        block.latency_ms[::3] *= 2
+    return replace(evaluation, measurement=replace(found, blocks=tuple(blocks)))
 
 
 def with_racing(study: StudyRecord) -> StudyRecord:

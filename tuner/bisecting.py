@@ -18,7 +18,8 @@ from engines.graphs.making import KEPT_NODES, Making
 from engines.isolation import Worker
 from engines.model import read_model
 from engines.protocol import Open
-from engines.values import Candidate, Evaluation, Policy, Settings
+from engines.results import Evaluation
+from engines.values import Candidate, Policy, Settings
 from engines.workspace import Workspace
 from studies.bisection import smallest_set
 from studies.limits import BASELINE_SECONDS

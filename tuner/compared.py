@@ -6,8 +6,8 @@ from typing import Any
 from dashboards import formats
 from engines.comparing import Compared, NodeCompared
 from engines.protocol import GraphsCompared
+from engines.results import OutputError
 from engines.shape_text import format_dims, format_shapes
-from engines.values import OutputError
 from tuner.comparing import Result
 from tuner.documents import SCHEMA
 from tuner.tables import add_row, new_table, print_table

@@ -21,9 +21,10 @@ from engines.errors import UserError
 from engines.host_conditions import Host
 from engines.isolation import Worker
 from engines.protocol import Open
+from engines.results import Block, Evaluation
 from engines.statistics import Estimate
 from engines.tiny_model import save_tiny_model
-from engines.values import Block, Candidate, Evaluation, Machine, Policy
+from engines.values import Candidate, Machine, Policy
 from engines.wire import to_plain
 from engines.workspace import Workspace
 from studies.metrics import METRICS

@@ -6,10 +6,11 @@ from typing import Any
 from dashboards import formats
 from dashboards.telemetry import facts
 from engines import statistics, trtexec
+from engines.results import Evaluation, Measurement
 from engines.shape_text import format_shapes
 from engines.statistics import Estimate
 from engines.trtexec import Times
-from engines.values import Candidate, Evaluation, Measurement
+from engines.values import Candidate
 from engines.wire import to_plain
 from studies.metrics import metrics_of
 from tuner.documents import SCHEMA

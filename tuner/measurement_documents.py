@@ -6,8 +6,9 @@ from typing import Any
 
 from dashboards import telemetry
 from dashboards.stopped_early import stopped_early
+from engines.jitter import jitter
+from engines.results import Block, Measurement
 from engines.statistics import Estimate, coefficient_of_variation, sample_count
-from engines.values import Block, Measurement
 from engines.wire import to_plain
 from studies.certificates import certificate
 from studies.finals import Finalist, Finals, finals, verdict_of
@@ -43,6 +44,7 @@ def measurement_document(measurement: Measurement) -> dict[str, Any]:
         "samples": _count(blocks),
         "counted_samples": sample_count(measurement),
         "variation": finite(coefficient_of_variation(measurement)),
+        "jitter": finite(jitter(blocks)),
         "blocks": len(blocks),
         "batch": measurement.batch,
         "streams": measurement.streams,

@@ -4,19 +4,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from engines.results import Block
 from engines.telemetry import Probe
 from engines.turns import Shared
-from engines.values import (
-    Block,
-    Candidate,
-    Dimension,
-    Machine,
-    Policy,
-    Settings,
-    Tensors,
-    Value,
-    Workload,
-)
+from engines.values import Candidate, Dimension, Machine, Policy, Settings, Tensors, Value, Workload
 
 Detail = Callable[[str], None]
 

@@ -2,10 +2,11 @@
 
 Options: seed of the landscape; noise within an engine's samples, and run_noise between its openings (both
 relative); drift (relative change with each opening); throttle (share of blocks in which the clock is held
-down); delay_ms (more time for candidates with max_aux_streams=4: a true difference that is known); fault_rate
-(share of candidates that fail); faults (names joined by '+'; `late` is right until it was timed); inert
-(dimensions of graphs and builds, joined by '+', that make no difference to the engine);
-trial_seconds (real time that a trial takes); build_seconds (simulated time of a build).
+down); waiting (share of inferences that wait for another process, for as long as they take); delay_ms (more
+time for candidates with max_aux_streams=4: a true difference that is known); fault_rate (share of candidates
+that fail); faults (names joined by '+'; `late` is right until it was timed); inert (dimensions of graphs and
+builds, joined by '+', that make no difference to the engine); trial_seconds (real time that a trial takes);
+build_seconds (simulated time of a build).
 """
 
 import hashlib
@@ -18,8 +19,9 @@ from typing import Any
 import numpy as np
 
 from engines.errors import EngineError, UserError
+from engines.results import Block
 from engines.telemetry import Reading
-from engines.values import Block, Samples, Settings, Tensors, Value
+from engines.values import Samples, Settings, Tensors, Value
 from engines.wire import digest
 
 BUILD_FAULTS = ("crash", "hang", "refuse")
@@ -34,6 +36,7 @@ POWER_W = 300.0
 # how much longer an inference takes when the clock is held down, and from cold caches
 THROTTLED = 1.25
 COLD = 1.3
+WAITED = 2.0
 
 # options that are no numbers
 WORDS = ("faults", "inert")
@@ -62,6 +65,7 @@ class Options:
     run_noise: float = 0.0025
     drift: float = 0.0
     throttle: float = 0.0
+    waiting: float = 0.0
     delay_ms: float = 0.0
     fault_rate: float = 0.0
     faults: str = FAULTS
@@ -170,7 +174,10 @@ class FakeRunner:
     def _samples(self, typical: float, count: int) -> Samples:
         noise = self._options.noise
         wander = self._random.normal(0.0, noise / 4)
-        return typical * np.exp(wander + self._random.normal(0.0, noise, count))
+        latency: Samples = typical * np.exp(wander + self._random.normal(0.0, noise, count))
+        if self._options.waiting:
+            latency[self._random.random(count) < self._options.waiting] *= WAITED
+        return latency
 
     def _exhaust_memory(self) -> None:
         """Allocates for real, then reports what a device that is full reports."""

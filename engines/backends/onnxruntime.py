@@ -25,16 +25,7 @@ from engines.graphs.onnx_files import EXTERNAL_WEIGHTS_BYTES, has_external_weigh
 from engines.sharing import FINGERPRINT, digest_of_files
 from engines.telemetry import Probe
 from engines.turns import Shared
-from engines.values import (
-    Candidate,
-    Dimension,
-    Machine,
-    Policy,
-    Settings,
-    Tensors,
-    Value,
-    Workload,
-)
+from engines.values import Candidate, Dimension, Machine, Policy, Settings, Tensors, Value, Workload
 
 ENGINE = "engine.onnx"
 PROVIDERS = ["CPUExecutionProvider"]

@@ -10,7 +10,8 @@ import onnxruntime as ort
 
 from engines import cpu, reference
 from engines.errors import EngineError
-from engines.values import Block, Tensors
+from engines.results import Block
+from engines.values import Tensors
 
 
 class SessionRunner:

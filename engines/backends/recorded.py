@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 from engines.errors import EngineError
 from engines.landscapes import Landscape, Made, Run
-from engines.values import Candidate, Failure, Settings, Stage
+from engines.results import Failure
+from engines.values import Candidate, Settings, Stage
 
 # a failure, and the seconds that it took to find it
 Failed = tuple[Failure, float]

@@ -19,10 +19,11 @@ from engines.backends.recorded import Recorded, error_of
 from engines.backends.replay_runner import ReplayRunner, SimulatedClock, outputs_of
 from engines.errors import EngineError, UserError
 from engines.landscapes import Landscape, load
+from engines.results import Failure
 from engines.shape_text import format_shapes
 from engines.telemetry import Probe
 from engines.turns import Shared
-from engines.values import Candidate, Dimension, Failure, Machine, Policy, Settings, Tensors, Value, Workload
+from engines.values import Candidate, Dimension, Machine, Policy, Settings, Tensors, Value, Workload
 from engines.wire import digest, from_json, to_json
 
 OPTIONS = ("landscape", "seed")

@@ -10,8 +10,9 @@ import numpy as np
 from engines.backends.recorded import error_of
 from engines.errors import EngineError
 from engines.landscapes import Run, latencies
+from engines.results import Block, OutputError
 from engines.telemetry import Reading
-from engines.values import Block, OutputError, Policy, Samples, Stage, Tensors
+from engines.values import Policy, Samples, Stage, Tensors
 
 VALUES = 64
 # of an engine that fails before any of its blocks was kept

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from benchmarks.aa import Group, as_study, called_different, print_pairs, recorded, replayed
-from engines.values import Evaluation
+from engines.results import Evaluation
 from studies.repeats import noise
 from tests.benchmarks.recordings import subject
 from tests.records import measured, study_spec

@@ -5,8 +5,8 @@ import pytest
 
 from benchmarks.coverage import Stretch, coverage, estimates_of, measure, scattered, short_policy
 from benchmarks.subjects import subject
+from engines.results import Block, Measurement
 from engines.statistics import Estimate
-from engines.values import Block, Measurement
 from engines.workspace import Workspace
 from examples import models
 

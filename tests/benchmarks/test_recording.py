@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.recording import evaluation_of, load, recording_of, run_of, save
-from engines.values import Block, Candidate, Failure, Measurement
+from engines.results import Block, Failure, Measurement
+from engines.values import Candidate
 from studies.metrics import METRICS
 from tests.benchmarks.recordings import recording, row, subject
 from tests.records import failed

@@ -15,9 +15,10 @@ from engines.bench import Bench
 from engines.errors import EngineError, UserError
 from engines.evaluation import evaluate, evaluate_unless_measured
 from engines.inputs import make_inputs
+from engines.results import Artifact
 from engines.sharing import Recognised, fingerprint
 from engines.telemetry import between
-from engines.values import Artifact, Candidate, Dimension, Machine, Policy, Settings, Tensors, Value, Workload
+from engines.values import Candidate, Dimension, Machine, Policy, Settings, Tensors, Value, Workload
 from engines.wire import from_json, to_json
 from engines.workspace import Workspace
 from studies.space import baseline_of, candidate_at

@@ -4,7 +4,8 @@ from collections.abc import Mapping
 
 from engines.artifacts import make_engine, make_graph
 from engines.backends import Backend
-from engines.values import Artifact, Dimension, Shape, Value, Workload
+from engines.results import Artifact
+from engines.values import Dimension, Shape, Value, Workload
 from engines.workspace import Workspace
 from studies.space import candidate_at
 

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from engines.backends.tensorrt.loading import ENGINE
-from engines.values import Block, Policy, Settings, Tensors, Workload
+from engines.results import Block
+from engines.values import Policy, Settings, Tensors, Workload
 from tests.contracts import cuda_standins
 from tests.contracts.driving import Drive, Step, conv
 from tests.contracts.scripts import PLAN

@@ -7,8 +7,9 @@ import pytest
 
 from engines.backends.fake import Fake
 from engines.backends.fake_machine import FakeProbe, FakeRunner, latency_ms, read_options
+from engines.results import Block
 from engines.telemetry import between, disturbance
-from engines.values import NOTHING, Block, Candidate, Policy, Settings, Tensors, Value, Workload
+from engines.values import NOTHING, Candidate, Policy, Settings, Tensors, Value, Workload
 from studies.space import baseline_of
 from tests.contracts.backend import BackendContract
 from tests.workloads import tiny_conv, workload_of

@@ -15,8 +15,9 @@ from engines.backends import Backend, open_backend
 from engines.backends.tensorrt.loading import ENGINE
 from engines.errors import EngineError
 from engines.gpu import has_gpu
+from engines.results import Artifact
 from engines.sharing import fingerprint
-from engines.values import Artifact, Settings, Value, Workload
+from engines.values import Settings, Value, Workload
 from engines.workspace import Workspace
 from tests.contracts.rtx_builds import EXAMPLES, build
 from tests.workloads import example, tiny_conv, workload_of

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from dashboards.charts import accuracy
-from engines.values import Evaluation, TaskMetric
+from engines.results import Evaluation
+from engines.values import TaskMetric
 from studies.objectives import parse_constraints, parse_objectives
 from tests.records import FAILURES, candidate, failed, measured, study_of, study_record
 

@@ -6,7 +6,7 @@ import pytest
 from dashboards.charts import best_so_far
 from dashboards.charts.best_so_far import Level, progress
 from dashboards.formats import TIMES
-from engines.values import Evaluation, Failure
+from engines.results import Evaluation, Failure
 from studies.records import StudyRecord
 from tests.records import FAILURES, candidate, failed, measured, study_of, study_record
 from tests.repeats import with_racing

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dashboards.charts import choices
-from engines.values import Evaluation
+from engines.results import Evaluation
 from studies.records import StudyRecord
 from tests.records import SPACE, candidate, measured, study_of, study_record
 

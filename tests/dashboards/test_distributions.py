@@ -3,7 +3,7 @@ import numpy as np
 from dashboards.charts import distributions
 from dashboards.charts.distributions import distributions as rows_of
 from dashboards.palette import light
-from engines.values import Evaluation
+from engines.results import Evaluation
 from studies.analysis import best, spread
 from tests.records import FAILURES, candidate, failed, measured, study_of, study_record
 from tests.repeats import with_racing

@@ -16,6 +16,7 @@ from tests.repeats import (
     with_baseline_again,
     with_finals,
     with_racing,
+    with_waits,
 )
 
 BASE = candidate("fp32", "all", 2, True)
@@ -164,6 +165,19 @@ def test_disturbed_trials_are_named_with_the_reason() -> None:
         "Some blocks of trial 1 were disturbed even when repeated (throttled: hw_thermal_slowdown)."
     )
     assert evidence.disturbed(study_record(5)) == ""
+
+
+def test_what_else_uses_a_gpu_shows_in_trials_and_in_what_was_measured_again() -> None:
+    study = with_baseline_again(study_record(5, failing=0), random())
+    gpu = replace(study, spec=replace(study.spec, machine=replace(study.spec.machine, kind="gpu")))
+    assert evidence.shared(gpu) == ""
+    again = tuple(replace(one, evaluation=with_waits(one.evaluation)) for one in gpu.repeats)
+    found = evidence.shared(replace(gpu, repeats=again))
+    assert found.startswith(
+        f"Something else seems to use the GPU: in {len(again)} of {len(again) + 5} measure"
+    )
+    assert found.endswith(" When it has ended, search anew: --study NAME --remeasure.")
+    assert evidence.shared(replace(study, repeats=again)) == ""
 
 
 def test_luck_is_for_those_who_held_no_finals() -> None:

@@ -3,7 +3,7 @@ from dataclasses import replace
 from dashboards.charts import machine
 from dashboards.charts.machine import marks
 from dashboards.telemetry import Range
-from engines.values import Measurement
+from engines.results import Measurement
 from studies.records import StudyRecord
 from tests.records import study_record
 from tests.repeats import THROTTLED, with_measurement, with_telemetry

@@ -16,8 +16,8 @@ from plotly.offline import get_plotlyjs
 from dashboards.charts import CHARTS
 from dashboards.page import render, write
 from engines.errors import UserError
+from engines.results import Accuracy, Evaluation, OutputError
 from engines.statistics import Estimate
-from engines.values import Accuracy, Evaluation, OutputError
 from studies.records import StudyRecord
 from tests.records import FAILURES, awkward_study, candidate, failed, measured, study_of, study_record
 from tests.repeats import close_study, thorough_study

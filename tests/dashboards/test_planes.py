@@ -6,7 +6,7 @@ import pytest
 
 from dashboards.charts import plane_figure
 from dashboards.charts.planes import Plane, note, plane
-from engines.values import Artifact, Evaluation, Failure
+from engines.results import Artifact, Evaluation, Failure
 from studies.records import StudyRecord
 from tests.records import FAILURES, candidate, failed, measured, study_of
 

@@ -5,7 +5,7 @@ import numpy as np
 
 from dashboards import evidence
 from dashboards.summary import summary
-from engines.values import Evaluation
+from engines.results import Evaluation
 from tests.records import FAILURES, candidate, failed, measured, study_of, study_record
 from tests.repeats import close_study
 

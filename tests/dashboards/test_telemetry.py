@@ -6,7 +6,7 @@ import pytest
 
 from dashboards import telemetry
 from dashboards.telemetry import Range
-from engines.values import Block, Measurement
+from engines.results import Block, Measurement
 from tests.records import study_record
 from tests.repeats import THROTTLED, cut_short, throttled, with_measurement, with_telemetry
 
@@ -64,6 +64,12 @@ def test_the_facts_of_a_measurement_have_units_and_leave_out_what_is_not_known()
         "clocks held by": "sw_power_cap in 17 % of the blocks",
         "waited for a core": "1.0 % of the time",
     }
+
+
+def test_enough_inferences_tell_how_evenly_they_took() -> None:
+    waited = Block(np.tile([1.0, 1.0, 2.0, 1.0, 2.0], 4), 0.5, 0.0)
+    told = telemetry.facts(measurement(waited, waited))
+    assert told["jitter"] == "2.00 times from the fastest tenth to the slowest"
 
 
 def test_marks_say_that_a_trial_was_reused_stopped_early_or_disturbed() -> None:

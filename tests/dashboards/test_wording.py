@@ -4,7 +4,7 @@ import numpy as np
 
 from dashboards import wording
 from dashboards.formats import TIMES
-from engines.values import Evaluation
+from engines.results import Evaluation
 from studies.records import StudyRecord
 from tests.records import FAILURES, candidate, failed, measured, study_of, study_record
 from tests.repeats import with_baseline_again

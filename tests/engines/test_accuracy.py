@@ -4,7 +4,7 @@ import pytest
 
 from engines.accuracy import PIECE, compare, over_batches, worst
 from engines.errors import EngineError
-from engines.values import OutputError
+from engines.results import OutputError
 
 RIGHT = np.array([[3.0, 4.0]], dtype=np.float32)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from engines.conditions import NOT_TOLD, Check, Condition, Finding, examine, in_test
-from engines.values import Block
+from engines.results import Block
 
 
 def _block(**telemetry: float) -> Block:
@@ -64,3 +64,15 @@ def test_a_cpu_says_nothing_of_throttling_in_its_blocks() -> None:
 @pytest.mark.parametrize("blocks", [(), (_block(),), (_block(), _block())])
 def test_blocks_without_telemetry_say_nothing(blocks: tuple[Block, ...], *, on_cpu: bool) -> None:
     assert {verdict for verdict, _ in _verdicts(*blocks, on_cpu=on_cpu).values()} == {"unknown"}
+
+
+def test_uneven_inferences_mean_that_something_else_uses_the_gpu() -> None:
+    alone = Block(np.linspace(1.0, 1.02, 50), span_seconds=0.1, started_at=0.0)
+    beside = Block(np.tile([1.0, 1.0, 2.0, 1.0, 2.0], 10), span_seconds=0.1, started_at=0.0)
+    assert _verdicts(alone)["sharing under load"][0] == "fine"
+    assert _verdicts(beside)["sharing under load"] == (
+        "noisy",
+        "the slowest tenth of inferences took 2.00 times as long as the fastest",
+    )
+    assert _verdicts(_block(clock_mhz=1980.0))["sharing under load"] == ("unknown", NOT_TOLD)
+    assert "sharing under load" not in _verdicts(beside, on_cpu=True)

@@ -13,17 +13,9 @@ from engines.bench import Bench
 from engines.errors import EngineError, UserError
 from engines.evaluation import evaluate
 from engines.inputs import check_inputs_file
+from engines.results import Block
 from engines.user_functions import parse_metric
-from engines.values import (
-    Block,
-    Candidate,
-    InputSource,
-    Policy,
-    Settings,
-    Tensors,
-    Value,
-    Workload,
-)
+from engines.values import Candidate, InputSource, Policy, Settings, Tensors, Value, Workload
 from engines.workspace import Workspace
 from studies.space import baseline_of
 from tests.workloads import QUICK, tiny_conv, workload_of

@@ -9,9 +9,10 @@ import pytest
 
 from engines.errors import UserError
 from engines.landscapes import QUANTILES, evaluation_of, latencies, load, run_of, save
+from engines.results import Artifact, Block, Evaluation, Measurement
 from engines.statistics import latency, median, throughput
 from engines.truths import truths, value_of
-from engines.values import Artifact, Block, Candidate, Evaluation, Measurement, Settings
+from engines.values import Candidate, Settings
 from tests.landscapes import BASELINE, FLAT, SPREAD, failing, landscape, run, workload
 
 

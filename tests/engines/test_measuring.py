@@ -13,8 +13,9 @@ from engines.measuring import (
     target_half_width,
     warm_up,
 )
+from engines.results import Block
 from engines.telemetry import Reading
-from engines.values import Bar, Block, Policy, Tensors
+from engines.values import Bar, Policy, Tensors
 
 POLICY = Policy(
     warmup_seconds=0.3, minimum_seconds=1.0, maximum_seconds=4.0, block_seconds=0.1, target_half_width=0.02

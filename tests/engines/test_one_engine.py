@@ -16,9 +16,10 @@ from engines.isolation import Worker
 from engines.measuring import Meter
 from engines.one_engine import Engine, describe_engine, measure_engine, run_engine
 from engines.protocol import DescribeEngine, EngineMeasured, EngineRan, MeasureEngine, RunEngine
+from engines.results import Block
 from engines.shape_text import UNNAMED
 from engines.telemetry import NoProbe
-from engines.values import Block, Policy, Settings, Shape, ShapeRange, Tensors
+from engines.values import Policy, Settings, Shape, ShapeRange, Tensors
 from engines.workspace import Workspace
 from tests import troublesome
 from tests.workloads import QUICK, tiny_conv, workload_of

@@ -12,8 +12,9 @@ from engines.bench import Bench
 from engines.errors import UserError
 from engines.evaluation import evaluate
 from engines.landscapes import Run, save
+from engines.results import Evaluation, FailureKind
 from engines.statistics import latency, median
-from engines.values import Candidate, Evaluation, FailureKind, InputSource, Settings, Stage, Value
+from engines.values import Candidate, InputSource, Settings, Stage, Value
 from engines.workspace import Workspace
 from tests import landscapes
 from tests.landscapes import BASELINE, BUILD_SECONDS, GRAPH_SECONDS, SPREAD, failing, run

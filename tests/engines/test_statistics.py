@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 
 from engines import statistics
+from engines.results import Block, Measurement
 from engines.statistics import Estimate
-from engines.values import Block, Measurement
 
 
 def _measurement(*blocks: list[float], batch: int = 1, span: float = 1.0) -> Measurement:

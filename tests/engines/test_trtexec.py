@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from engines import trtexec
+from engines.results import Block, Measurement
 from engines.trtexec import VERSIONS
-from engines.values import Block, Measurement
 
 HUNDRED = np.arange(1.0, 101.0)
 

@@ -13,8 +13,9 @@ from engines.errors import EngineError
 from engines.evaluation import Report, evaluate
 from engines.isolation import Worker
 from engines.protocol import Open
+from engines.results import Evaluation
 from engines.turns import Shared, Turn
-from engines.values import Candidate, Evaluation, Policy, Settings, Stage, Tensors, Value, Workload
+from engines.values import Candidate, Policy, Settings, Stage, Tensors, Value, Workload
 from engines.workspace import Workspace
 from studies.space import baseline_of
 from tests.troublesome import candidate, worker_knows

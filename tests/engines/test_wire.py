@@ -4,7 +4,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from engines.values import Block, Candidate, Evaluation, Failure, Measurement, Settings, text_of
+from engines.results import Block, Evaluation, Failure, Measurement
+from engines.values import Candidate, Settings, text_of
 from engines.wire import digest, from_json, to_json, to_plain
 
 CANDIDATE = Candidate(graph=Settings(precision="int8"), run=Settings(streams=2, spin=True, share=0.5))

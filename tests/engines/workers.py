@@ -2,7 +2,8 @@
 
 from engines.isolation import Worker
 from engines.protocol import Open
-from engines.values import Candidate, Evaluation, Settings, Workload
+from engines.results import Evaluation
+from engines.values import Candidate, Settings, Workload
 from engines.workspace import Workspace
 from tests.troublesome import candidate, process_in
 from tests.workloads import QUICK

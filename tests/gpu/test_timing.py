@@ -9,8 +9,9 @@ import pytest
 from engines import gpu
 from engines.backends.base import Backend
 from engines.inputs import make_inputs
+from engines.results import Block
 from engines.telemetry import between
-from engines.values import Block, Policy, Workload
+from engines.values import Policy, Workload
 from engines.workspace import Workspace
 from tests.gpu.opening import opened, products
 from tests.workloads import example

@@ -10,18 +10,9 @@ import optuna
 from engines.backends.fake import Fake
 from engines.bench import Bench
 from engines.evaluation import evaluate_unless_measured
+from engines.results import Evaluation, Failure, FailureKind
 from engines.sharing import completed
-from engines.values import (
-    NOTHING,
-    Bar,
-    Candidate,
-    Evaluation,
-    Failure,
-    FailureKind,
-    Settings,
-    Stage,
-    Workload,
-)
+from engines.values import NOTHING, Bar, Candidate, Settings, Stage, Workload
 from engines.workspace import Workspace
 from studies.limits import Limits, Stop
 from studies.listing import Listing, random_points

@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import numpy as np
 
-from engines.values import Candidate, Evaluation
+from engines.results import Evaluation
+from engines.values import Candidate
 from studies.records import RepeatRecord, RepeatRole, StudyRecord
 from tests.records import START, candidate, measured, study_of
 

@@ -4,17 +4,8 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from engines.values import (
-    Accuracy,
-    Artifact,
-    Block,
-    Candidate,
-    Evaluation,
-    Failure,
-    Measurement,
-    OutputError,
-    Settings,
-)
+from engines.results import Accuracy, Artifact, Block, Evaluation, Failure, Measurement, OutputError
+from engines.values import Candidate, Settings
 from studies.storage import Storage
 
 START = datetime(2025, 11, 21, 7, 0, 0, 123456, tzinfo=UTC)

@@ -3,8 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from engines.results import Accuracy, Artifact, Evaluation, OutputError
 from engines.statistics import Estimate
-from engines.values import Accuracy, Artifact, Evaluation, OutputError
 from studies.analysis import (
     baseline,
     best,

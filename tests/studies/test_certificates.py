@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from engines.deadlines import certify, p99_bound
-from engines.values import Block, Evaluation
+from engines.results import Block, Evaluation
 from studies.certificates import certificate, deadline_of
 from studies.records import StudyRecord
 from tests.records import study_of

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from engines.values import Evaluation
+from engines.results import Evaluation
 from studies.analysis import comparison
 from studies.choice import recommended
 from studies.records import StudyRecord

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from engines.errors import Interrupted, UserError
-from engines.values import Candidate, Evaluation, Failure
+from engines.results import Evaluation, Failure
+from engines.values import Candidate
 from studies.contest import Contest, Entry, entries_of
 from studies.rigour import Rigour
 from tests.studies.repeated import evaluation, study_at

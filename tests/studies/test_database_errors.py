@@ -14,7 +14,8 @@ from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError
 
 from engines.errors import UserError
-from engines.values import Block, Candidate, Evaluation, Measurement, Settings
+from engines.results import Block, Evaluation, Measurement
+from engines.values import Candidate, Settings
 from studies.database import parse_url, writing
 from studies.database_errors import location, translated
 from studies.records import StudySpec

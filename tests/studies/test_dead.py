@@ -3,18 +3,8 @@ import tracemalloc
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
-from engines.values import (
-    Accuracy,
-    Artifact,
-    Candidate,
-    Dimension,
-    Evaluation,
-    Failure,
-    FailureKind,
-    OutputError,
-    Settings,
-    Value,
-)
+from engines.results import Accuracy, Artifact, Evaluation, Failure, FailureKind, OutputError
+from engines.values import Candidate, Dimension, Settings, Value
 from engines.wire import digest
 from studies.dead import dead
 from studies.records import TrialRecord

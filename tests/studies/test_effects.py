@@ -4,7 +4,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from engines.values import Candidate, Evaluation, Settings
+from engines.results import Evaluation
+from engines.values import Candidate, Settings
 from studies.effects import ChoiceEffect, DimensionEffect, Effects, effects
 from tests.records import FACTORS, FAILURES, SPACE, candidate, expected_latency, failed, measured, study_of
 

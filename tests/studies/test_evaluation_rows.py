@@ -6,17 +6,8 @@ import numpy as np
 import pytest
 
 from engines import wire
-from engines.values import (
-    Accuracy,
-    Artifact,
-    Block,
-    Candidate,
-    Evaluation,
-    Failure,
-    Measurement,
-    OutputError,
-    Settings,
-)
+from engines.results import Accuracy, Artifact, Block, Evaluation, Failure, Measurement, OutputError
+from engines.values import Candidate, Settings
 from studies.records import StudySpec
 from studies.storage import Storage
 

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from engines.values import Failure
+from engines.results import Failure
 from studies.finalists import finalists
 from studies.records import StudyRecord
 from tests.studies.repeated import evaluation, study_at, with_anchors, with_self_test

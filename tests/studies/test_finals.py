@@ -4,8 +4,8 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
+from engines.results import Failure
 from engines.statistics import Estimate
-from engines.values import Failure
 from studies.analysis import best, comparison
 from studies.choice import recommended
 from studies.finalists import finalists

@@ -6,7 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from engines.values import Artifact, Candidate, Settings
+from engines.results import Artifact
+from engines.values import Candidate, Settings
 from studies.forecast import (
     SPREAD,
     START_SECONDS,

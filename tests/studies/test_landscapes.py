@@ -1,8 +1,8 @@
 from dataclasses import replace
 from datetime import timedelta
 
+from engines.results import Artifact, Evaluation, Failure
 from engines.truths import truths
-from engines.values import Artifact, Evaluation, Failure
 from studies.landscapes import landscape_of
 from studies.passes import best_of, values_of
 from studies.records import RepeatRecord, RepeatRole, StudyRecord

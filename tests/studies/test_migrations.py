@@ -10,16 +10,8 @@ from sqlalchemy import Connection, Engine, inspect, text
 
 from engines import wire
 from engines.errors import UserError
-from engines.values import (
-    Accuracy,
-    Artifact,
-    Block,
-    Candidate,
-    Evaluation,
-    Measurement,
-    OutputError,
-    Settings,
-)
+from engines.results import Accuracy, Artifact, Block, Evaluation, Measurement, OutputError
+from engines.values import Candidate, Settings
 from studies.database import open_engine, parse_url, reading, writing
 from studies.migrations import MIGRATIONS, migrate
 from studies.records import StudySpec

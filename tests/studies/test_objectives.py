@@ -5,18 +5,9 @@ import numpy as np
 import pytest
 
 from engines.errors import UserError
+from engines.results import Accuracy, Artifact, Block, Evaluation, Failure, Measurement, OutputError
 from engines.statistics import Estimate
-from engines.values import (
-    Accuracy,
-    Artifact,
-    Block,
-    Candidate,
-    Evaluation,
-    Failure,
-    Measurement,
-    OutputError,
-    TaskMetric,
-)
+from engines.values import Candidate, TaskMetric
 from studies.metrics import METRICS, is_exact, metrics_of, value_of
 from studies.objectives import judge, parse_constraints, parse_objectives, violations_of
 from studies.records import Constraint, Objective

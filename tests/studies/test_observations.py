@@ -3,7 +3,7 @@ from dataclasses import replace
 
 import pytest
 
-from engines.values import Failure
+from engines.results import Failure
 from studies.noise import Noise
 from studies.observations import USUAL_VARIANCE, margin, observation_of
 from studies.records import StudyRecord

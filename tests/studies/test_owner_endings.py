@@ -8,7 +8,8 @@ from types import SimpleNamespace
 import pytest
 
 from engines.errors import UserError
-from engines.values import Artifact, Candidate, Evaluation, Failure, Workload
+from engines.results import Artifact, Evaluation, Failure
+from engines.values import Candidate, Workload
 from engines.workspace import Workspace
 from studies.limits import SHORTEST_LIMIT_SECONDS, TIMES_BASELINE, Limits, Stop
 from studies.records import TrialRecord

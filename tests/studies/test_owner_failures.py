@@ -6,7 +6,8 @@ import pytest
 from optuna.trial import TrialState
 
 from engines.errors import UserError
-from engines.values import Candidate, Evaluation, Settings, Stage, Workload
+from engines.results import Evaluation
+from engines.values import Candidate, Settings, Stage, Workload
 from engines.workspace import Workspace
 from studies.storage import Storage
 from tests.studies.owners import Here, failed, in_order, optuna_trials, owner_of, records_of, run, spec_of

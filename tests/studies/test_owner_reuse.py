@@ -4,8 +4,9 @@ from dataclasses import replace
 
 import pytest
 
+from engines.results import FailureKind
 from engines.sharing import fingerprint
-from engines.values import FailureKind, Settings, Workload
+from engines.values import Settings, Workload
 from engines.workspace import Workspace
 from studies.objectives import parse_constraints
 from studies.storage import Storage

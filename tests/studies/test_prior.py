@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from engines.results import Evaluation
 from engines.statistics import Estimate
-from engines.values import Dimension, Evaluation, Settings
+from engines.values import Dimension, Settings
 from studies.evaluation_rows import read_evaluations
 from studies.objectives import parse_objectives
 from studies.prior import (

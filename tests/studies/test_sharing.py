@@ -2,8 +2,9 @@ from dataclasses import replace
 
 import pytest
 
+from engines.results import Artifact, Evaluation
 from engines.sharing import Recognised, completed, fingerprint, is_shared, measured_engine
-from engines.values import Artifact, Evaluation, Settings
+from engines.values import Settings
 from studies.records import StudyRecord
 from studies.sharing import marked, measured, same_as
 from tests.records import candidate, study_of

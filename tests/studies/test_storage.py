@@ -5,7 +5,7 @@ import pytest
 from sqlalchemy.exc import IntegrityError, StatementError
 
 from engines.errors import UserError
-from engines.values import Failure
+from engines.results import Failure
 from studies.records import Prior, StudySpec
 from studies.storage import FinishedTrial, Storage, open_storage
 from tests.studies.stored import START, add, candidate, failed, measured

@@ -12,7 +12,8 @@ from pathlib import Path
 import optuna
 import pytest
 
-from engines.values import Candidate, Evaluation, Failure, Settings
+from engines.results import Evaluation, Failure
+from engines.values import Candidate, Settings
 from studies.records import StudySpec
 from studies.storage import Storage, open_storage
 
@@ -28,7 +29,8 @@ WRITER = """
 import sys
 from datetime import UTC, datetime
 import numpy as np
-from engines.values import Block, Candidate, Evaluation, Measurement, Settings
+from engines.results import Block, Evaluation, Measurement
+from engines.values import Candidate, Settings
 from studies.storage import open_storage
 
 url, study, count = sys.argv[1], sys.argv[2], int(sys.argv[3])

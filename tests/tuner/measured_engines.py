@@ -5,7 +5,8 @@ from typing import Any
 
 import tuner
 from engines.protocol import EngineMeasured
-from engines.values import Block, Machine, Measurement, Policy, Settings
+from engines.results import Block, Measurement
+from engines.values import Machine, Policy, Settings
 from tests.workloads import tiny_conv
 from tuner.engine_files import EngineFile
 from tuner.one_engine import Measured

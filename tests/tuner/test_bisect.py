@@ -16,7 +16,8 @@ import pytest
 
 import tuner
 from engines.errors import UserError
-from engines.values import Evaluation, Failure, Settings, TaskMetric
+from engines.results import Evaluation, Failure
+from engines.values import Settings, TaskMetric
 from examples import models
 from studies.records import Constraint
 from tests.command import Command, Ended, start

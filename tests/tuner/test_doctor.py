@@ -89,6 +89,12 @@ def test_throttled_blocks_are_found(command: Command) -> None:
     assert found["throttling under load"] == "noisy"
 
 
+def test_what_else_uses_the_gpu_is_found(command: Command) -> None:
+    document = command("doctor", "--backend", "fake:waiting=0.3", "--runs", 3, "--json").document
+    found = {one["name"]: one["verdict"] for one in document["conditions"]}
+    assert found["sharing under load"] == "noisy"
+
+
 def test_nothing_is_kept_unless_a_workspace_is_named(command: Command, model: Path, tmp_path: Path) -> None:
     command("doctor", model, *FAKE, "--runs", 3)
     assert {path.name for path in tmp_path.iterdir()} == {model.name}

@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
+from engines.results import Evaluation, Failure
 from engines.statistics import Estimate
-from engines.values import Evaluation, Failure, InputSource, Settings, TaskMetric
+from engines.values import InputSource, Settings, TaskMetric
 from studies.records import Prior, StudyRecord, StudySpec, TrialRecord
 from studies.stopping import Left
 from tests.command import Command

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from engines.values import Block
+from engines.results import Block
 from tests.command import Command
 from tests.engines.test_trtexec import four
 from tests.tuner.measured_engines import export, measured

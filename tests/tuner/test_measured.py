@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from engines.values import Block
+from engines.results import Block
 from tests.engines.test_trtexec import four
 from tests.tuner.measured_engines import measured
 from tuner.measured import notes, print_like_trtexec, print_measured

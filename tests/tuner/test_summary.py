@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dashboards import evidence, wording
-from engines.values import Failure
+from engines.results import Failure
 from studies.limits import Limits
 from studies.records import StudyRecord, TrialRecord
 from studies.stopping import Left

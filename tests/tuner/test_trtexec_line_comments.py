@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from engines.errors import UserError
-from engines.values import Artifact, Dimension, Evaluation, Failure, InputSource, Settings
+from engines.results import Artifact, Evaluation, Failure
+from engines.values import Dimension, InputSource, Settings
 from engines.workspace import Workspace
 from studies.records import StudyRecord
 from tests.records import record

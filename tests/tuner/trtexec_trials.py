@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from engines.values import Artifact, Candidate, Dimension, Machine, Settings, Value
+from engines.results import Artifact
+from engines.values import Candidate, Dimension, Machine, Settings, Value
 from engines.workspace import Workspace
 from studies.records import StudyRecord, TrialRecord
 from tests.records import START, measured, record, study_spec

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from engines.backends.tensorrt.lane import TIMED, Lane, Parts, median_ms
 from engines.errors import EngineError
-from engines.values import Block, Policy, Tensors
+from engines.results import Block
+from engines.values import Policy, Tensors
 
 
 @dataclass(frozen=True)
