@@ -25,7 +25,7 @@ from studies.observations import Earlier
 from studies.records import Objective
 
 LANDSCAPES = Path(__file__).parents[1] / "landscapes"
-PARETO_OBJECTIVES = (Objective("latency_ms", "minimize"), Objective("error", "minimize"))
+LATENCY, ERROR = Objective("latency_ms", "minimize"), Objective("error", "minimize")
 MODELS, SHAPES = EARLIER = ("models", "shapes")
 
 
@@ -58,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--trials", type=int, default=50)
     parser.add_argument("--strategies", default="", help=f"of {', '.join(STRATEGIES)}")
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--pareto", action="store_true", help="for latency and error at once")
+    parser.add_argument("--pareto", action="store_true", help="for latency (or throughput) and error at once")
     parser.add_argument(
         "--earlier",
         choices=EARLIER,
@@ -85,12 +85,12 @@ def _strategies(arguments: argparse.Namespace) -> list[str]:
 
 
 def _worlds(arguments: argparse.Namespace) -> list[World]:
-    objectives = PARETO_OBJECTIVES if arguments.pareto else ()
+    beside = (ERROR,) if arguments.pareto else ()
     files: Sequence[Path] = arguments.landscapes
     if not files and not arguments.made_up:
         files = sorted(LANDSCAPES.glob("*.json.gz"))
-    recorded = [recorded_world(path, objectives) for path in files]
-    return [*recorded, *(made_up(seed, objectives) for seed in range(arguments.made_up))]
+    recorded = [recorded_world(path, beside) for path in files]
+    return [*recorded, *(made_up(seed, (LATENCY, *beside)) for seed in range(arguments.made_up))]
 
 
 def _earlier(world: World, worlds: Sequence[World], kind: str | None) -> Sequence[Earlier]:

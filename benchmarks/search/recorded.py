@@ -16,14 +16,14 @@ from studies.objectives import parse_constraints, parse_objectives
 from studies.records import Objective
 
 
-def recorded_world(path: Path, objectives: Sequence[Objective] = ()) -> World:
-    """The landscape in the file, for the objective that it was recorded for where none is given."""
-    return world_of(path.name.removesuffix(".json.gz"), landscapes.load(path), objectives)
+def recorded_world(path: Path, beside: Sequence[Objective] = ()) -> World:
+    """The landscape in the file, for the objective that it was recorded for, and others beside it."""
+    return world_of(path.name.removesuffix(".json.gz"), landscapes.load(path), beside)
 
 
-def world_of(name: str, landscape: Landscape, objectives: Sequence[Objective] = ()) -> World:
+def world_of(name: str, landscape: Landscape, beside: Sequence[Objective] = ()) -> World:
     """The landscape with each of its passes at the level of the first."""
-    asked = tuple(objectives) or parse_objectives([landscape.objective])
+    asked = (*parse_objectives([landscape.objective]), *beside)
     named = {one.metric for one in asked}
     constraints = parse_constraints(landscape.constraints)
     candidates = [landscape.candidate(index) for index in range(len(landscape.points))]
