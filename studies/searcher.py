@@ -18,6 +18,7 @@ from studies.advice import Advice
 from studies.costs import DECIDING, Costs
 from studies.encoding import Codes, Encoding, Matrix
 from studies.memory import LIMIT, Memory
+from studies.never_worked import NeverWorked
 from studies.observations import Earlier, Observation
 from studies.pairs import Pairs
 from studies.pool import Pool
@@ -91,6 +92,7 @@ class Searcher:
         self._pool = Pool(self.encoding, self._random, listed)
         self._costs = Costs(self.encoding)
         self._pairs = Pairs(self.encoding)
+        self._never_worked = NeverWorked(self.encoding)
         self._memory = Memory(self.encoding, directions, earlier)
         factors = self.encoding.factors
         self._objectives = [Surrogate(factors, OBJECTIVES, self._believed) for _ in directions]
@@ -130,6 +132,9 @@ class Searcher:
         self._advice.mark_tried(row, works=observation.failed is None)
         self._costs.add(row, observation)
         self._pairs.add(row, kept=observation.is_feasible)
+        # what failed while it was measured may have done so by accident
+        if observation.failed != "measure":
+            self._never_worked.add(row, worked=observation.failed is None)
         if observation.values is not None:
             for graph, is_spared in self._sparing.learn(row, kept=observation.is_feasible):
                 self._pool.postpone(graph, self._sparing.places, waits=is_spared)
@@ -259,7 +264,8 @@ class Searcher:
         if not self._memory.any_failed:
             return np.ones(len(rows))
         # of trials that are 1 where they failed the mean is the probability that they do
-        return np.clip(1 - self._failures.predict(rows).mean, LEAST_CHANCE, 1.0)
+        chance = np.clip(1 - self._failures.predict(rows).mean, LEAST_CHANCE, 1.0)
+        return np.asarray(np.minimum(chance, self._never_worked.chance(rows)))
 
     def _known_margins(self) -> list[Surrogate]:
         return [one for number, one in enumerate(self._margins) if self._memory.knows_margin(number)]

@@ -128,6 +128,18 @@ def test_failures_teach_what_fails() -> None:
     assert sum(bool(point["cuda_graph"]) for point in points) <= 8
 
 
+def test_what_never_works_is_given_up_though_it_would_be_much_better() -> None:
+    def observed(point: Point) -> Observation:
+        candidate = spaces.candidate_at(SPACE, point)
+        if point["precision"] == "int8":
+            return Observation(candidate, None, (), (), failed="check")
+        error = 1e-3 if point["precision"] == "fp16" else 1e-6
+        return Observation(candidate, (_latency(point), error), (1e-6, 1e-6), ())
+
+    points = _search(Searcher(SPACE, ["minimize", "minimize"], 0, 0), 40, observed)
+    assert 1 <= sum(point["precision"] == "int8" for point in points) <= 16
+
+
 def test_dear_builds_make_the_search_try_more_with_the_engines_that_there_are() -> None:
     def engines(patience: float) -> int:
         searcher = _searcher(taste=Taste(patience))
