@@ -1,9 +1,10 @@
 """How many measurements of studies look as if something else used the GPU meanwhile.
 
-    python -m benchmarks.jitter STORAGE... [--output FILE]
+    python -m benchmarks.jitter STORAGE... [--title TEXT] [--output FILE]
 
-A storage is a studies.db or the URL of a database. It prints of each study how many measurements tell how
-evenly inferences took, and how many are uneven (see `engines.jitter`), with a CUDA graph and without.
+A storage is a studies.db or the URL of a database. Of each of its studies it prints how many measurements are
+uneven (see `engines.jitter`), as a CUDA graph and launched one by one, and how many cannot tell. A file that
+exists is added to.
 """
 
 import argparse
@@ -14,35 +15,38 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.runs import heading
-from engines.jitter import UNEVEN, jitter
-from engines.results import Evaluation
+from engines.jitter import UNEVEN, is_uneven, jitter
+from studies.neighbours import measured_in
 from studies.records import StudyRecord
 from studies.storage import open_storage
 
 
 @dataclass(frozen=True)
 class Found:
-    """The jitter of one measurement."""
+    """One measurement: whether it is uneven, None where it cannot tell."""
 
-    jitter: float
-    has_graph: bool
+    is_graph: bool
+    jitter: float | None
+    is_uneven: bool | None
 
 
 def main() -> None:
     """Prints the figures."""
     parser = argparse.ArgumentParser(prog="benchmarks.jitter", description=(__doc__ or "").splitlines()[0])
     parser.add_argument("storages", metavar="STORAGE", nargs="+")
+    parser.add_argument("--title", default="")
     parser.add_argument("--output", type=Path, metavar="FILE")
     arguments = parser.parse_args()
-    lines = [heading(), *_lines(arguments.storages)]
+    lines = [heading(), *([arguments.title] if arguments.title else []), *_lines(arguments.storages)]
     print("\n".join(lines))
     if arguments.output:
-        arguments.output.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        with arguments.output.open("a", encoding="utf-8") as file:
+            file.write("\n".join(lines) + "\n\n")
 
 
 def _lines(storages: Sequence[str]) -> Iterator[str]:
-    yield f"uneven: beyond {UNEVEN}; one stream only"
-    yield f"{'study':<32} {'median':>7} {'with a CUDA graph':>24} {'without':>24}"
+    yield f"uneven: beyond {UNEVEN}"
+    yield f"{'study':<32} {'median':>7} {'CUDA graphs':>22} {'launched one by one':>22} {'untold':>7}"
     everything: list[Found] = []
     for location in storages:
         with open_storage(location) as storage:
@@ -54,27 +58,22 @@ def _lines(storages: Sequence[str]) -> Iterator[str]:
 
 
 def _found(study: StudyRecord) -> Iterator[Found]:
-    trials = [one.evaluation for one in study.trials if not one.reused]
-    for evaluation in (*trials, *(one.evaluation for one in study.repeats)):
-        value = _jitter(evaluation)
-        if value is not None:
-            yield Found(value, bool(evaluation.candidate.run.get("cuda_graph")))
-
-
-def _jitter(evaluation: Evaluation) -> float | None:
-    measurement = evaluation.measurement
-    return jitter(measurement.blocks) if measurement is not None and measurement.streams == 1 else None
+    for candidate, measurement in measured_in(study.trials, study.repeats):
+        blocks = measurement.blocks
+        yield Found(bool(candidate.run.get("cuda_graph")), jitter(blocks), is_uneven(blocks))
 
 
 def _line(name: str, found: Sequence[Found]) -> str:
-    middle = f"{np.median([one.jitter for one in found]):.3f}" if found else "-"
-    with_graph, without = (_share([one for one in found if one.has_graph is kind]) for kind in (True, False))
-    return f"{name:<32} {middle:>7} {with_graph:>24} {without:>24}"
+    known = [one.jitter for one in found if one.jitter is not None and one.is_uneven is not None]
+    middle = f"{np.median(known):.3f}" if known else "-"
+    graphs, others = (_share([one for one in found if one.is_graph is kind]) for kind in (True, False))
+    untold = sum(one.is_uneven is None for one in found)
+    return f"{name:<32} {middle:>7} {graphs:>22} {others:>22} {untold:>7,}"
 
 
 def _share(found: Sequence[Found]) -> str:
-    uneven = sum(one.jitter > UNEVEN for one in found)
-    return f"{uneven:,} of {len(found):,} uneven" if found else "none"
+    known = [one.is_uneven for one in found if one.is_uneven is not None]
+    return f"{sum(known):,} of {len(known):,} uneven" if known else "none"
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from studies.analysis import comparison
 from studies.choice import recommended
 from studies.finalists import finalists
 from studies.finals import FEWEST_SESSIONS, Finalist, finals, verdict_of
-from studies.neighbours import neighbours
+from studies.neighbours import measured_in, neighbours
 from studies.rebuilds import Rebuilt, rebuilt
 from studies.records import Objective, StudyRecord
 from studies.repeats import drift, noise
@@ -132,15 +132,11 @@ def disturbed(study: StudyRecord) -> str:
 
 def shared(study: StudyRecord) -> str:
     """That something else seems to have used the GPU."""
-    trials = [one.measurement for one in study.trials if not one.reused]
-    repeats = [one.evaluation.measurement for one in study.repeats]
-    known = [one for one in (*trials, *repeats) if one is not None]
-    found = neighbours(study.spec.machine, map(is_uneven, known))
+    measured = measured_in(study.trials, study.repeats)
+    found = neighbours(study.spec.machine, [is_uneven(one.blocks) for _, one in measured])
     if found is None:
         return ""
-    return (
-        f"{found.told[0].upper()}{found.told[1:]}. When it has ended, search anew: --study NAME --remeasure."
-    )
+    return f"{found.told[0].upper()}{found.told[1:]}. When it has ended, search anew: --new --remeasure."
 
 
 def luck(study: StudyRecord) -> str:

@@ -111,7 +111,7 @@ def facts(measurement: Measurement) -> dict[str, str]:
         told["clocks held by"] = f"{', '.join(reasons)} of the blocks"
     uneven = jitter(blocks)
     if uneven is not None:
-        told["jitter"] = f"{formats.number(uneven, 3)} times from the fastest tenth to the slowest"
+        told["jitter"] = f"{formats.number(uneven, 3)} times from the 10th to the 90th percentile"
     waiting = waited(blocks)
     if waiting is not None:
         told["waited for a core"] = f"{formats.share(waiting)} of the time"

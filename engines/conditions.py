@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from engines.jitter import UNEVEN, jitter
+from engines.jitter import is_uneven, jitter
 from engines.results import Block
 
 Verdict = Literal["fine", "noisy", "unknown"]
@@ -94,10 +94,10 @@ def _waiting(blocks: Sequence[Block]) -> Finding:
 
 
 def _sharing(blocks: Sequence[Block]) -> Finding:
-    found = jitter(blocks)
-    if found is None:
-        raise LookupError
-    return found > UNEVEN, f"the slowest tenth of inferences took {found:.2f} times as long as the fastest"
+    uneven = is_uneven(blocks)
+    if uneven is None:
+        return None, "hidden by launching, or too few inferences: a larger model or a longer test shows more"
+    return uneven, f"a tenth of the inferences takes {jitter(blocks):.2f} times as long as another tenth"
 
 
 CLOCK = Check(
@@ -115,6 +115,6 @@ GPU_IN_TEST = (
     Check(
         "sharing under load",
         _sharing,
-        "Something else seems to use the GPU: wait until it ends, or choose another.",
+        "If something else uses the GPU, wait until it ends, or choose another GPU.",
     ),
 )

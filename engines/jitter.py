@@ -1,48 +1,57 @@
 """How evenly inferences take: what else uses a GPU shows in them even where it cannot be seen itself.
 
-A GPU works for one process at a time, in slices, so some of the inferences beside another process wait.
+Processes share a GPU by slices of time, unless MPS or MIG parts it, so some inferences beside another wait.
 """
 
 from collections.abc import Sequence
 
 import numpy as np
 
-from engines.results import Block, Measurement
+from engines.results import Block
 from engines.values import Samples
 
 # so many in a row are compared with each other, for clocks and temperatures change more slowly
 ROW = 5
 # fewer have no tenths worth the name
 FEWEST_INFERENCES = 25
-# of 1,611 measurements on an H200 alone 0.7 % were beyond this (none of 933 with a CUDA graph), of 990 on one
-# that others used 54 %: docs/measurements.md
+# how well this tells a GPU of one's own from one that is shared: docs/measurements.md
 UNEVEN = 1.5
+# an inference that takes the host this share of its time to launch is as uneven as the host is busy
+LAUNCH_BOUND = 0.5
 
 
 def jitter(blocks: Sequence[Block]) -> float | None:
-    """How many times as long the slowest tenth of the inferences takes as the fastest tenth, at least.
+    """The 90th percentile of latencies by the 10th, each taken by the median of five in a row of its block.
 
-    The 90th percentile by the 10th, each inference by the median of five in a row; None for too few of them.
+    None for fewer than 25 in whole rows.
     """
-    relative = [_by_their_neighbours(block.latency_ms) for block in blocks]
-    pooled = np.concatenate([np.zeros(0), *relative])
+    pooled = np.concatenate([np.zeros(0), *(_by_their_row(block.latency_ms) for block in blocks)])
     if len(pooled) < FEWEST_INFERENCES:
         return None
     slow, fast = np.percentile(pooled, (90, 10))
-    return float(slow / fast)
+    return float(slow / max(fast, np.finfo(float).tiny))
 
 
-def is_uneven(measurement: Measurement) -> bool | None:
+def is_uneven(blocks: Sequence[Block]) -> bool | None:
     """Whether inferences took as unevenly as beside another process.
 
-    None where that cannot be told: several streams are in each other's way themselves.
+    None where that cannot be told: few inferences, or such as wait for the host.
     """
-    found = jitter(measurement.blocks) if measurement.streams == 1 else None
+    found = None if _is_launch_bound(blocks) else jitter(blocks)
     return None if found is None else found > UNEVEN
 
 
-def _by_their_neighbours(latency_ms: Samples) -> Samples:
+def _is_launch_bound(blocks: Sequence[Block]) -> bool:
+    launches = [
+        block.telemetry["enqueue_ms"] / np.median(block.latency_ms)
+        for block in blocks
+        if "enqueue_ms" in block.telemetry
+    ]
+    return bool(launches) and bool(np.median(launches) > LAUNCH_BOUND)
+
+
+def _by_their_row(latency_ms: Samples) -> Samples:
     """Without those behind the last whole row."""
     rows = latency_ms[: len(latency_ms) // ROW * ROW].reshape(-1, ROW)
-    relative: Samples = (rows / np.median(rows, axis=1, keepdims=True)).ravel()
-    return relative
+    middles = np.maximum(np.median(rows, axis=1, keepdims=True), np.finfo(float).tiny)
+    return np.asarray((rows / middles).ravel())

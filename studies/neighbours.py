@@ -1,14 +1,18 @@
 """Whether something else used the GPU while a study measured."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from engines.jitter import UNEVEN
-from engines.values import Machine
+from engines.results import Measurement
+from engines.values import Candidate, Machine
+from studies.records import RepeatRecord, TrialRecord
 
-# on an H200 alone up to 5 % of the measurements of a study were uneven, beside others 22 to 64 %
-SHARE = 0.1
+# docs/measurements.md has what was found on a GPU alone and on one that is shared
+SHARE = 0.05
 FEWEST = 3
+# of a search that goes on, so many of the last measurements: what uses the GPU may have come late
+LATEST = 30
 
 
 @dataclass(frozen=True)
@@ -23,17 +27,27 @@ class Neighbours:
         """In words, without a stop."""
         return (
             f"something else seems to use the GPU: in {self.uneven:,} of {self.measurements:,} measurements "
-            f"the slowest tenth of inferences took over {UNEVEN} times as long as the fastest tenth"
+            f"a tenth of the inferences took over {UNEVEN} times as long as another tenth"
         )
 
 
 def neighbours(machine: Machine, are_uneven: Iterable[bool | None]) -> Neighbours | None:
     """What measurements say of other users of the GPU, each by `engines.jitter.is_uneven`.
 
-    None where too few were uneven, or there is no GPU.
+    None where too few were uneven, or the machine is a CPU.
     """
     if machine.kind == "cpu":
         return None
     known = [one for one in are_uneven if one is not None]
     found = Neighbours(sum(known), len(known))
     return found if found.uneven >= max(FEWEST, SHARE * found.measurements) else None
+
+
+def measured_in(
+    trials: Sequence[TrialRecord], repeats: Sequence[RepeatRecord]
+) -> Iterator[tuple[Candidate, Measurement]]:
+    """What was measured for these trials and repeats, once each, and nothing that others measured."""
+    own = [one.evaluation for one in trials if not one.reused and one.same_as is None]
+    for evaluation in (*own, *(one.evaluation for one in repeats)):
+        if evaluation.measurement is not None:
+            yield evaluation.candidate, evaluation.measurement

@@ -14,8 +14,9 @@ FEWEST = 3
 class NeverWorked:
     """Says how likely it is that a candidate's choices work at all.
 
-    Half of what fails is taken to fail always, and the rest as often as not, whatever that is: a uniform prior. After
-    n failures and no success the next trial then works with a probability of 1 / (n + 2)^2.
+    Half of what fails is taken to fail always, and the other half in a share of cases of which nothing is
+    known (a uniform prior). After n failures and no success the next then works with a probability of
+    1 / (n + 2)^2.
     """
 
     def __init__(self, encoding: Encoding) -> None:

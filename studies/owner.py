@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 from engines.errors import UserError
+from engines.jitter import is_uneven
 from engines.ranges import nvtx_range
 from engines.results import Evaluation
 from engines.values import Bar, Candidate
@@ -19,7 +20,7 @@ from studies.anchors import Anchors
 from studies.dead import dead
 from studies.identity import evaluation_key
 from studies.limits import Ended, Ending, Limits, Stop, limit_seconds
-from studies.neighbours import neighbours
+from studies.neighbours import LATEST, measured_in, neighbours
 from studies.objectives import check_told, judge
 from studies.observations import Earlier, Observation, observation_of
 from studies.racing import bar_of
@@ -90,7 +91,7 @@ class Owner:
                 state.add(record)
                 sampler.add(observation_of(record, self.spec, state.noise, state.drift))
                 tell.add(record)
-                self._look_around(state)
+                self._look_around(state, record)
                 self._look_ahead(state, sampler, limits)
         return Ended(ending, state.left)
 
@@ -115,9 +116,12 @@ class Owner:
             if state.left is not None:
                 self.observer.expecting(state.left)
 
-    def _look_around(self, state: State) -> None:
+    def _look_around(self, state: State, *trials: TrialRecord, repeats: Sequence[RepeatRecord] = ()) -> None:
         """Says once that something else uses the GPU, as whoever searches can stop it now."""
-        found = None if state.has_neighbours else neighbours(self.spec.machine, state.are_uneven)
+        if state.has_neighbours:
+            return
+        state.are_uneven += [is_uneven(one.blocks) for _, one in measured_in(trials, repeats)]
+        found = neighbours(self.spec.machine, state.are_uneven[-LATEST:])
         if found is not None:
             state.has_neighbours = True
             self.observer.note(f"{found.told}; nvidia-smi may show what it is")
@@ -183,6 +187,7 @@ class Owner:
         knew = anchors.noise(state.records)
         while not must_end() and (role := anchors.next_role(len(state.records))) is not None:
             anchors.measure(role, state.records)
+            self._look_around(state, repeats=anchors.repeats[-1:])
         state.noise, state.drift = anchors.noise(state.records), anchors.drift(state.records)
         if knew is None and state.noise is not None:
             self.observer.note(

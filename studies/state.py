@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, field, replace
 
-from engines.jitter import is_uneven
 from engines.results import Evaluation, Failure
 from engines.values import Candidate, Settings
 from studies.noise import Noise
@@ -26,8 +25,6 @@ class State:
 
     def add(self, record: TrialRecord) -> None:
         self.records.append(record)
-        if record.measurement is not None and not record.reused:
-            self.are_uneven.append(is_uneven(record.measurement))
         candidate, failure = record.candidate, record.failure
         if failure is None or failure.kind == "internal":
             return

@@ -9,7 +9,7 @@ from benchmarks import jitter
 from tests.workloads import tiny_conv
 
 
-@pytest.mark.parametrize(("waiting", "uneven"), [(0.0, (0, 0)), (0.3, (3, 1))])
+@pytest.mark.parametrize(("waiting", "uneven"), [(0.0, (0, 0)), (0.3, (3, 4))])
 def test_uneven_measurements_are_counted_by_study(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -23,17 +23,23 @@ def test_uneven_measurements_are_counted_by_study(
         study="net",
         trials=4,
         fix=("streams=1", "cuda_graph=true"),
-        self_test=0,
+        self_test=3,
         finalists=0,
         racing=False,
         backend=f"fake:waiting={waiting}",
         workspace=tmp_path / "w",
     )
-    monkeypatch.setattr("sys.argv", ["jitter", str(tmp_path / "w" / "studies.db")])
+    output = tmp_path / "out.txt"
+    arguments = [str(tmp_path / "w" / "studies.db"), "--title", "at night", "--output", str(output)]
+    monkeypatch.setattr("sys.argv", ["jitter", *arguments])
     jitter.main()
-    lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if line}
-    # the baseline has no CUDA graph
+    printed = capsys.readouterr().out
+    assert "at night" in printed
+    jitter.main()
+    assert output.read_text() == f"{printed}\n" * 2
+    lines = {line.split()[0]: line for line in printed.splitlines() if line}
+    # neither the baseline nor its self-test is a CUDA graph
     with_graph, without = uneven
     for name in ("net", "all"):
         assert f" {with_graph} of 3 uneven" in lines[name]
-        assert f" {without} of 1 uneven" in lines[name]
+        assert f" {without} of 4 uneven" in lines[name]

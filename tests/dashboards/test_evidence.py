@@ -173,10 +173,11 @@ def test_what_else_uses_a_gpu_shows_in_trials_and_in_what_was_measured_again() -
     assert evidence.shared(gpu) == ""
     again = tuple(replace(one, evaluation=with_waits(one.evaluation)) for one in gpu.repeats)
     found = evidence.shared(replace(gpu, repeats=again))
+    assert found in evidence.sentences(replace(gpu, repeats=again))
     assert found.startswith(
         f"Something else seems to use the GPU: in {len(again)} of {len(again) + 5} measure"
     )
-    assert found.endswith(" When it has ended, search anew: --study NAME --remeasure.")
+    assert found.endswith(" When it has ended, search anew: --new --remeasure.")
     assert evidence.shared(replace(study, repeats=again)) == ""
 
 

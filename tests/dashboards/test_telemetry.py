@@ -69,7 +69,7 @@ def test_the_facts_of_a_measurement_have_units_and_leave_out_what_is_not_known()
 def test_enough_inferences_tell_how_evenly_they_took() -> None:
     waited = Block(np.tile([1.0, 1.0, 2.0, 1.0, 2.0], 4), 0.5, 0.0)
     told = telemetry.facts(measurement(waited, waited))
-    assert told["jitter"] == "2.00 times from the fastest tenth to the slowest"
+    assert told["jitter"] == "2.00 times from the 10th to the 90th percentile"
 
 
 def test_marks_say_that_a_trial_was_reused_stopped_early_or_disturbed() -> None:

@@ -69,10 +69,13 @@ def test_blocks_without_telemetry_say_nothing(blocks: tuple[Block, ...], *, on_c
 def test_uneven_inferences_mean_that_something_else_uses_the_gpu() -> None:
     alone = Block(np.linspace(1.0, 1.02, 50), span_seconds=0.1, started_at=0.0)
     beside = Block(np.tile([1.0, 1.0, 2.0, 1.0, 2.0], 10), span_seconds=0.1, started_at=0.0)
-    assert _verdicts(alone)["sharing under load"][0] == "fine"
+    assert _verdicts(alone)["sharing under load"] == (
+        "fine",
+        "a tenth of the inferences takes 1.00 times as long as another tenth",
+    )
     assert _verdicts(beside)["sharing under load"] == (
         "noisy",
-        "the slowest tenth of inferences took 2.00 times as long as the fastest",
+        "a tenth of the inferences takes 2.00 times as long as another tenth",
     )
-    assert _verdicts(_block(clock_mhz=1980.0))["sharing under load"] == ("unknown", NOT_TOLD)
+    assert _verdicts(_block(clock_mhz=1980.0))["sharing under load"][0] == "unknown"
     assert "sharing under load" not in _verdicts(beside, on_cpu=True)

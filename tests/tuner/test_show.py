@@ -41,6 +41,12 @@ def test_every_trial_has_a_row_with_state_metrics_settings_and_why(
             assert "misses error<=0.01 (is " in line
 
 
+def test_how_evenly_inferences_took_is_told(document: Any) -> None:
+    told = [trial["measurement"]["jitter"] for trial in document["trials"] if trial["measurement"]]
+    assert all(one is None or 1 < one < 1.1 for one in told)
+    assert any(told)
+
+
 def test_after_the_trials_stand_the_comparison_and_the_verdict(command: Command, searched: Path) -> None:
     out = command("show", "net", "--workspace", searched).out
     assert "baseline (trial 0)" in out
