@@ -1,3 +1,4 @@
+import ctypes
 import os
 from pathlib import Path
 
@@ -29,6 +30,24 @@ def test_the_peak_grows_by_what_was_touched() -> None:
     again = cpu.restart_memory_peak()
     assert again is not None
     assert again < peak - (32 << 20)
+
+
+def test_memory_that_was_freed_before_is_counted_where_it_is_used_again() -> None:
+    if cpu.restart_memory_peak() is None or not hasattr(ctypes.CDLL(None), "malloc_trim"):
+        pytest.skip("this system does not let a process restart its memory peak, or keeps no freed memory")
+    grown = []
+    for _ in range(3):
+        resident = cpu.restart_memory_peak()
+        # too small for the allocator to ask the system for each, and held down by the last
+        blocks = [np.ones(64 << 10, dtype=np.uint8) for _ in range(1000)]
+        last = blocks.pop()
+        peak = cpu.memory_peak()
+        assert resident is not None
+        assert peak is not None
+        grown.append(peak - resident)
+        del blocks
+    assert last.nbytes
+    assert all(one > 60e6 for one in grown)
 
 
 def test_the_last_level_cache_is_the_largest_that_a_core_uses(tmp_path: Path) -> None:
