@@ -22,7 +22,8 @@ def verdict(study: StudyRecord) -> str:
         value = value_of(found.best, found.objective)
         return f"The baseline has no value to compare with; the best is trial {found.best.number} at {value}."
     if found.best.candidate == found.baseline.candidate:
-        return "Nothing beats the baseline: keep it."
+        alone = all(trial.candidate == found.baseline.candidate for trial in study.trials)
+        return "Only the baseline was tried so far." if alone else "Nothing beats the baseline: keep it."
     return _compared(found, found.best)
 
 

@@ -37,10 +37,26 @@ def parse_constraints(texts: Sequence[str], metrics: Sequence[TaskMetric] = ()) 
     """
     known = known_metrics(metrics)
     constraints = tuple(_parse_constraint(text, known) for text in texts)
+    costs = {name for name, metric in known_metrics().items() if metric.better == "minimize"}
+    for constraint in constraints:
+        _check_possible(constraint, constraints, costs)
     limiting = ACCURACY_METRICS | {metric.name for metric in metrics}
     if any(constraint.metric in limiting for constraint in constraints):
         return constraints
     return (*constraints, DEFAULT_ERROR_LIMIT)
+
+
+def _check_possible(constraint: Constraint, others: Sequence[Constraint], costs: Collection[str]) -> None:
+    """Raises UserError for what no engine can keep; `costs` are the metrics that are never negative."""
+    if constraint.operator != "<=":
+        return
+    if constraint.limit < 0 and constraint.metric in costs:
+        raise UserError(
+            f"nothing can keep {constraint}: {constraint.metric} is never below 0", "Raise the limit."
+        )
+    for other in others:
+        if (other.metric, other.operator) == (constraint.metric, ">=") and other.limit > constraint.limit:
+            raise UserError(f"nothing can keep both {other} and {constraint}", "Leave one of them out.")
 
 
 def judge(

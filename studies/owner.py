@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 
+from engines import wire
 from engines.errors import UserError
 from engines.jitter import is_uneven
 from engines.ranges import nvtx_range
@@ -30,9 +31,11 @@ from studies.roles import Executor, Narrowing, Observer, Sampler
 from studies.searcher import Searcher
 from studies.space import candidate_at
 from studies.state import State
-from studies.stopping import FEWEST_TRIALS, is_converged, least_gain
+from studies.stopping import FEWEST_TRIALS, Left, Stopped, is_converged, least_gain
 from studies.storage import Storage
 
+# an event of a study
+STOPPED = "converged"
 # failures that another try would only repeat
 LASTING = ("refused", "not_finite", "wrong_output")
 
@@ -68,7 +71,9 @@ class Owner:
         sampler = self.sampler() if self.sampler is not None else self._searcher()
         for record, observation in zip(state.records, self._observations(state), strict=True):
             sampler.add(_from_before(record, observation))
-        self._look_ahead(state, sampler, limits)
+        state.left = self._left_before(state, limits)
+        if state.left is None:
+            self._look_ahead(state, sampler, limits)
         if state.records:
             check_told(state.records[0], self.spec)
         deadline = None if limits.seconds is None else time.monotonic() + limits.seconds
@@ -93,7 +98,21 @@ class Owner:
                 tell.add(record)
                 self._look_around(state, record)
                 self._look_ahead(state, sampler, limits)
+        if ending == "converged" and state.left is not None and self._left_before(state, limits) is None:
+            stopped = Stopped(len(state.records), limits.min_gain or 0.0, state.left)
+            self.storage.add_event(self.name, STOPPED, wire.to_json(stopped).decode())
         return Ended(ending, state.left)
+
+    def _left_before(self, state: State, limits: Limits) -> Left | None:
+        """What was left to gain when an earlier run ended for it; None where that does not hold now.
+
+        What is left is estimated by chance, and what the finals showed since may change it a little.
+        """
+        for event in reversed(self.storage.events(self.name)):
+            if event.kind == STOPPED and limits.min_gain:
+                stopped = wire.from_json(event.message, Stopped)
+                return stopped.left if stopped.holds(len(state.records), limits.min_gain) else None
+        return None
 
     def _observations(self, state: State) -> list[Observation]:
         """The trials as they are known by now."""

@@ -27,6 +27,22 @@ class Left:
     least: float = 0.0
 
 
+@dataclass(frozen=True)
+class Stopped:
+    """That a search ended of its own accord, as little was left to gain.
+
+    It had so many trials, and was to go on for the gain that was `wanted`.
+    """
+
+    trials: int
+    wanted: float
+    left: Left
+
+    def holds(self, trials: int, wanted: float) -> bool:
+        """Whether nothing happened since, and no smaller gain is wanted now."""
+        return self.trials == trials and self.wanted <= wanted
+
+
 def least_gain(wanted: float, noise: Noise | None, rigour: Rigour) -> float:
     """The least gain worth going on for: what is wanted, or what finals can tell apart if that is more.
 

@@ -177,7 +177,7 @@ def _cost(plan: Plan, options: SearchOptions) -> list[str]:
     builds = min(engines + 1, trials)
     low, high = measuring_seconds(plan, options)
     return [
-        f"{spaces.size(space):,} candidates of {formats.plural(engines, 'engine')}: "
+        f"{formats.plural(spaces.size(space), 'candidate')} of {formats.plural(engines, 'engine')}: "
         "what differs in run dimensions alone shares an engine.",
         f"{formats.plural(trials, 'trial')}: at most {formats.plural(builds, 'build')}, and "
         f"{formats.duration(low)} to {formats.duration(high)} of measuring.",
@@ -188,10 +188,12 @@ def _cost(plan: Plan, options: SearchOptions) -> list[str]:
 def _again(plan: Plan) -> list[str]:
     """What is measured besides the trials."""
     rigour, trials = plan.rigour, plan.trials
+    if trials <= 1:
+        return []
     runs = rigour.self_test_runs + (trials // rigour.anchor_every if rigour.anchor_every else 0)
     parts = [f"the baseline about {formats.plural(runs, 'time')} more"] if runs else []
     if rigour.finalists:
-        finalists = formats.plural(rigour.finalists, "finalist")
+        finalists = formats.plural(min(rigour.finalists, trials - 1), "finalist")
         builds = f", each with {formats.plural(rigour.rebuilds, 'rebuild')}" if rigour.rebuilds else ""
         parts.append(f"at the end {finalists} beside it, in {rigour.sessions} sessions{builds}")
     return [f"Measured besides: {' and '.join(parts)}."] if parts else []

@@ -10,6 +10,7 @@ from studies.analysis import comparison
 from studies.choice import recommended
 from studies.finals import Finals, finals
 from studies.records import StudyRecord, TrialRecord
+from tuner.limits import candidates_of
 from tuner.texts import one_line
 
 if TYPE_CHECKING:
@@ -126,7 +127,7 @@ def _ending(outcome: "Outcome") -> str:
         return _converged(trials, outcome.limits, outcome.left)
     if outcome.new_trials or outcome.new_repeats or outcome.ending not in ("complete", "exhausted"):
         return ENDINGS[outcome.ending]
-    if outcome.ending == "exhausted":
+    if outcome.ending == "exhausted" or trials >= candidates_of(outcome.study.spec):
         return f"Nothing was left to do: {name} has tried all that it can (--new begins another)."
     return (
         f"Nothing was left to do: {name} has its {formats.plural(trials, 'trial')} "

@@ -59,6 +59,10 @@ def test_nothing_better_says_to_keep_the_baseline() -> None:
     )
 
 
+def test_a_baseline_alone_beats_nothing() -> None:
+    assert wording.verdict(study_of(reference(2.0))) == "Only the baseline was tried so far."
+
+
 def test_an_infeasible_baseline_is_not_to_be_kept() -> None:
     head, sentence = said(study_of(reference(2.0, error=1.0), made(1.9999)))
     assert head == "As good as the baseline"

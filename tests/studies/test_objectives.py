@@ -1,4 +1,5 @@
 import math
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -85,6 +86,24 @@ def test_a_limit_on_the_error_is_added_unless_there_is_one() -> None:
     )
     assert parse_constraints(["max_abs_error<=1"]) == (Constraint("max_abs_error", "<=", 1.0),)
     assert parse_constraints(["error<=0.5"]) == (Constraint("error", "<=", 0.5),)
+
+
+@pytest.mark.parametrize(
+    ("texts", "said"),
+    [
+        (["error<=-1"], "nothing can keep error<=-1: error is never below 0"),
+        (["latency_ms<=1", "latency_ms>=2"], "nothing can keep both latency_ms>=2 and latency_ms<=1"),
+    ],
+)
+def test_what_nothing_can_keep_is_refused(texts: list[str], said: str) -> None:
+    with pytest.raises(UserError, match=re.escape(said)):
+        parse_constraints(texts)
+
+
+def test_limits_of_what_may_be_negative_and_a_range_are_taken() -> None:
+    own = TaskMetric("log_likelihood", "m:f", "minimize", "/here", "ab")
+    texts = ["log_likelihood<=-3", "snr_db<=-1", "latency_ms>=2", "latency_ms<=2"]
+    assert [str(one) for one in parse_constraints(texts, [own])] == texts
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,10 @@ from engines.errors import UserError
 from engines.results import Artifact, Evaluation, Failure
 from engines.values import Candidate, Workload
 from engines.workspace import Workspace
-from studies.limits import SHORTEST_LIMIT_SECONDS, TIMES_BASELINE, Limits, Stop
+from studies.limits import SHORTEST_LIMIT_SECONDS, TIMES_BASELINE, Ended, Limits, Stop
 from studies.records import TrialRecord
 from studies.storage import Storage
-from tests.studies.owners import Here, Notes, optuna_trials, owner_of, records_of, run, spec_of
+from tests.studies.owners import Here, Notes, in_order, optuna_trials, owner_of, records_of, run, spec_of
 
 pytestmark = pytest.mark.usefixtures("quick_collections")
 
@@ -147,3 +147,22 @@ def test_the_search_ends_when_little_is_left_to_gain(
     assert owner.observer.left[-1] == ended.left
     assert 15 <= len(owner.observer.records) < 100
     assert run(owner, 110) == "complete"
+
+
+def test_a_search_that_ended_by_itself_does_so_again_until_more_is_asked_for(
+    storage: Storage, workload: Workload, workspace: Workspace
+) -> None:
+    spec = spec_of(workload, constraints=["error<=1"])
+
+    def searched(limits: Limits) -> tuple[Ended, int]:
+        """By one who never says that little is left, and how many trials it made."""
+        executor = Here(workload, workspace)
+        return in_order(owner_of(storage, spec, executor)).run(limits, Stop()), len(executor.asked)
+
+    first = owner_of(storage, spec, Here(workload, workspace)).run(Limits(200, min_gain=0.02), Stop())
+    there = len(storage.finished("study"))
+    assert searched(Limits(200, min_gain=0.02)) == (first, 0)
+    assert searched(Limits(200, min_gain=0.05)) == (first, 0)
+    assert searched(Limits(there + 1, min_gain=0.01)) == (Ended("complete"), 1)
+    # what was so before this trial need not be now
+    assert searched(Limits(there + 2, min_gain=0.02)) == (Ended("complete"), 1)

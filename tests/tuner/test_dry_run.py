@@ -59,6 +59,12 @@ def test_the_plan_shows_what_is_measured_besides_the_trials(
     assert f"Measured besides: {said}." in ended.out
 
 
+def test_finalists_are_no_more_than_there_are_candidates(command: Command, model: Path) -> None:
+    plan = ("search", model, "--backend", "fake", "--dry-run", "--trials")
+    assert "at the end 2 finalists beside it" in command(*plan, 3).out
+    assert "Measured besides" not in command(*plan, 1).out
+
+
 @pytest.mark.parametrize(
     ("objectives", "said"),
     [
