@@ -1,6 +1,6 @@
 """Repeated measurements of trials as rows and back, inside a transaction that the caller holds."""
 
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, func, insert, select
 
 from studies import schema
 from studies.evaluation_rows import insert_evaluation, read_evaluations
@@ -21,6 +21,12 @@ def insert_repeat(connection: Connection, study_id: int, key: str, repeat: Repea
         "started_at": repeat.started_at,
     }
     connection.execute(insert(schema.repeat), values)
+
+
+def count_repeats(connection: Connection, study_id: int) -> int:
+    """How many repeats the study has; reads none of them."""
+    query = select(func.count()).select_from(schema.repeat).where(schema.repeat.c.study_id == study_id)
+    return int(connection.execute(query).scalar_one())
 
 
 def read_repeats(connection: Connection, study_id: int) -> tuple[RepeatRecord, ...]:

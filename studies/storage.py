@@ -22,7 +22,7 @@ from studies.database_errors import is_duplicate, translated
 from studies.evaluation_rows import newest_evaluation_id, read_evaluation
 from studies.migrations import migrate
 from studies.records import Constraint, Prior, RepeatRecord, StudyRecord, StudySpec, TrialRecord
-from studies.repeat_rows import insert_repeat
+from studies.repeat_rows import count_repeats, insert_repeat
 from studies.study_rows import Event, FinishedTrial, NewTrial, StudySummary
 
 __all__ = ["Event", "FinishedTrial", "Storage", "StudySummary", "open_storage"]
@@ -150,6 +150,11 @@ class Storage:
         """Stores a trial's candidate measured once more; `key` is that of its trial's evaluation."""
         with writing(self.engine) as connection:
             insert_repeat(connection, study_rows.find_study_id(connection, study), key, repeat)
+
+    def count_repeats(self, study: str) -> int:
+        """How often trials of the study were measured again; reads no samples."""
+        with self._reading() as connection:
+            return count_repeats(connection, study_rows.find_study_id(connection, study))
 
     def finished(self, study: str) -> tuple[FinishedTrial, ...]:
         """The number, candidate and evaluation key of every trial, in order; reads no samples."""

@@ -125,7 +125,8 @@ def _run(arguments: list[str]) -> int:
         return _complain("interrupted", INTERRUPTED)
     except TunerError as error:
         codes = {UserError: WRONG_USE, Interrupted: INTERRUPTED}
-        return _complain(_sentences(error.message, error.hint), codes.get(type(error), INTERNAL))
+        code = next((code for kind, code in codes.items() if isinstance(error, kind)), INTERNAL)
+        return _complain(_sentences(error.message, error.hint), code)
     except OSError as error:
         return _refused(error)
 

@@ -29,6 +29,10 @@ FINALS_SHARE = 0.25
 FINALS_SECONDS = 60.0
 
 
+class HeldTwice(UserError):
+    """Somebody else holds the finals of the study at this time."""
+
+
 def searching_seconds(timeout: float | None, rigour: Rigour) -> float | None:
     """What of the time the search itself may use; `rigour` fits its objectives."""
     if timeout is None or not rigour.finalists:
@@ -71,7 +75,10 @@ def hold(
             seed=owner.seed,
         )
         try:
-            return _sessions(owner, contest, range(done, owner.rigour.sessions), stop, clock)
+            numbers = range(done, owner.rigour.sessions)
+            return _sessions(owner, contest, numbers, stop, clock, len(study.repeats))
+        except HeldTwice:
+            raise
         except (Interrupted, KeyboardInterrupt):
             return "interrupted"
         except UserError as error:
@@ -80,7 +87,10 @@ def hold(
     return None
 
 
-def _sessions(owner: Owner, contest: Contest, numbers: range, stop: Stop, clock: "_Clock") -> Ending | None:
+def _sessions(
+    owner: Owner, contest: Contest, numbers: range, stop: Stop, clock: "_Clock", stored: int
+) -> Ending | None:
+    """So many repeats were stored before; raises HeldTwice where another search stored some meanwhile."""
     # engines of rebuilds are not made yet, and others may have been deleted
     may_build = True
     for number in numbers:
@@ -89,7 +99,13 @@ def _sessions(owner: Owner, contest: Contest, numbers: range, stop: Stop, clock:
         if number >= FEWEST_SESSIONS and clock.is_over:
             return "timeout"
         repeats = contest.session(number, may_build=may_build)
+        if owner.storage.count_repeats(owner.name) != stored:
+            raise HeldTwice(
+                f"the finals of study {owner.name!r} are held by another search too",
+                "Let only one of them run: all that is finished is saved.",
+            )
         _store(owner, repeats)
+        stored += len(repeats)
         may_build = any(one.evaluation.failure is not None for one in repeats)
         clock.sessions_left(numbers.stop - number - 1)
     return None

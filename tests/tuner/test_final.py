@@ -15,6 +15,7 @@ from studies.contest import Contest
 from studies.finals import finals
 from studies.records import RepeatRecord, StudyRecord
 from studies.rigour import Rigour
+from studies.storage import open_storage
 from tests.command import Command
 from tuner.final import searching_seconds
 
@@ -79,6 +80,29 @@ def test_a_search_that_was_stopped_in_its_finals_goes_on_with_the_next_session(
     finished = search(model, tmp_path, trials=8, finalists=1)
     assert len(held(finished)) == len(set(held(finished)))
     assert {number for _, _, number in held(finished)} == {0, 1, 2, 3, 4}
+
+
+def test_two_searches_do_not_hold_the_finals_of_one_study(
+    command: Command, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    always = ("search", model, "--backend", BACKEND, "--trials", 8, "--workspace", tmp_path / "w", "-q")
+    session = Contest.session
+
+    def beside_another(self: Contest, number: int, *, may_build: bool = False) -> list[RepeatRecord]:
+        found = session(self, number, may_build=may_build)
+        if number == 1:
+            with open_storage(str(tmp_path / "w" / "studies.db")) as storage:
+                storage.add_repeat("tiny", "another", found[0])
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Contest, "session", beside_another)
+        said = command(*always, "--finalists", 1).complaint
+    assert said == (
+        "the finals of study 'tiny' are held by another search too. "
+        "Let only one of them run: all that is finished is saved."
+    )
+    assert command(*always, "--finalists", 1).code == 0
 
 
 def test_rebuilt_finalists_are_built_each_in_a_folder_of_its_own_and_leave_nothing_behind(
