@@ -18,6 +18,8 @@ __all__ = ["DOING", "STOPPING", "Lines", "Live", "Silent", "watcher_for"]
 
 # a line for what takes long where there is no live display: after this, then twice as long, ...
 FIRST_REMINDER_SECONDS = 30.0
+# on a terminal that cannot redraw somebody waits
+WATCHED_REMINDER_SECONDS = 2.0
 # how often a log says what the display always shows
 COUNTS_EVERY = 10
 
@@ -26,15 +28,17 @@ def watcher_for(*, quiet: bool = False, verbose: bool = False) -> "Watcher":
     """Live on a terminal, lines elsewhere, silent when asked to be quiet; `verbose` adds each trial's log."""
     if quiet:
         return Silent()
-    return Live(verbose) if streams.is_screen(sys.stderr) else Lines(verbose)
+    if streams.is_screen(sys.stderr):
+        return Live(verbose)
+    return Lines(verbose, WATCHED_REMINDER_SECONDS if sys.stderr.isatty() else FIRST_REMINDER_SECONDS)
 
 
 class Lines(Following):
     """A plain line for each note and trial, for logs."""
 
-    def __init__(self, verbose: bool = False) -> None:
+    def __init__(self, verbose: bool = False, first_reminder: float = FIRST_REMINDER_SECONDS) -> None:
         super().__init__(verbose)
-        self._reminder = FIRST_REMINDER_SECONDS
+        self._first_reminder = self._reminder = first_reminder
         self._spoke = time.monotonic()
 
     def finished(self, record: "TrialRecord") -> None:
@@ -51,8 +55,8 @@ class Lines(Following):
         is_new = what != self._what
         super()._doing(what)
         if is_new:
-            self._reminder = FIRST_REMINDER_SECONDS
-            if time.monotonic() - self._spoke > FIRST_REMINDER_SECONDS:
+            self._reminder = self._first_reminder
+            if time.monotonic() - self._spoke > self._first_reminder:
                 self._say(what)
         elif time.monotonic() - self._since > self._reminder:
             self._say(f"{what}, for {clock(self._reminder)} so far")

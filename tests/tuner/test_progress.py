@@ -79,6 +79,19 @@ def test_what_takes_long_is_said_again_ever_less_often(
     assert FIRST_REMINDER_SECONDS == 30
 
 
+def test_on_a_terminal_that_cannot_redraw_it_is_said_sooner(
+    capsys: pytest.CaptureFixture[str], clock: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    watcher = watcher_for()
+    for _ in range(6):
+        watcher.preparing("computing the reference outputs")
+        clock(1)
+    said = capsys.readouterr().err.splitlines()
+    assert said == [f"computing the reference outputs, for {time} s so far" for time in (2, 4)]
+
+
 def test_a_long_preparation_is_said_too(
     capsys: pytest.CaptureFixture[str], clock: Callable[[float], None]
 ) -> None:
