@@ -106,6 +106,10 @@ class Landscape:
         return Candidate(graph=settings("graph"), build=settings("build"), run=settings("run"))
 
 
+class Misfit(Exception):
+    """What of a landscape does not fit the rest, in a few words."""
+
+
 def save(path: Path, landscape: Landscape) -> None:
     """Writes the landscape without paths; the same bytes for the same landscape."""
     plain = to_plain(replace(landscape, workload=without_paths(landscape.workload)))
@@ -116,18 +120,65 @@ def save(path: Path, landscape: Landscape) -> None:
 
 
 def load(path: Path) -> Landscape:
-    """The landscape in a file; raises UserError when there is none."""
+    """The landscape in a file; raises UserError when there is none, or one whose parts do not fit."""
     try:
-        return from_json(gzip.decompress(path.read_bytes()), Landscape)
+        found = from_json(gzip.decompress(path.read_bytes()), Landscape)
+        check_parts(found)
+        return found
     except OSError as error:
         raise UserError(
             f"cannot read the landscape {str(path)!r}: {error.strerror or error}",
             "Give a file that tuner record wrote.",
         ) from error
-    except (EOFError, zlib.error, msgspec.DecodeError) as error:
+    except (EOFError, zlib.error, msgspec.DecodeError, Misfit) as error:
         raise UserError(
-            f"{str(path)!r} is no landscape that can be read ({error})", "Record it again with tuner record."
+            f"{str(path)!r} is no landscape that can be read: {error}", "Record it again with tuner record."
         ) from error
+
+
+def check_parts(landscape: Landscape) -> None:
+    """Raises Misfit where a part is missing, or says something about what the others do not have."""
+    dimensions, points, runs = landscape.dimensions, landscape.points, landscape.runs
+    names = {one.name for one in dimensions}
+    _require(bool(names) and names == set(landscape.baseline.settings), "its baseline is of another space")
+    _require(bool(points), "it has no candidates")
+    for index, point in enumerate(points):
+        is_outside = index == 0 and point == ()
+        _require(is_outside or _is_inside(point, dimensions), f"candidate {index} is not in its space")
+    _require(landscape.candidate(0) == landscape.baseline, "candidate 0 is not the baseline")
+    _require(any(run.candidate == 0 for run in runs), "the baseline has no run")
+    for index, run in enumerate(runs):
+        _require(_is_known(run, landscape), f"run {index} has no candidate, graph or engine")
+        _require(_is_whole(run), f"run {index} is not whole")
+
+
+def _require(fits: bool, otherwise: str) -> None:
+    if not fits:
+        raise Misfit(otherwise)
+
+
+def _is_inside(point: Sequence[int], dimensions: Sequence[Dimension]) -> bool:
+    return len(point) == len(dimensions) and all(
+        0 <= place < len(one.choices) for place, one in zip(point, dimensions, strict=True)
+    )
+
+
+def _is_known(run: Run, landscape: Landscape) -> bool:
+    return (
+        run.round >= 0
+        and 0 <= run.candidate < len(landscape.points)
+        and -1 <= run.graph < len(landscape.graphs)
+        and -1 <= run.engine < len(landscape.engines)
+    )
+
+
+def _is_whole(run: Run) -> bool:
+    """It failed, or each of its blocks has all that is kept of one."""
+    if len({len(run.values), len(run.counts), len(run.spans)}) > 1:
+        return False
+    if not run.values:
+        return run.failure is not None
+    return len(run.shape) == len(QUANTILES) and min(*run.values, *run.counts, *run.spans, *run.shape) > 0
 
 
 def without_paths(workload: Workload) -> Workload:

@@ -32,7 +32,10 @@ class Message(msgspec.Struct, frozen=True, tag=True):
 
 
 class Open(Message, frozen=True):
-    """Take this backend, this workload, and keep what is made below this folder."""
+    """Take this backend, this workload, and keep what is made below this folder.
+
+    `metrics` are those that the search is about.
+    """
 
     backend: str
     options: Settings
@@ -40,6 +43,7 @@ class Open(Message, frozen=True):
     workload: Workload
     policy: Policy
     concurrent: bool
+    metrics: tuple[str, ...] = ()
 
 
 class Opened(Message, frozen=True):

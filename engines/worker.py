@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from engines.backends import open_backend
+from engines.backends.base import Limited
 from engines.bench import Bench
 from engines.errors import UserError
 from engines.evaluation import Report, evaluate_unless_measured, evaluate_with
@@ -126,6 +127,8 @@ class _Wire:
 
 def _open(request: Open) -> Bench:
     backend = open_backend(request.backend, request.options, Workspace(Path(request.workspace)).caches)
+    if isinstance(backend, Limited):
+        backend.check(request.workload, request.policy, request.metrics)
     return Bench(
         backend=backend,
         workload=request.workload,

@@ -7,38 +7,39 @@ import sqlite3
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.exc import ArgumentError, OperationalError
 
 from engines.errors import UserError
 from studies.database_errors import LOCK_SECONDS, location, translated
+from studies.sqlite_urls import FORMS, sqlite_file
 
 __all__ = ["engine_options", "location", "open_engine", "parse_url", "reading", "writing"]
 
-_FORMS = "Write a path, sqlite:///path or postgresql://user@host/database."
 _WRITES = "tuner_writes"
 
 
 def parse_url(storage: str) -> URL:
     """The database meant by a path or a URL, its path made absolute; raises UserError for any other kind."""
     if not storage.strip():
-        raise UserError("the storage has an empty name", _FORMS)
+        raise UserError("the storage has an empty name", FORMS)
+    if "\0" in storage or storage != storage.encode(errors="replace").decode():
+        raise UserError("the storage's name has a zero byte, or is not text in UTF-8", "Choose another.")
     if "://" not in storage:
-        return _sqlite_file(URL.create("sqlite", database=storage))
+        return sqlite_file(URL.create("sqlite", database=storage))
     # the text is not repeated in the message, for it may hold a password
     kind = storage.partition("://")[0]
     try:
         url = make_url(storage)
     except (ArgumentError, ValueError) as error:
-        raise UserError(f"the storage URL that begins with {kind}:// cannot be read", _FORMS) from error
+        raise UserError(f"the storage URL that begins with {kind}:// cannot be read", FORMS) from error
     if kind in ("sqlite", "sqlite+pysqlite"):
-        return _sqlite_file(url)
+        return sqlite_file(url)
     if kind in ("postgresql", "postgres", "postgresql+psycopg"):
         return url.set(drivername="postgresql+psycopg")
-    raise UserError(f"studies cannot be stored in {kind}://", _FORMS)
+    raise UserError(f"studies cannot be stored in {kind}://", FORMS)
 
 
 def engine_options(url: URL) -> dict[str, Any]:
@@ -87,35 +88,31 @@ class _SqliteConnection(sqlite3.Connection):
             self.execute("PRAGMA foreign_keys = ON")
             # with a write-ahead log this may lose the last trials to a power cut, never the database
             self.execute("PRAGMA synchronous = NORMAL")
-            self._keep_a_write_ahead_log(time.monotonic() + options["timeout"])
         except sqlite3.Error:
             self.close()
             raise
-
-    def _keep_a_write_ahead_log(self, deadline: float) -> None:
-        while True:
-            try:
-                self.execute("PRAGMA journal_mode = WAL")
-                return
-            except sqlite3.OperationalError as error:
-                # SQLite does not wait here while another makes the file, whatever its timeout
-                if not error.sqlite_errorname.startswith("SQLITE_BUSY") or time.monotonic() > deadline:
-                    raise
-            time.sleep(0.005)
 
 
 def _begin_on_sqlite(connection: Connection) -> None:
     # sqlite3 by itself would begin late and never around CREATE TABLE; and a plain BEGIN that writes later
     # fails at once, whatever the timeout, when another wrote in between
-    writes = connection.get_execution_options().get(_WRITES, False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    if not connection.get_execution_options().get(_WRITES, False):
+        connection.exec_driver_sql("BEGIN")
+        return
+    # which writes into the file, so that one that is only read is left as it was
+    _keep_a_write_ahead_log(connection)
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
-def _sqlite_file(url: URL) -> URL:
-    if url.host is not None:
-        raise UserError(f"sqlite://{url.host} names a server, not a file", _FORMS)
-    if url.database in (None, "", ":memory:") or url.query.get("mode") == "memory":
-        raise UserError("a storage in memory would be lost at the end", _FORMS)
-    if str(url.database).startswith("file:"):  # sqlite's own URI, which sqlite resolves
-        return url
-    return url.set(database=str(Path(str(url.database)).expanduser().absolute()))
+def _keep_a_write_ahead_log(connection: Connection) -> None:
+    deadline = time.monotonic() + float(str(connection.engine.url.query.get("timeout", LOCK_SECONDS)))
+    while True:
+        try:
+            connection.exec_driver_sql("PRAGMA journal_mode = WAL")
+            return
+        except OperationalError as error:
+            # SQLite does not wait here while another makes the file, whatever its timeout
+            name = getattr(error.orig, "sqlite_errorname", "")
+            if not name.startswith("SQLITE_BUSY") or time.monotonic() > deadline:
+                raise
+        time.sleep(0.005)

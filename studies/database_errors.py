@@ -142,7 +142,8 @@ def _postgresql_trouble(error: DBAPIError, url: URL) -> tuple[str, str] | None:
     if code in _POSTGRESQL:
         message, hint = _POSTGRESQL[code]
         return message.format(place=place, detail=detail), hint
-    if isinstance(error, OperationalError):
+    # without a statement, it is the URL's options that psycopg refused
+    if isinstance(error, OperationalError) or error.statement is None:
         return (
             f"the storage {place} cannot be used: {detail}",
             "Check that the server runs and that user, password and database are right.",

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine, func, insert, inspect, select, text
 from engines.errors import UserError
 from studies import schema
 from studies.database import location, reading, writing
+from studies.foreign_tables import refuse_foreign_tables
 
 Migration = Callable[[Connection], None]
 
@@ -22,10 +23,12 @@ _MIGRATION_LOCK = 7_205_181
 def migrate(engine: Engine, migrations: Sequence[Migration] | None = None) -> None:
     """Brings the database to the newest schema, in one transaction.
 
-    Raises UserError when it was written by a newer version. A database that is up to date is only read.
+    Raises UserError when it was written by a newer version, or is another program's. A database that is up to
+    date is only read.
     """
     migrations = MIGRATIONS if migrations is None else migrations
     with reading(engine) as connection:
+        refuse_foreign_tables(connection)
         version = _version(connection)
     if version < len(migrations):
         with writing(engine) as connection:

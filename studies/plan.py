@@ -95,6 +95,7 @@ def settle(request: Request, workspace: Workspace) -> Question:
         workload=workload,
         policy=_policy(request, objectives, constraints),
         concurrent=any(objective.metric in CONCURRENT_METRICS for objective in objectives),
+        metrics=(*(one.metric for one in objectives), *(one.metric for one in constraints)),
     )
     backend_note = (f"the backend is {name}, {why}",) if why else ()
     return Question(workload, opening, objectives, constraints, fixed, (*backend_note, *notes))

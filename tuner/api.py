@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,36 +14,16 @@ from studies.database import parse_url
 from studies.records import StudyRecord, TrialRecord
 from studies.storage import open_storage
 from tuner import exporting
+from tuner.arguments import OPTIONS, argument, option
 from tuner.documents import columns, trial_rows
 from tuner.options import SearchOptions, check_path, storage_url
-from tuner.shares import HOW_TO_WRITE as HOW_TO_WRITE_SHARES
-from tuner.shares import parse_share
-from tuner.times import HOW_TO_WRITE, parse_seconds
+from tuner.output_files import REPORT, check_output
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from studies.limits import Ending
     from studies.stopping import Left
-
-PATHS = ("model", "inputs", "reference", "workspace", "output")
-# what may be given as text, as on the command line
-SPELLED = (
-    (("timeout", "trial_timeout", "deadline"), parse_seconds, "time", HOW_TO_WRITE),
-    (("min_gain",), parse_share, "share", HOW_TO_WRITE_SHARES),
-)
-LISTS = (
-    "objectives",
-    "constraints",
-    "metrics",
-    "shapes",
-    "min_shapes",
-    "opt_shapes",
-    "max_shapes",
-    "override_shapes",
-    "keep_fp32",
-    "fix",
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,6 +68,7 @@ class Result:
 
     def trial(self, number: int) -> TrialRecord:
         """One trial; raises UserError when the study does not have it."""
+        number = argument("trial", "number", number, int)
         if not 0 <= number < len(self.study.trials):
             last = len(self.study.trials) - 1
             raise UserError(
@@ -105,22 +86,22 @@ class Result:
 
         Raises UserError where there is none, or it cannot be written.
         """
-        chosen = self.recommended if trial is None else self.trial(trial)
+        target = argument("export", "folder", folder, Path)
+        number = argument("export", "trial", trial, int | None)
+        chosen = self.recommended if number is None else self.trial(number)
         if chosen is None:
             raise UserError(
                 f"the study {self.study.name!r} has nothing feasible to export",
                 "Loosen a constraint, or search on with more --trials.",
             )
-        return exporting.export(self.study, chosen, Path(folder), self.workspace)
+        return exporting.export(self.study, chosen, target, self.workspace)
 
     def report(self, path: str | Path) -> Path:
-        """Writes the report, one HTML file; raises UserError."""
+        """Writes the report, one HTML file, in place of an earlier one there; raises UserError."""
         from dashboards.page import write
 
-        file = Path(path)
-        check_path(file)
-        if file.is_dir():
-            raise UserError(f"{str(file)!r} is a folder", "Name the file to write the report to.")
+        file: Path = argument("report", "path", path, Path)
+        check_output(file, REPORT)
         write(self.study, file)
         return file
 
@@ -128,16 +109,18 @@ class Result:
 def search(model: str | Path, *, progress: bool = False, **options: Any) -> Result:
     """Searches a model; the options are the fields of `tuner.options.SearchOptions`. Raises UserError.
 
-    Where several values may be given, one may stand alone; times are seconds or text such as 30m. `progress`
-    shows what the command shows, on standard error. Ctrl-C ends the search with what was found so far.
+    Where several values may be given, one may stand alone; times are seconds or text such as 30m; shapes and
+    what is fixed may be a dict of names. `progress` shows what the command shows, on standard error. Ctrl-C
+    ends the search with what was found so far.
     """
+    shown = argument("search", "progress", progress, bool)
     chosen = _options(model, options)
     # showing and exporting what is stored needs neither Optuna nor what runs a search
     from studies.limits import Stop
     from tuner import searching
     from tuner.progress import Silent, watcher_for
 
-    watcher = watcher_for() if progress else Silent()
+    watcher = watcher_for() if shown else Silent()
     try:
         outcome = searching.run(chosen, watcher, Stop())
     finally:
@@ -145,14 +128,16 @@ def search(model: str | Path, *, progress: bool = False, **options: Any) -> Resu
     return Result(outcome.study, Workspace(chosen.workspace), outcome.ending, outcome.left)
 
 
-def load(study: str | None = None, *, workspace: str | Path = ".tuner", storage: str | None = None) -> Result:
+def load(
+    study: str | None = None, *, workspace: str | Path = ".tuner", storage: str | Path | None = None
+) -> Result:
     """A stored study, the newest by default; raises UserError when there is none."""
-    folder = Path(workspace)
-    with open_storage(require_storage(folder, storage)) as opened:
+    name, folder = option("load", "study", study), option("load", "workspace", workspace)
+    with open_storage(require_storage(folder, option("load", "storage", storage))) as opened:
         names = opened.study_names()
-        if study is None and not names:
+        if name is None and not names:
             raise UserError("there are no studies yet", "Run tuner search MODEL.")
-        return Result(opened.read_study(names[-1] if study is None else study), Workspace(folder))
+        return Result(opened.read_study(names[-1] if name is None else name), Workspace(folder))
 
 
 def require_storage(workspace: Path, storage: str | None) -> str:
@@ -171,29 +156,11 @@ def require_storage(workspace: Path, storage: str | None) -> str:
 
 
 def _options(model: str | Path, given: Mapping[str, Any]) -> SearchOptions:
-    known = [field.name for field in fields(SearchOptions)]
+    known = list(OPTIONS)
     for name in given:
         if name not in known or name == "model":
             near = difflib.get_close_matches(name, known, 1)
             guess = f"Did you mean {near[0]}? " if near else ""
             raise UserError(f"search() has no option {name!r}", f"{guess}Known: {', '.join(known[1:])}.")
-    options = {name: _converted(name, value) for name, value in given.items()}
-    return SearchOptions(model=Path(model), **options)
-
-
-def _converted(name: str, value: Any) -> Any:
-    if value is None:
-        return None
-    if name in PATHS:
-        return Path(value)
-    if name == "plugins":
-        return (Path(value),) if isinstance(value, str | Path) else tuple(Path(path) for path in value)
-    if name in LISTS:
-        return (value,) if isinstance(value, str) else tuple(value)
-    for names, parse, what, hint in SPELLED:
-        if name in names and isinstance(value, str):
-            found = parse(value)
-            if found is None:
-                raise UserError(f"{value!r} is no {what}", hint)
-            return found
-    return value
+    options = {"model": model, **given}
+    return SearchOptions(**{name: option("search", name, value) for name, value in options.items()})

@@ -88,6 +88,10 @@ def parse_backend(text: str) -> tuple[str, Settings]:
         raise UserError(
             f"cannot read the backend's options {rest!r}", "Write NAME:OPTION=VALUE,OPTION=VALUE."
         )
+    keys = [key for key, _, _ in pairs]
+    for key in keys:
+        if keys.count(key) > 1:
+            raise UserError(f"the backend's option {key!r} is given twice", "Give it once.")
     return name, Settings({key: parse_value(value) for key, _, value in pairs})
 
 

@@ -1,8 +1,8 @@
 """The seam between the search and a vendor's library: what a backend offers, and what runs an engine."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from engines.results import Block
 from engines.telemetry import Probe
@@ -84,3 +84,11 @@ class Backend(Protocol):
 
     def clock(self) -> float:
         """Seconds since some beginning: what stages take is read off it, so a made-up machine has its own."""
+
+
+@runtime_checkable
+class Limited(Protocol):
+    """What a backend also is that cannot measure all that may be asked for."""
+
+    def check(self, workload: Workload, policy: Policy, metrics: Collection[str]) -> None:
+        """Raises UserError for what it cannot serve; `metrics` are those of objectives and constraints."""

@@ -38,8 +38,20 @@ THROTTLED = 1.25
 COLD = 1.3
 WAITED = 2.0
 
-# options that are no numbers
-WORDS = ("faults", "inert")
+# what each option that is a number may be, both ends included
+RANGES: Mapping[str, tuple[float, float]] = {
+    "seed": (-math.inf, math.inf),
+    "noise": (0, 1),
+    "run_noise": (0, 1),
+    # a machine cannot become so fast that an inference takes no time
+    "drift": (-0.5, 1),
+    "throttle": (0, 1),
+    "waiting": (0, 1),
+    "delay_ms": (0, math.inf),
+    "fault_rate": (0, 1),
+    "trial_seconds": (0, math.inf),
+    "build_seconds": (0, math.inf),
+}
 # the engine of the vendor's defaults
 DEFAULTS: Mapping[str, Value] = {
     "precision": "fp32",
@@ -76,7 +88,7 @@ class Options:
     @property
     def inert_names(self) -> tuple[str, ...]:
         """The dimensions that make no difference."""
-        return tuple(filter(None, self.inert.split("+")))
+        return tuple(filter(None, str(self.inert).split("+")))
 
 
 def read_options(options: Settings) -> Options:
@@ -86,8 +98,8 @@ def read_options(options: Settings) -> Options:
     if unknown:
         raise UserError(f"the backend fake has no option {unknown[0]!r}", f"Known: {', '.join(known)}.")
     for name, value in options.items():
-        if name not in WORDS and not isinstance(value, int | float):
-            raise UserError(f"{name} of the backend fake is a number, not {value!r}", "Write 0.5.")
+        if name in RANGES:
+            _check_number(name, value)
     found = Options(**{**known, **options})
     wrong = sorted(set(str(found.faults).split("+")) - {*BUILD_FAULTS, *RUN_FAULTS})
     if wrong:
@@ -98,6 +110,16 @@ def read_options(options: Settings) -> Options:
         hint = f"Known: {'+'.join(DEFAULTS)}."
         raise UserError(f"the backend fake cannot make {strange[0]!r} inert", hint)
     return found
+
+
+def _check_number(name: str, value: Value) -> None:
+    """Raises UserError for what is no number, or none that the option may be."""
+    (least, most), hint = RANGES[name], f"Write {name}=0.5."
+    if isinstance(value, bool | str) or not abs(value) < math.inf:
+        raise UserError(f"{name} of the backend fake is a number, not {value!r}", hint)
+    if not least <= value <= most:
+        limits = f"from {least} to {most}" if most < math.inf else f"at least {least}"
+        raise UserError(f"{name} of the backend fake is {limits}, not {value!r}", hint)
 
 
 class FakeProbe:

@@ -6,13 +6,14 @@ recorded is refused; making a graph or an engine and loading it takes what it to
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 import numpy as np
 
+from engines.backends import replay_limits
 from engines.backends.base import Detail, Runner
 from engines.backends.openings import count_opening
 from engines.backends.recorded import Recorded, error_of
@@ -20,7 +21,6 @@ from engines.backends.replay_runner import ReplayRunner, SimulatedClock, outputs
 from engines.errors import EngineError, UserError
 from engines.landscapes import Landscape, load
 from engines.results import Failure
-from engines.shape_text import format_shapes
 from engines.telemetry import Probe
 from engines.turns import Shared
 from engines.values import Candidate, Dimension, Machine, Policy, Settings, Tensors, Value, Workload
@@ -49,7 +49,7 @@ class Replay:
                 "the backend replay needs a landscape",
                 "Write replay:landscape=FILE, as tuner record wrote it.",
             )
-        self._file, self._seed, self._folder = Path(str(options["landscape"])), options.get("seed", 0), folder
+        self._file, self._seed, self._folder = Path(str(options["landscape"])), _seed(options), folder
         self._landscape: Landscape = load(self._file)
         self._recorded = Recorded(self._landscape)
         self._digest = digest(self._landscape)
@@ -66,21 +66,11 @@ class Replay:
     def warnings(self) -> tuple[str, ...]:
         return (f"nothing is measured: {self._file.name} of {self._landscape.date} is replayed",)
 
+    def check(self, workload: Workload, policy: Policy, metrics: Collection[str]) -> None:
+        replay_limits.check(self._landscape, self._file.name, workload, policy, metrics)
+
     def dimensions(self, workload: Workload, concurrent: bool) -> tuple[Dimension, ...]:
-        """The space that was recorded, for the workload that was recorded and no other."""
-        recorded = self._landscape.workload
-        if workload.model.digest != recorded.model.digest:
-            raise UserError(
-                f"{self._file.name} was recorded with another model, {recorded.model.path}",
-                "Give the same file that tuner record was given.",
-            )
-        if workload.shapes != recorded.shapes:
-            shapes = format_shapes({name: one.optimum for name, one in recorded.shapes.items()})
-            raise UserError(f"{self._file.name} was recorded at other shapes", f"Write --shapes {shapes}.")
-        if workload.expected is not None or workload.metrics:
-            raise UserError(
-                "a replay has errors but no outputs to be judged", "Leave --reference and --metric out."
-            )
+        """The space that was recorded."""
         return tuple(
             replace(one, choices=(one.default,)) if one.name in CONCURRENT and not concurrent else one
             for one in self._landscape.dimensions
@@ -126,7 +116,13 @@ class Replay:
         inputs: Tensors,
         policy: Policy = Policy(),
     ) -> Runner:
-        candidate = replace(_read(folder / ENGINE), run=settings)
+        built = _read(folder / ENGINE)
+        if settings.keys() != built.run.keys():
+            raise EngineError(
+                "a replayed engine computes nothing, and only a search can open it",
+                f"Search with the backend {self._landscape.backend}, which was recorded.",
+            )
+        candidate = replace(built, run=settings)
         runs = self._recorded.runs(candidate)
         if not runs:
             raise EngineError("this candidate was not recorded")
@@ -152,6 +148,13 @@ class Replay:
         failure, seconds = found
         self._clock.pass_by(seconds)
         return error_of(failure)
+
+
+def _seed(options: Settings) -> int:
+    seed = options.get("seed", 0)
+    if isinstance(seed, bool) or not isinstance(seed, int):
+        raise UserError(f"seed of the backend replay is a whole number, not {seed!r}", "Write seed=1.")
+    return seed
 
 
 def _write(file: Path, content: bytes, size: int) -> None:

@@ -1,12 +1,22 @@
+import math
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from engines.backends.fake import Fake
-from engines.backends.fake_machine import FakeProbe, FakeRunner, latency_ms, read_options
+from engines.backends.fake_machine import (
+    RANGES,
+    FakeProbe,
+    FakeRunner,
+    Options,
+    latency_ms,
+    read_options,
+)
+from engines.errors import UserError
 from engines.results import Block
 from engines.telemetry import between, disturbance
 from engines.values import NOTHING, Candidate, Policy, Settings, Tensors, Value, Workload
@@ -109,6 +119,43 @@ def test_cold_caches_cost_three_tenths() -> None:
     runner = _runner(QUIET)
     hot, cold = runner.block(0.1), runner.block(0.1, cold=True)
     assert _median(cold) / _median(hot) == pytest.approx(1.3)
+
+
+NUMBERS = {
+    **dict.fromkeys(("noise", "run_noise", "throttle", "waiting", "fault_rate"), (-0.01, 1.01)),
+    "drift": (-0.51, 1.01),
+    **dict.fromkeys(("delay_ms", "trial_seconds", "build_seconds"), (-0.01,)),
+    "seed": (),
+}
+
+
+def test_every_number_has_its_range() -> None:
+    numbers = {of.name for of in fields(Options) if isinstance(of.default, int | float)}
+    assert numbers == NUMBERS.keys() == RANGES.keys()
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_what_an_option_cannot_be_is_the_users_mistake(name: str) -> None:
+    for value in NUMBERS[name]:
+        with pytest.raises(
+            UserError, match=f"^{name} of the backend fake is (from|at least) .*, not {value}"
+        ):
+            read_options(Settings({name: value}))
+    for none in ("nan", "1e", math.nan, math.inf, -math.inf, True):
+        with pytest.raises(UserError, match=f"^{name} of the backend fake is a number, not "):
+            read_options(Settings({name: none}))
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_an_option_may_be_either_end_of_its_range(name: str) -> None:
+    for end in filter(math.isfinite, RANGES[name]):
+        assert getattr(read_options(Settings({name: end})), name) == end
+
+
+@pytest.mark.parametrize("name", ["faults", "inert"])
+def test_a_number_is_no_name(name: str) -> None:
+    with pytest.raises(UserError, match="'7'"):
+        read_options(Settings({name: 7}))
 
 
 def test_energy_is_power_times_time() -> None:

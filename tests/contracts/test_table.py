@@ -23,7 +23,11 @@ def test_a_backend_is_named_with_its_options() -> None:
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("magic", "unknown backend 'magic'"), ("fake:seed", "cannot read the backend's options 'seed'")],
+    [
+        ("magic", "unknown backend 'magic'"),
+        ("fake:seed", "cannot read the backend's options 'seed'"),
+        ("fake:seed=1,noise=0.5,seed=1", "the backend's option 'seed' is given twice"),
+    ],
 )
 def test_a_name_that_cannot_be_read_is_the_users_mistake(text: str, message: str) -> None:
     with pytest.raises(UserError, match=message):

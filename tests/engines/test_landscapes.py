@@ -3,6 +3,7 @@ import gzip
 import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -53,11 +54,11 @@ def test_a_landscape_that_cannot_be_written_leaves_the_older_one(
 
 def test_measured_numbers_have_six_digits_and_settings_all_of_theirs(tmp_path: Path) -> None:
     given = landscape(workload(tmp_path), [run(0, 0, 1.23456789)])
-    exact = replace(given.dimensions[1], choices=(0.123456789, 1), default=1)
+    exact = replace(given.dimensions[1], choices=(0, 0.123456789))
     save(tmp_path / "l", replace(given, dimensions=(given.dimensions[0], exact, given.dimensions[2])))
     found = load(tmp_path / "l")
     assert found.runs[0].values == (1.23457,)
-    assert found.dimensions[1].choices[0] == 0.123456789
+    assert found.dimensions[1].choices[1] == 0.123456789
 
 
 @pytest.mark.parametrize(
@@ -69,6 +70,55 @@ def test_a_file_that_is_no_landscape_is_the_users_mistake(content: bytes, tmp_pa
     (tmp_path / "l").write_bytes(content)
     with pytest.raises(UserError, match="landscape"):
         load(tmp_path / "l")
+
+
+MISFITS: dict[str, dict[str, Any]] = {
+    "it has no candidates": {"points": ()},
+    "its baseline is of another space": {"dimensions": ()},
+    "candidate 0 is not in its space": {"points": ((0, 0),)},
+    "candidate 1 is not in its space": {"points": ((0, 0, 0), ())},
+    "candidate 2 is not in its space": {"points": ((0, 0, 0), (1, 0, 0), (3, 0, 0))},
+    "candidate 0 is not the baseline": {"points": ((1, 0, 0),)},
+    "the baseline has no run": {"runs": (run(1, 0, 4.0),)},
+}
+
+
+@pytest.mark.parametrize("why", MISFITS)
+def test_a_landscape_whose_parts_do_not_fit_is_the_users_mistake(why: str, tmp_path: Path) -> None:
+    given = landscape(workload(tmp_path), [run(0, 0, 4.0)])
+    save(tmp_path / "l", replace(given, **MISFITS[why]))
+    with pytest.raises(UserError, match="is no landscape that can be read") as refused:
+        load(tmp_path / "l")
+    assert refused.value.message.endswith(f": {why}")
+
+
+WHOLE = run(0, 0, 4.0, 4.2)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        *({"candidate": 6}, {"candidate": -1}, {"round": -1}, {"graph": 2}, {"graph": -2}, {"engine": 2}),
+        *({"values": ()}, {"values": (4.0,)}, {"counts": (10,)}, {"counts": (10, 0)}, {"spans": (0.0, 0.04)}),
+        *({"values": (-4.0, 4.2)}, {"shape": FLAT[1:]}, {"values": (), "counts": (), "spans": ()}),
+    ],
+    ids=str,
+)
+def test_a_run_that_is_not_whole_or_of_nothing_is_the_users_mistake(
+    changed: dict[str, Any], tmp_path: Path
+) -> None:
+    given = landscape(workload(tmp_path), [WHOLE, replace(WHOLE, **changed)])
+    save(tmp_path / "l", given)
+    with pytest.raises(UserError, match="is no landscape that can be read: run 1 "):
+        load(tmp_path / "l")
+
+
+def test_a_run_that_failed_need_not_have_come_far(tmp_path: Path) -> None:
+    given = landscape(
+        workload(tmp_path), [failing(0, "graph", 1.0), replace(failing(1, "load", 1.0), graph=1)]
+    )
+    save(tmp_path / "l", given)
+    assert len(load(tmp_path / "l").runs) == 2
 
 
 def test_a_file_that_is_not_there_is_the_users_mistake(tmp_path: Path) -> None:

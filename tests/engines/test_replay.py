@@ -9,12 +9,12 @@ from engines.backends import BACKENDS, open_backend
 from engines.backends.replay import Replay
 from engines.backends.replay_runner import UNKNOWN_SECONDS
 from engines.bench import Bench
-from engines.errors import UserError
+from engines.errors import EngineError, UserError
 from engines.evaluation import evaluate
 from engines.landscapes import Run, save
 from engines.results import Evaluation, FailureKind
 from engines.statistics import latency, median
-from engines.values import Candidate, InputSource, Settings, Stage, Value
+from engines.values import Candidate, Settings, Stage, Value
 from engines.workspace import Workspace
 from tests import landscapes
 from tests.landscapes import BASELINE, BUILD_SECONDS, GRAPH_SECONDS, SPREAD, failing, run
@@ -205,6 +205,7 @@ def test_blocks_are_drawn_from_the_run_and_keep_its_shape(tmp_path: Path) -> Non
         ({}, "needs a landscape"),
         ({"landscape": "none.json.gz"}, "cannot read the landscape"),
         ({"landscape": "l", "colour": "red"}, "no option 'colour'"),
+        ({"landscape": "l", "seed": "x"}, "seed of the backend replay is a whole number"),
     ],
 )
 def test_wrong_options_are_the_users_mistake(
@@ -214,16 +215,12 @@ def test_wrong_options_are_the_users_mistake(
         open_backend("replay", Settings(options), tmp_path)
 
 
-def test_another_model_or_shape_is_refused(replayed: Replayed) -> None:
-    workload = replayed.workload
-    other = replace(workload, model=replace(workload.model, digest="0"))
-    with pytest.raises(UserError, match=r"another model, tiny\.onnx"):
-        replayed.backend.dimensions(other, concurrent=False)
-    with pytest.raises(UserError, match="other shapes") as refused:
-        replayed.backend.dimensions(replace(workload, shapes={}), concurrent=False)
-    assert "--shapes x:2x3x12x12" in refused.value.hint
-    with pytest.raises(UserError, match="no outputs"):
-        replayed.backend.dimensions(replace(workload, expected=InputSource(path="r.npz")), concurrent=False)
+def test_an_engine_is_opened_with_the_run_settings_of_a_search_and_no_others(replayed: Replayed) -> None:
+    assert replayed.evaluate().failure is None
+    (folder,) = replayed.workspace.engines.iterdir()
+    with pytest.raises(EngineError, match="only a search can open it") as refused:
+        replayed.backend.open(folder, replayed.workload, Settings(BASELINE.settings), {}, QUICK)
+    assert "the backend fake, which was recorded" in refused.value.hint
 
 
 def test_cold_inferences_are_refused_where_none_were_recorded(replayed: Replayed) -> None:

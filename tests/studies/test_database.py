@@ -72,6 +72,12 @@ def test_what_is_no_database_is_refused(storage: str, message: str) -> None:
     assert "ret" not in str(refused.value).replace("stored", "")
 
 
+@pytest.mark.parametrize("storage", ["a\0b.db", "\udcff.db", "sqlite:///\udcff.db"])
+def test_a_name_that_no_file_can_have_is_refused(storage: str) -> None:
+    with pytest.raises(UserError, match="the storage's name has a zero byte, or is not text in UTF-8"):
+        open_storage(storage)
+
+
 def test_a_missing_driver_is_named_with_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "psycopg", None)
     with pytest.raises(UserError, match="needs the package psycopg") as refused:

@@ -20,6 +20,13 @@ def test_a_server_that_is_not_there(tmp_path: Path) -> None:
     assert refused.value.hint == "Check that the server runs and that user, password and database are right."
 
 
+@pytest.mark.parametrize("option", ["foo=1", "connect_timeout=soon"])
+def test_an_option_of_the_url_that_psycopg_refuses(option: str) -> None:
+    pytest.importorskip("psycopg")
+    with pytest.raises(UserError, match=rf"cannot be used: .*{option.partition('=')[0]}"):
+        open_storage(f"postgresql://me@127.0.0.1:1/studies?{option}")
+
+
 def test_a_database_that_the_server_does_not_have(postgresql_folder: Path) -> None:
     with pytest.raises(UserError, match='database "nothing" does not exist'):
         open_storage(f"postgresql://postgres@/nothing?host={postgresql_folder}")

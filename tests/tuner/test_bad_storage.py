@@ -33,6 +33,30 @@ def test_a_storage_that_cannot_be_opened(
     assert "secret" not in complaint
 
 
+@pytest.mark.parametrize("table", ["studies", "trials", "version_info", "alembic_version", "books"])
+def test_a_file_of_another_program(command: Command, model: Path, tmp_path: Path, table: str) -> None:
+    with closing(sqlite3.connect("x.db")) as database:
+        database.execute(f"CREATE TABLE {table} (a)")
+    before = (tmp_path / "x.db").read_bytes()
+    for arguments in (["search", model, "--backend", "fake"], ["studies"], ["show"]):
+        complaint = command(*arguments, "--storage", "x.db").complaint
+        assert complaint.startswith(
+            f"the storage {tmp_path / 'x.db'} has tables of another program ({table})"
+        )
+    assert (tmp_path / "x.db").read_bytes() == before
+
+
+def test_an_option_of_the_url_that_would_be_ignored(command: Command, model: Path, tmp_path: Path) -> None:
+    name = "sqlite:///x.db?mode=ro"
+    for arguments in (["search", model, "--backend", "fake", "--quiet"], ["studies"]):
+        complaint = command(*arguments, "--storage", name).complaint
+        assert complaint == (
+            "the storage URL has an option 'mode' that would be ignored. "
+            "Write sqlite:///file:PATH?mode=ro&uri=true."
+        )
+    assert not (tmp_path / "x.db").exists()
+
+
 def test_a_storage_of_a_newer_schema(command: Command, model: Path) -> None:
     command("search", model, "--backend", "fake", "--trials", 1)
     with closing(sqlite3.connect(".tuner/studies.db")) as database:
