@@ -23,6 +23,7 @@ from engines.inputs_file import (
     read_all,
     typed,
 )
+from engines.named_files import require_file
 from engines.shape_text import format_dims
 from engines.shapes import unknown_input, with_batch
 from engines.user_functions import find_function, load_function, raised
@@ -152,6 +153,7 @@ def _files(folder: Path, facts: TensorFacts, model: ModelFacts) -> list[Path]:
 
 
 def _load(file: Path) -> Array:
+    require_file(file)
     try:
         found = np.load(file, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:

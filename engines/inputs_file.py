@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from engines.dtypes import as_dtype
 from engines.errors import UserError
+from engines.named_files import require_file, unreadable
 from engines.shape_text import format_dims, format_shapes
 from engines.shapes import unknown_input, with_batch
 from engines.values import InputSource, ModelFacts, Shape, ShapeRange, TensorFacts, Tensors
@@ -105,18 +106,14 @@ def file_digest(path: Path) -> str:
 @contextmanager
 def opened(path: Path) -> Iterator[NpzFile]:
     """The arrays of the file by name; raises UserError for what is none."""
+    require_file(path, of_a_folder="Give one npz file.")
     try:
         with path.open("rb") as raw:
             if not zipfile.is_zipfile(raw):
                 raise _not_npz(path)
         file = np.load(path, allow_pickle=False)
-    except FileNotFoundError as error:
-        raise UserError(f"no such file: {str(path)!r}", "Check the path.") from error
-    except IsADirectoryError as error:
-        raise UserError(f"{str(path)!r} is a folder", "Give one npz file.") from error
     except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise UserError(f"cannot read {str(path)!r}: {reason}", "Check its permissions.") from error
+        raise unreadable(path, error) from error
     except zipfile.BadZipFile as error:
         raise _not_npz(path) from error
     with file:

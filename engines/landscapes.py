@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 
 from engines.errors import UserError
+from engines.named_files import require_file
 from engines.results import Accuracy, Artifact, Block, Evaluation, Failure, Measurement, OutputError
 from engines.statistics import counted
 from engines.values import (
@@ -121,6 +122,7 @@ def save(path: Path, landscape: Landscape) -> None:
 
 def load(path: Path) -> Landscape:
     """The landscape in a file; raises UserError when there is none, or one whose parts do not fit."""
+    require_file(path, "Give a file that tuner record wrote.")
     try:
         found = from_json(gzip.decompress(path.read_bytes()), Landscape)
         check_parts(found)

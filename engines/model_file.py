@@ -11,6 +11,7 @@ import onnx
 from google.protobuf.message import DecodeError
 
 from engines.errors import UserError
+from engines.named_files import require_file, unreadable
 
 LARGEST_PROTOBUF = 2**31 - 1
 
@@ -38,9 +39,8 @@ _FIELDS = {1: _VARINT, 5: _VARINT} | dict.fromkeys((2, 3, 4, 6, 7, 8, 14, 20, 25
 
 def file_bytes(path: Path) -> bytes:
     """The whole file; raises UserError where there is none to read or it cannot be an ONNX file."""
+    require_file(path, "Check the path of the model.", "Give the ONNX file inside it.")
     try:
-        if path.is_dir():
-            raise UserError(f"{str(path)!r} is a folder", "Give the ONNX file inside it.")
         with path.open("rb") as file:
             head = file.read(64)
             _refuse_others(path, head)
@@ -51,16 +51,8 @@ def file_bytes(path: Path) -> bytes:
                 )
             file.seek(0)
             return file.read()
-    except FileNotFoundError as error:
-        raise UserError(f"no such file: {str(path)!r}", "Check the path of the model.") from error
     except OSError as error:
         raise unreadable(path, error) from error
-
-
-def unreadable(path: Path, error: OSError) -> UserError:
-    """The error to raise for a file that is there and cannot be read."""
-    reason = error.strerror or type(error).__name__
-    return UserError(f"cannot read {str(path)!r}: {reason}", "Check the path and its permissions.")
 
 
 def parse(data: bytes, path: Path) -> onnx.ModelProto:

@@ -9,6 +9,7 @@ import numpy as np
 
 from engines.dtypes import as_dtype
 from engines.errors import UserError
+from engines.named_files import require_file, unreadable
 from engines.values import Tensors
 
 _SAVE = "Write it with np.savez('data.npz', name=array, ...)."
@@ -38,17 +39,15 @@ def load(file: Path) -> list[Tensors]:
 
 def read_arrays(path: Path) -> Tensors:
     """Every array of an npz file by its name; raises UserError for any other file."""
+    require_file(path)
     try:
         # numpy would leave a file open that it cannot read
         with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             found: Tensors = {name: stored[name] for name in stored.files}
-    except FileNotFoundError as error:
-        raise UserError(f"no such file: {str(path)!r}", "Check the path.") from error
     except (ValueError, TypeError, AttributeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise _not_npz(path) from error
     except OSError as error:
-        what = error.strerror or type(error).__name__
-        raise UserError(f"cannot read {str(path)!r}: {what}", "Check its permissions.") from error
+        raise unreadable(path, error) from error
     if not found:
         raise UserError(f"{str(path)!r} holds no arrays", _SAVE)
     if not all(isinstance(values, np.ndarray) for values in found.values()):

@@ -20,6 +20,7 @@ from types import ModuleType
 from typing import Any, Literal, cast
 
 from engines.errors import UserError
+from engines.named_files import require_file
 from engines.values import TaskMetric
 
 _WRITE = "Write MODULE:FUNCTION or FILE.py:FUNCTION."
@@ -106,8 +107,7 @@ def raised(error: BaseException, file: str = "") -> str:
 
 def _file_named(text: str, folder: Path) -> Path:
     file = folder / Path(text).expanduser()
-    if not file.is_file():
-        raise UserError(f"no such file: {str(file)!r}", f"Check the path. {_WRITE}")
+    require_file(file, f"Check the path. {_WRITE}", _WRITE)
     return file.resolve()
 
 

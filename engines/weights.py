@@ -10,8 +10,8 @@ from pathlib import Path, PurePosixPath
 import onnx
 
 from engines.errors import UserError
-from engines.model_file import unreadable
 from engines.model_parts import tensors_of
+from engines.named_files import unreadable
 
 _CHUNK = 2**20
 

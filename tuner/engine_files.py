@@ -9,6 +9,7 @@ import msgspec
 
 from engines.backends import BACKENDS, parse_backend
 from engines.errors import UserError
+from engines.named_files import require_file
 from engines.shapes import batch_of, with_batch
 from engines.values import ModelFacts, Settings, Shape, ShapeRange
 from engines.wire import from_json
@@ -42,6 +43,8 @@ def find_engine(path: Path, backend: str) -> EngineFile:
     name, options = parse_backend(backend)
     if not path.exists():
         raise UserError(f"there is no {str(path)!r}", WHAT_CAN_BE)
+    if not path.is_dir():
+        require_file(path)
     folder = path if path.is_dir() else path.parent
     evidence = _evidence(folder)
     if evidence is not None and (path.is_dir() or path.name in evidence.files):

@@ -1,7 +1,6 @@
 """A whole space measured into a study, and the best of it again; written as a landscape to be replayed."""
 
 import math
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -9,10 +8,12 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
+from engines.backends import parse_backend
 from engines.errors import Interrupted, UserError
 from engines.isolation import Worker
 from engines.landscapes import save
 from engines.workspace import Workspace
+from studies.database import parse_url
 from studies.identity import evaluation_key
 from studies.landscapes import landscape_of
 from studies.limits import BASELINE_SECONDS, Ending, Limits, Stop
@@ -24,13 +25,14 @@ from studies.records import RepeatRecord, StudyRecord, StudySpec
 from studies.rigour import fitting
 from studies.storage import Storage, open_storage
 from tuner.limits import candidates_of
-from tuner.options import SearchOptions, check_path, check_whole, storage_url
+from tuner.options import SearchOptions, check_whole, storage_url
+from tuner.output_files import LANDSCAPE, cannot_write, check_output
 from tuner.policies import check_times, lasting
 from tuner.searching import Watcher, compute_reference, settled, versions
 
 # more take days, and that should be meant
 MOST_CANDIDATES = 5_000
-LANDSCAPE = "landscape.json.gz"
+FILE = "landscape.json.gz"
 # of a limited time, for all candidates once: the best are to be known well, whatever is left out
 FIRST_SHARE = 2 / 3
 
@@ -83,7 +85,9 @@ def run(options: RecordOptions, watcher: Watcher, stop: Stop) -> Recorded:
     """Records or goes on recording; raises UserError for what the user must mend."""
     policy = lasting(options.search.policy, options.warm_up, options.duration)
     search = replace(options.search, policy=replace(policy, loads_together=options.together))
-    check_file(options.output)
+    reads = _reads(search)
+    if options.output is not None:
+        check_output(options.output, LANDSCAPE, reads)
     workspace = Workspace(search.workspace).create()
     with (
         open_storage(storage_url(search.workspace, search.storage)) as storage,
@@ -93,6 +97,8 @@ def run(options: RecordOptions, watcher: Watcher, stop: Stop) -> Recorded:
         count = _count(options, spec)
         name = search.study or f"{stem(spec.workload.model.path)}-landscape"
         name, exists = choose_study(storage, spec, name, "continue")
+        file = options.output or workspace.reports / name / FILE
+        check_output(file, LANDSCAPE, reads)
         # a model that cannot run is to be found before there is a study of it
         compute_reference(worker, question, watcher)
         if not exists:
@@ -105,23 +111,17 @@ def run(options: RecordOptions, watcher: Watcher, stop: Stop) -> Recorded:
         watcher.begin(name, spec, limits, before.trials)
         ending = _measure(owner, worker, limits, options, stop)
         study = storage.read_study(name)
-        file = _write(study, options, workspace, watcher)
-        return Recorded(study, ending, file, count, _runs(study) - _runs(before))
+        written = _write(study, options, file, watcher)
+        return Recorded(study, ending, written, count, _runs(study) - _runs(before))
 
 
-def check_file(path: Path | None) -> None:
-    """Makes sure that the landscape can be written there; raises UserError where it cannot."""
-    if path is None:
-        return
-    check_path(path)
-    if path.is_dir():
-        raise UserError(f"--output {str(path)!r} is a folder", "Name the file to write the landscape to.")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=path.parent):
-            pass
-    except OSError as error:
-        raise _cannot_write(path, error, "Name another file with --output.") from error
+def _reads(search: SearchOptions) -> tuple[Path | None, ...]:
+    """What a landscape cannot replace: the files that it is made from."""
+    replayed = parse_backend(search.backend)[1].get("landscape")
+    url = parse_url(storage_url(search.workspace, search.storage))
+    database = str(url.database).removeprefix("file:") if url.get_backend_name() == "sqlite" else None
+    named = [Path(str(name)) for name in (replayed, database) if name is not None]
+    return (search.model, search.inputs, search.reference, *named)
 
 
 def _owner(
@@ -222,22 +222,16 @@ def _measure_again(owner: Owner, study: StudyRecord, trial: int, number: int, li
     owner.storage.add_repeat(owner.name, evaluation_key(owner.spec, candidate), repeat)
 
 
-def _write(study: StudyRecord, options: RecordOptions, workspace: Workspace, watcher: Watcher) -> Path | None:
+def _write(study: StudyRecord, options: RecordOptions, file: Path, watcher: Watcher) -> Path | None:
     if not study.trials:
         return None
     watcher.preparing("writing the landscape")
-    file = options.output or workspace.reports / study.name / LANDSCAPE
     try:
         save(file, landscape_of(study, options.command))
     except OSError as error:
         hint = "Everything measured is saved: mend that, and run the same command again."
-        raise _cannot_write(file, error, hint) from error
+        raise cannot_write(file, LANDSCAPE, error, hint) from error
     return file
-
-
-def _cannot_write(file: Path, error: OSError, hint: str) -> UserError:
-    reason = error.strerror or type(error).__name__
-    return UserError(f"cannot write the landscape to {str(file)!r}: {reason}", hint)
 
 
 def _runs(study: StudyRecord) -> int:

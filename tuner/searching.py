@@ -25,9 +25,10 @@ from studies.records import StudyRecord, StudySpec, TrialRecord
 from studies.rigour import TRIALS_ALONE, Rigour, fitting
 from studies.stopping import Left
 from studies.storage import open_storage
-from tuner import __version__, exporting, final
+from tuner import __version__, exporting, final, output_files
 from tuner.limits import limits_of
 from tuner.options import SearchOptions, storage_url
+from tuner.output_files import check_output
 from tuner.prior import begun_with, notes
 
 VERSIONED = ("optuna", "numpy", "onnx")
@@ -101,6 +102,7 @@ def run(options: SearchOptions, watcher: Watcher, stop: Stop) -> Outcome:
         name, exists = choose_study(storage, spec, options.study, options.mode)
         output = options.output or workspace.reports / name
         exporting.check_folder(output / ENGINE)
+        check_output(output / REPORT, output_files.REPORT)
         before = storage.read_study(name) if exists else None
         earlier = before.trials if before is not None else ()
         taught: tuple[Earlier, ...] = ()

@@ -17,6 +17,7 @@ from engines.shape_text import parse_shapes
 from engines.shapes import batch_of, resolve
 from engines.values import InputSource, Settings, Workload
 from tuner.options import check_path
+from tuner.output_files import CHART, check_output
 
 if TYPE_CHECKING:
     from dashboards.charts.sensitivity import Sensitivity
@@ -58,6 +59,8 @@ class Ranked:
 
 def rank(options: SensitivityOptions, watcher: "Watcher") -> Ranked:
     """Ranks the nodes; raises UserError for what the user must mend, and where nothing can be ranked."""
+    if options.output is not None:
+        check_output(options.output, CHART, (options.model, options.inputs))
     watcher.preparing("reading the model")
     workload, notes = _workload(options)
     for note in notes:

@@ -122,7 +122,7 @@ def test_a_run_that_failed_need_not_have_come_far(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_not_there_is_the_users_mistake(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="cannot read the landscape"):
+    with pytest.raises(UserError, match="no such file"):
         load(tmp_path / "none")
 
 

@@ -203,7 +203,7 @@ def test_blocks_are_drawn_from_the_run_and_keep_its_shape(tmp_path: Path) -> Non
     ("options", "complaint"),
     [
         ({}, "needs a landscape"),
-        ({"landscape": "none.json.gz"}, "cannot read the landscape"),
+        ({"landscape": "none.json.gz"}, "no such file"),
         ({"landscape": "l", "colour": "red"}, "no option 'colour'"),
         ({"landscape": "l", "seed": "x"}, "seed of the backend replay is a whole number"),
     ],

@@ -215,3 +215,25 @@ def test_plugins_are_for_tensorrt(command: Command, tmp_path: Path) -> None:
     refused = command("search", models.save("mlp", tmp_path), "--backend", "fake", "--plugins", library)
     assert refused.code == 2
     assert "the backend fake takes no plugins" in refused.err
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("m.onnx", ("search", "m.onnx", "--backend", "fake")),
+        ("m.onnx", ("sensitivity", "m.onnx")),
+        ("data.npz", ("search", "tiny.onnx", "--backend", "fake", "--inputs", "data.npz")),
+        ("data.npz", ("search", "tiny.onnx", "--backend", "fake", "--calibration", "data.npz")),
+        ("task.py", ("search", "tiny.onnx", "--backend", "fake", "--metric", "task.py:accuracy")),
+        ("net.plan", ("measure", "net.plan", "--backend", "tensorrt")),
+        ("m.ort", ("measure", "m.ort")),
+        ("m.onnx", ("compare", "tiny.onnx", "m.onnx")),
+        ("outputs.npz", ("compare", "tiny.onnx", "outputs.npz")),
+    ],
+)
+@pytest.mark.usefixtures("model")
+def test_a_pipe_is_refused_instead_of_waited_for(
+    command: Command, pipe: Callable[[str], Path], name: str, arguments: Sequence[str]
+) -> None:
+    pipe(name)
+    assert f"{name}' is no regular file. Save what it gives to a file" in command(*arguments).complaint

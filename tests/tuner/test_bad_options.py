@@ -149,7 +149,7 @@ BAD_READS: list[tuple[list[str], str]] = [
     (["studies", "net"], "got unexpected extra argument (net)"),
     (["dashboard", "gone"], "there is no study 'gone'"),
     (["dashboard", "--output", ""], "the path is empty"),
-    (["dashboard", "--output", "/proc/report.html"], "cannot write the report to /proc/report.html"),
+    (["dashboard", "--output", "/proc/report.html"], "cannot write the report to '/proc/report.html'"),
     (["dashboard", "--output", "."], "'.' is a folder. Name the file"),
     (["export"], "expected [STUDY] OUT, not 0 arguments"),
     (["export", "net", "out", "more"], "expected [STUDY] OUT, not 3 arguments"),

@@ -1,5 +1,6 @@
 """`tuner record` on the fake backend, and a search on what it wrote."""
 
+import errno
 import re
 from pathlib import Path
 from typing import Any
@@ -185,18 +186,29 @@ def test_a_file_that_cannot_be_written_is_refused_before_anything_is_measured(
 ) -> None:
     Path("folder").mkdir()
     Path("file").touch()
-    for output, said in (("folder", "--output 'folder' is a folder"), ("file/l.json.gz", "cannot write the")):
+    for output, said in (
+        ("folder", "'folder' is a folder. Name the file"),
+        ("file/l.json.gz", "cannot write the"),
+    ):
         assert said in command("record", model, "--backend", FAKE, *SMALL, "--output", output).complaint
     assert not Path(".tuner").exists()
+    Path(".tuner/reports/tiny-landscape/landscape.json.gz").mkdir(parents=True)
+    refused = command("record", model, "--backend", FAKE, *SMALL)
+    assert refused.code == 2
+    assert "landscape.json.gz' is a folder. Name the file" in refused.err
+    assert not list(Path(".tuner/engines").iterdir())
 
 
 def test_a_landscape_that_cannot_be_written_in_the_end_is_told_in_a_line(
-    command: Command, model: Path
+    command: Command, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    Path(".tuner/reports/tiny-landscape/landscape.json.gz").mkdir(parents=True)
+    def save(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(recording, "save", save)
     few = ("--candidates", 2, "--passes", 0)
     ended = command("record", model, "--backend", FAKE, *SMALL, *few)
     assert ended.code == 2
     complaint = ended.err.splitlines()[-1]
-    assert complaint.startswith("error: cannot write the landscape to")
+    assert complaint.startswith("error: cannot write the landscape to '.tuner/reports/tiny-landscape/")
     assert "run the same command again" in complaint
