@@ -229,6 +229,7 @@ def test_plugins_are_for_tensorrt(command: Command, tmp_path: Path) -> None:
         ("m.ort", ("measure", "m.ort")),
         ("m.onnx", ("compare", "tiny.onnx", "m.onnx")),
         ("outputs.npz", ("compare", "tiny.onnx", "outputs.npz")),
+        ("l.json.gz", ("search", "tiny.onnx", "--backend", "replay:landscape=l.json.gz")),
     ],
 )
 @pytest.mark.usefixtures("model")
