@@ -49,7 +49,8 @@ def test_the_programs_in_the_readme_and_the_guide_run(
     models.save("mlp", tmp_path).rename(tmp_path / "model.onnx")
     monkeypatch.chdir(tmp_path)
     (readme,) = _blocks(ROOT / "README.md", "python")
-    exec(readme.replace("trials=50", "trials=2"), {})
+    of_this_model = readme.replace('{"x": (8, 3, 224, 224)}', '{"features": (8, 64)}')
+    exec(of_this_model.replace("trials=50", "trials=2"), {})
     assert (tmp_path / "trials.csv").exists()
     names: dict[str, object] = {}
     (guide,) = _blocks(ROOT / "docs" / "guide.md", "python")

@@ -14,7 +14,7 @@ IGNORED = "that would be ignored"
     ("name", "said"),
     [
         ("sqlite:///x.db?mode=ro", f"the storage URL has an option 'mode' {IGNORED}"),
-        ("sqlite:///x.db?cach=1&timeout=3", f"the storage URL has an option 'cach' {IGNORED}"),
+        ("sqlite:///x.db?speed=1&timeout=3", f"the storage URL has an option 'speed' {IGNORED}"),
         ("sqlite:///file:x.db?mod=ro&uri=true", f"the storage URL has an option 'mod' {IGNORED}"),
         ("sqlite:///file:x.db?mode=rx&uri=true", "the storage URL cannot have mode=rx"),
         ("sqlite:///x.db?timeout=soon", "the storage URL cannot have timeout=soon"),
