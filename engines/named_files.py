@@ -11,6 +11,8 @@ def require_file(path: Path, hint: str = "Check the path.", of_a_folder: str = "
 
     `hint` is what to do where nothing is there, `of_a_folder` where it is a folder.
     """
+    if "\0" in str(path):
+        raise UserError(f"no file has a zero byte in its name: {str(path)!r}", hint)
     try:
         mode = path.stat().st_mode
     except FileNotFoundError as error:

@@ -35,7 +35,8 @@ _OPTUNA_REVISION = r"v\d+\.\d+\.\d+\..*"
 def refuse_foreign_tables(connection: Connection) -> None:
     """Raises UserError where tables of another program are in the way; only reads."""
     there = _names(connection)
-    begun = schema.schema.name in there
+    # what stands beside Optuna's own tables or ours is there with its owner's leave
+    begun = schema.schema.name in there or "version_info" in there
     foreign = sorted(name for known, name in there.items() if _is_foreign(connection, known, name, begun))
     if foreign:
         shown = ", ".join(foreign[:3]) + (", ..." if len(foreign) > 3 else "")

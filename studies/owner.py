@@ -111,7 +111,8 @@ class Owner:
         for event in reversed(self.storage.events(self.name)):
             if event.kind == STOPPED and limits.min_gain:
                 stopped = wire.from_json(event.message, Stopped)
-                return stopped.left if stopped.holds(len(state.records), limits.min_gain) else None
+                least = least_gain(limits.min_gain, state.noise, self.rigour)
+                return stopped.left if stopped.holds(len(state.records), limits.min_gain, least) else None
         return None
 
     def _observations(self, state: State) -> list[Observation]:

@@ -14,7 +14,10 @@ from engines.errors import UserError
 FORMS = "Write a path, sqlite:///path or postgresql://user@host/database."
 _URI_FORM = "Write sqlite:///file:PATH?mode=ro&uri=true."
 # https://www.sqlite.org/uri.html, as far as it makes sense for a storage
-_URI_OPTIONS = ("mode", "immutable", "nolock")
+_URI_OPTIONS = ("mode", "immutable", "nolock", "cache", "psow", "vfs")
+# those of Python's sqlite3 that SQLAlchemy hands on, and those that are chosen here
+_OPTIONS = ("timeout", "uri", "check_same_thread", "cached_statements")
+_OURS = ("isolation_level", "detect_types", "factory")
 _MODES = ("ro", "rw", "rwc")
 
 
@@ -36,7 +39,9 @@ def _check_options(url: URL, name: str) -> None:
     if is_uri != name.startswith("file:"):
         raise UserError("a SQLite path with file: needs uri=true, and uri=true needs file:", _URI_FORM)
     for option, value in url.query.items():
-        if option not in ("timeout", "uri", *(_URI_OPTIONS if is_uri else ())):
+        if option in _OURS:
+            raise UserError(f"the option {option!r} of a storage URL cannot be chosen", "Leave it out.")
+        if option not in (*_OPTIONS, *(_URI_OPTIONS if is_uri else ())):
             hint = _URI_FORM if option in _URI_OPTIONS else "Leave it out."
             raise UserError(f"the storage URL has an option {option!r} that would be ignored", hint)
         if not _is_sound(option, value):

@@ -10,6 +10,8 @@ from studies.rigour import Rigour
 UNLIKELY = 0.02
 # on a machine that tells less apart than this, more is still worth looking for
 MOST_UNTOLD = 0.05
+# what a machine can tell apart is itself known no better than so
+LITTLE_LESS = 0.7
 # before, too little is known for an estimate of what is not
 FEWEST_TRIALS = 15
 
@@ -38,9 +40,9 @@ class Stopped:
     wanted: float
     left: Left
 
-    def holds(self, trials: int, wanted: float) -> bool:
-        """Whether nothing happened since, and no smaller gain is wanted now."""
-        return self.trials == trials and self.wanted <= wanted
+    def holds(self, trials: int, wanted: float, least: float) -> bool:
+        """Whether nothing happened since, and no smaller gain is wanted or can be told apart now."""
+        return self.trials == trials and self.wanted <= wanted and LITTLE_LESS * self.left.least <= least
 
 
 def least_gain(wanted: float, noise: Noise | None, rigour: Rigour) -> float:

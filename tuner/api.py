@@ -162,5 +162,6 @@ def _options(model: str | Path, given: Mapping[str, Any]) -> SearchOptions:
             near = difflib.get_close_matches(name, known, 1)
             guess = f"Did you mean {near[0]}? " if near else ""
             raise UserError(f"search() has no option {name!r}", f"{guess}Known: {', '.join(known[1:])}.")
-    options = {"model": model, **given}
+    # None leaves it to us
+    options = {"model": model, **{name: value for name, value in given.items() if value is not None}}
     return SearchOptions(**{name: option("search", name, value) for name, value in options.items()})

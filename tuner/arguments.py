@@ -51,6 +51,8 @@ def _in_a_line(value: Any) -> str:
 
 
 def _truth(value: Any) -> bool:
+    if isinstance(value, Integral) and value in (0, 1):
+        return bool(value)
     return bool(_only(value, bool, np.bool_))
 
 

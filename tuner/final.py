@@ -102,7 +102,7 @@ def _sessions(
         if owner.storage.count_repeats(owner.name) != stored:
             raise HeldTwice(
                 f"the finals of study {owner.name!r} are held by another search too",
-                "Let only one of them run: all that is finished is saved.",
+                "Let only one of them run: all but this session is saved.",
             )
         _store(owner, repeats)
         stored += len(repeats)

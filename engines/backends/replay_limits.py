@@ -73,7 +73,7 @@ def _data(source: InputSource | None) -> object:
 
 # options that change what is measured: they must be those of tuner record
 ALIKE: Mapping[str, Callable[[Workload, Policy], object]] = {
-    "--override-shapes": lambda workload, _: workload.override_shapes,
+    "--override-shape": lambda workload, _: workload.override_shapes,
     "--inputs": lambda workload, _: _data(workload.inputs),
     "--calibration": lambda workload, _: _data(workload.calibration),
     "--keep-fp32": lambda workload, _: workload.keep_fp32,

@@ -62,3 +62,8 @@ def test_nobody_waits_for_a_pipe_in_a_folder(pipe: Pipes, workload: Workload, tm
     pipe("data/a.npy")
     with pytest.raises(UserError, match=r"a\.npy' is no regular file"):
         parse_calibration("data", workload.model, workload.shapes, workload.batched_inputs, tmp_path)
+
+
+def test_a_name_with_a_zero_byte_is_no_error_of_ours() -> None:
+    with pytest.raises(UserError, match="no file has a zero byte in its name"):
+        require_file(Path("a\0b"))

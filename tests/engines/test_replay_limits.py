@@ -81,7 +81,7 @@ CHANGES = [
     ("--inputs", {"inputs": InputSource(function="module:data", path="", digest="d")}),
     ("--calibration", {"calibration": DATA}),
     ("--keep-fp32", {"keep_fp32": ("Gemm",)}),
-    ("--override-shapes", {"override_shapes": {"x": (2, 3, 12, 12)}}),
+    ("--override-shape", {"override_shapes": {"x": (2, 3, 12, 12)}}),
 ]
 
 

@@ -17,6 +17,10 @@ IGNORED = "that would be ignored"
         ("sqlite:///x.db?speed=1&timeout=3", f"the storage URL has an option 'speed' {IGNORED}"),
         ("sqlite:///file:x.db?mod=ro&uri=true", f"the storage URL has an option 'mod' {IGNORED}"),
         ("sqlite:///file:x.db?mode=rx&uri=true", "the storage URL cannot have mode=rx"),
+        (
+            "sqlite:///x.db?isolation_level=DEFERRED",
+            "the option 'isolation_level' of a storage URL cannot be chosen",
+        ),
         ("sqlite:///x.db?timeout=soon", "the storage URL cannot have timeout=soon"),
         ("sqlite:///x.db?timeout=-1", "the storage URL cannot have timeout=-1"),
         ("sqlite:///x.db?timeout=inf", "the storage URL cannot have timeout=inf"),
@@ -57,3 +61,16 @@ def test_a_read_only_file_is_read_and_not_written(tmp_path: Path, study_spec: St
             with pytest.raises(UserError, match="is read-only"):
                 storage.create_study("s", study_spec, {})
     assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "options",
+    ["x.db?check_same_thread=false&cached_statements=9", "file:x.db?cache=private&psow=1&uri=true"],
+)
+def test_options_that_are_heeded_are_taken(
+    options: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with open_storage(f"sqlite:///{options}") as storage:
+        assert storage.study_names() == ()
+    assert (tmp_path / "x.db").exists()

@@ -2,7 +2,7 @@ import pytest
 
 from studies.noise import Noise
 from studies.rigour import TRIALS_ALONE, Rigour
-from studies.stopping import MOST_UNTOLD, Left, is_converged, least_gain
+from studies.stopping import MOST_UNTOLD, Left, Stopped, is_converged, least_gain
 
 
 def test_a_search_ends_when_more_is_unlikely() -> None:
@@ -23,3 +23,13 @@ def test_a_disturbed_machine_is_no_reason_to_leave_much_unfound() -> None:
     assert least_gain(0.01, disturbed, Rigour()) == MOST_UNTOLD
     assert least_gain(0.01, disturbed, TRIALS_ALONE) == MOST_UNTOLD
     assert least_gain(0.2, disturbed, Rigour()) == 0.2
+
+
+def test_a_stop_holds_until_there_are_more_trials_or_less_gain_counts() -> None:
+    stopped = Stopped(20, 0.01, Left(0.001, 0.01, least=0.03))
+    assert stopped.holds(20, wanted=0.01, least=0.03)
+    assert stopped.holds(20, wanted=0.02, least=0.025)
+    assert not stopped.holds(21, wanted=0.01, least=0.03)
+    assert not stopped.holds(20, wanted=0.005, least=0.03)
+    # such as with finals, which tell less apart than single measurements
+    assert not stopped.holds(20, wanted=0.01, least=0.015)

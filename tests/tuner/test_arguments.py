@@ -96,11 +96,9 @@ def test_python_s_own_spellings_are_taken(name: str, given: Any, kept: Any) -> N
         ({"inputs": {"x": np.ones((9, 9))}}, "search() wants inputs as a path, not {'x': array([[1., 1"),
         ({"inputs": [1]}, "Save the data with numpy.savez, and give the file."),
         ({"metrics": [len]}, "search() wants metrics as text or a list of texts, not [<built-in "),
-        ({"constraints": None}, "search() wants constraints as text or a list of texts, not None"),
         ({"constraints": (1,)}, "search() wants constraints as text or a list of texts, not (1,)"),
         ({"constraints": {"error": 1}}, "search() wants constraints as text or a list of texts, not {"),
         ({"constraints": b"error<=1"}, "search() wants constraints as text or a list of texts, not b'"),
-        ({"backend": None}, "search() wants backend as text, not None"),
         ({"mode": 5}, "search() wants mode as text, not 5"),
         ({"policy": {}}, "search() wants policy as a Policy, not {}"),
         ({"plugins": [5]}, "search() wants plugins as a path or a list of paths, not [5]"),
@@ -161,6 +159,12 @@ def test_a_result_tells_a_wrong_type_in_one_line(call: str, given: tuple[Any, ..
 def test_a_trial_may_be_numbered_by_numpy() -> None:
     result = tuner.Result(study_record(2), Workspace(Path("w")))
     assert result.trial(np.int64(1)) is result.study.trials[1]  # type: ignore[arg-type]
+
+
+def test_none_leaves_an_option_to_us(model: Path) -> None:
+    nothing: dict[str, Any] = dict.fromkeys(("constraints", "objectives", "plugins", "racing", "fix"))
+    found = tuner.search(model, backend="fake", trials=2, prior=0, **nothing)
+    assert len(found.trials) == 2
 
 
 def test_a_search_takes_shapes_and_settings_by_name(model: Path) -> None:

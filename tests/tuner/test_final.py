@@ -100,7 +100,7 @@ def test_two_searches_do_not_hold_the_finals_of_one_study(
         said = command(*always, "--finalists", 1).complaint
     assert said == (
         "the finals of study 'tiny' are held by another search too. "
-        "Let only one of them run: all that is finished is saved."
+        "Let only one of them run: all but this session is saved."
     )
     assert command(*always, "--finalists", 1).code == 0
 
