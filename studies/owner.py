@@ -71,9 +71,7 @@ class Owner:
         sampler = self.sampler() if self.sampler is not None else self._searcher()
         for record, observation in zip(state.records, self._observations(state), strict=True):
             sampler.add(_from_before(record, observation))
-        state.left = self._left_before(state, limits)
-        if state.left is None:
-            self._look_ahead(state, sampler, limits)
+        self._look_back(state, sampler, limits)
         if state.records:
             check_told(state.records[0], self.spec)
         deadline = None if limits.seconds is None else time.monotonic() + limits.seconds
@@ -98,10 +96,20 @@ class Owner:
                 tell.add(record)
                 self._look_around(state, record)
                 self._look_ahead(state, sampler, limits)
+        self._remember(ending, state, limits)
+        return Ended(ending, state.left)
+
+    def _remember(self, ending: Ending, state: State, limits: Limits) -> None:
+        """That little was left to gain, for whoever runs the same search again."""
         if ending == "converged" and state.left is not None and self._left_before(state, limits) is None:
             stopped = Stopped(len(state.records), limits.min_gain or 0.0, state.left)
             self.storage.add_event(self.name, STOPPED, wire.to_json(stopped).decode())
-        return Ended(ending, state.left)
+
+    def _look_back(self, state: State, sampler: Sampler, limits: Limits) -> None:
+        """What is left to gain at the beginning of a run."""
+        state.left = self._left_before(state, limits)
+        if state.left is None:
+            self._look_ahead(state, sampler, limits)
 
     def _left_before(self, state: State, limits: Limits) -> Left | None:
         """What was left to gain when an earlier run ended for it; None where that does not hold now.

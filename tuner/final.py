@@ -60,12 +60,7 @@ def hold(
     owner.observer.note(f"measuring again, in turn, in {owner.rigour.sessions} sessions: {rivals}")
     clock = _Clock(owner.observer.preparing, end)
     with ExitStack() as rebuilt, stop.while_running():
-        folders = {
-            entry: rebuilt.enter_context(temporary_folder(workspace.caches))
-            if entry.build
-            else workspace.root
-            for entry in entries
-        }
+        folders = {entry: _folder(entry, workspace, rebuilt) for entry in entries}
         contest = Contest(
             entries=entries,
             after=len(study.trials),
@@ -74,8 +69,8 @@ def hold(
             say=clock.say,
             seed=owner.seed,
         )
+        numbers = range(done, owner.rigour.sessions)
         try:
-            numbers = range(done, owner.rigour.sessions)
             return _sessions(owner, contest, numbers, stop, clock, len(study.repeats))
         except HeldTwice:
             raise
@@ -85,6 +80,11 @@ def hold(
             # what was found is worth more than an end with an error
             owner.observer.note(f"the finalists could not all be measured again: {error.message}")
     return None
+
+
+def _folder(entry: Entry, workspace: Workspace, rebuilt: ExitStack) -> Path:
+    """Where the entry's engine is made: for a rebuild in a folder of its own, with empty caches."""
+    return rebuilt.enter_context(temporary_folder(workspace.caches)) if entry.build else workspace.root
 
 
 def _sessions(

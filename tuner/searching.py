@@ -101,8 +101,7 @@ def run(options: SearchOptions, watcher: Watcher, stop: Stop) -> Outcome:
         limits = limits_of(options, spec, rigour)
         name, exists = choose_study(storage, spec, options.study, options.mode)
         output = options.output or workspace.reports / name
-        exporting.check_folder(output / ENGINE)
-        check_output(output / REPORT, output_files.REPORT)
+        _check_folder(output)
         before = storage.read_study(name) if exists else None
         earlier = before.trials if before is not None else ()
         taught: tuple[Earlier, ...] = ()
@@ -131,6 +130,12 @@ def run(options: SearchOptions, watcher: Watcher, stop: Stop) -> Outcome:
         trials, repeats = (len(before.trials), len(before.repeats)) if before is not None else (0, 0)
         new = len(study.trials) - trials, len(study.repeats) - repeats
         return Outcome(study, ending, output / REPORT, exported, *new, left=ended.left, limits=limits)
+
+
+def _check_folder(output: Path) -> None:
+    """Makes sure that engine and report can be written there, and replace nobody's files."""
+    exporting.check_folder(output / ENGINE)
+    check_output(output / REPORT, output_files.REPORT)
 
 
 def versions() -> dict[str, str]:
