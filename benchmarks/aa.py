@@ -28,18 +28,18 @@ from benchmarks.subjects import (
     workspace_at,
 )
 from benchmarks.subjects import pair as study_of_pair
-from engines import statistics
-from engines.isolation import Worker
-from engines.results import Evaluation
-from engines.statistics import Estimate
-from engines.values import Candidate
-from studies.analysis import comparison
-from studies.finals import verdict_of
-from studies.metrics import METRICS
-from studies.noise import widened
-from studies.records import StudyRecord, StudySpec
-from studies.repeats import noise
-from studies.rigour import Rigour
+from engines.core.results import Evaluation
+from engines.core.values import Candidate
+from engines.statistics import estimates
+from engines.statistics.estimates import Estimate
+from engines.worker.client import Worker
+from studies.analysis.comparison import comparison
+from studies.belief.baseline_runs import noise
+from studies.belief.noise import widened
+from studies.belief.rigour import Rigour
+from studies.core.metrics import METRICS
+from studies.core.records import StudyRecord, StudySpec
+from studies.finals.verdict import verdict_of
 
 # trial 0 and the runs behind it
 SELF_TEST_RUNS = 6
@@ -84,9 +84,9 @@ def called_different(
     found = as_study(spec, group, pair)
     one, other = (_value(spec, evaluation) for evaluation in pair)
     machine = noise(found)
-    wide = statistics.ratio(widened(one, machine), widened(other, machine))
+    wide = estimates.ratio(widened(one, machine), widened(other, machine))
     return (
-        verdict_of(statistics.ratio(one, other)) != "same",
+        verdict_of(estimates.ratio(one, other)) != "same",
         verdict_of(wide) != "same",
         comparison(found).verdict != "same",
     )

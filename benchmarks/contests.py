@@ -5,13 +5,13 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager, nullco
 from dataclasses import dataclass
 
 from benchmarks.subjects import Subject, study, trial
-from engines.isolation import Worker
-from engines.results import Evaluation
-from engines.values import Candidate
-from studies.contest import Contest, Entry, Holder, OpenHolder
-from studies.finals import Finals, finals
-from studies.records import RepeatRecord
-from studies.rigour import Rigour
+from engines.core.results import Evaluation
+from engines.core.values import Candidate
+from engines.worker.client import Worker
+from studies.belief.rigour import Rigour
+from studies.core.records import RepeatRecord
+from studies.finals.verdict import Finals, finals
+from studies.run.session import Contest, Entry, Holder, OpenHolder
 
 
 @dataclass(frozen=True)

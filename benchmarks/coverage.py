@@ -17,14 +17,14 @@ import numpy as np
 
 from benchmarks.runs import heading, verdict
 from benchmarks.subjects import add_options, loaded, policy_of, say, subject_of, workspace_at
-from engines import measuring
-from engines.bench import Bench
-from engines.evaluation import evaluate
-from engines.measuring import Meter
-from engines.results import Measurement
-from engines.statistics import TIMINGS, Estimate
-from engines.values import Candidate, Policy
-from studies.noise import Noise, noise_of, widened
+from engines.core.results import Measurement
+from engines.core.values import Candidate, Policy
+from engines.statistics.estimates import TIMINGS, Estimate
+from engines.trials import sampling
+from engines.trials.evaluation import evaluate
+from engines.trials.sampling import Meter
+from engines.trials.session import Bench
+from studies.belief.noise import Noise, noise_of, widened
 
 BLOCKS = 5
 SELF_TEST_RUNS = 6
@@ -68,9 +68,9 @@ def measure(bench: Bench, candidate: Candidate, shorts: int, per_self_test: int)
         for start in range(0, shorts, per_self_test):
             say(f"measurement {start} of {shorts}")
             self_test = tuple(_anew(bench, candidate) for _ in range(SELF_TEST_RUNS))
-            warmup = measuring.warm_up(meter)
+            warmup = sampling.warm_up(meter)
             count = min(per_self_test, shorts - start)
-            row = tuple(measuring.measure(meter, warmup) for _ in range(count))
+            row = tuple(sampling.measure(meter, warmup) for _ in range(count))
             stretches.append(Stretch(self_test, row))
     return stretches
 

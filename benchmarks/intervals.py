@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.runs import heading
-from engines import statistics
-from engines.deadlines import certify
-from engines.distributions import student_t
-from engines.racing import guarded_spread, is_behind
-from engines.results import Block, Measurement
-from engines.statistics import TIMINGS, Estimate, design_effect
-from engines.values import Bar, Samples
+from engines.core.results import Block, Measurement
+from engines.core.values import Bar, Samples
+from engines.statistics import estimates as statistics
+from engines.statistics.deadlines import certify
+from engines.statistics.distributions import student_t
+from engines.statistics.estimates import TIMINGS, Estimate, design_effect
+from engines.statistics.futility import guarded_spread, is_behind
 
 Array = NDArray[np.float64]
 Random = np.random.Generator

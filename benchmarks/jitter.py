@@ -3,8 +3,8 @@
     python -m benchmarks.jitter STORAGE... [--title TEXT] [--output FILE]
 
 A storage is a studies.db or the URL of a database. Of each of its studies it prints how many measurements are
-uneven (see `engines.jitter`), as a CUDA graph and launched one by one, and how many cannot tell. A file that
-exists is added to.
+uneven (see `engines.statistics.jitter`), as a CUDA graph and launched one by one, and how many cannot tell. A
+file that exists is added to.
 """
 
 import argparse
@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.runs import heading
-from engines.jitter import UNEVEN, is_uneven, jitter
-from studies.neighbours import measured_in
-from studies.records import StudyRecord
-from studies.storage import open_storage
+from engines.statistics.jitter import UNEVEN, is_uneven, jitter
+from studies.belief.gpu_sharing import measured_in
+from studies.core.records import StudyRecord
+from studies.storage.storage import open_storage
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,8 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from benchmarks.runs import heading, model, tuner, verdict
-from studies.records import StudyRecord, TrialRecord
-from studies.storage import open_storage
+from studies.core.records import StudyRecord, TrialRecord
+from studies.storage.storage import open_storage
 
 STUDY = "killed"
 BACKEND = "fake:trial_seconds=0.02,fault_rate=0.2"

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.runs import heading, model, run, tuner, verdict
-from engines.values import Samples
-from studies.records import StudyRecord
-from studies.storage import open_storage
+from engines.core.values import Samples
+from studies.core.records import StudyRecord
+from studies.storage.storage import open_storage
 
 LIMIT_MS = 50.0
 LIMIT_GROWTH = 2.0

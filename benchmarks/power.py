@@ -29,14 +29,14 @@ from benchmarks.subjects import (
     subject,
     workspace_at,
 )
-from engines.backends import parse_backend
-from engines.backends.fake_machine import latency_ms
-from engines.results import Evaluation
-from engines.values import Policy, Settings
-from engines.workspace import Workspace
+from engines.artifacts.workspace import Workspace
+from engines.backends.fake.machine import latency_ms
+from engines.backends.registry import parse_backend
+from engines.core.results import Evaluation
+from engines.core.values import Policy, Settings
 from examples import models
-from studies.analysis import comparison
-from studies.rigour import Rigour
+from studies.analysis.comparison import comparison
+from studies.belief.rigour import Rigour
 
 Attempts = Generator[bool, None, None]
 

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import tuner
 from benchmarks.runs import heading
-from dashboards import formats
-from engines.values import Dimension, text_of
-from studies.records import StudyRecord, TrialRecord
-from studies.space import searched
-from tuner.texts import one_line
+from dashboards.words import formats
+from engines.core.values import Dimension, text_of
+from studies.core.records import StudyRecord, TrialRecord
+from studies.core.space import searched
+from tuner.terminal.texts import one_line
 
 LONGEST = 140
 # to rank the nodes of a large model takes minutes

@@ -13,12 +13,12 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.subjects import Subject
-from engines.results import Accuracy, Block, Evaluation, Failure, FailureKind, Measurement, OutputError
-from engines.statistics import TIMINGS, counted
-from engines.values import Candidate, Policy
-from engines.wire import from_json, to_json
-from studies.records import StudySpec
-from tuner.searching import versions
+from engines.core.results import Accuracy, Block, Evaluation, Failure, FailureKind, Measurement, OutputError
+from engines.core.values import Candidate, Policy
+from engines.core.wire import from_json, to_json
+from engines.statistics.estimates import TIMINGS, counted
+from studies.core.records import StudySpec
+from tuner.workflows.search import versions
 
 # beyond what any timer resolves
 DIGITS = 7

@@ -21,18 +21,17 @@ import numpy as np
 from benchmarks.recording import Recording, Run, evaluation_of, load
 from benchmarks.runs import heading, verdict
 from benchmarks.subjects import repeat, study, trial
-from engines.racing import is_behind
-from engines.results import Evaluation
-from engines.values import Bar
-from studies.analysis import best
-from studies.choice import recommended
-from studies.finalists import finalists
-from studies.finals import interval_of
-from studies.objectives import judge
-from studies.racing import bar_of
-from studies.records import RepeatRecord, StudyRecord, TrialRecord
-from studies.repeats import noise
-from studies.rigour import Rigour
+from engines.core.results import Evaluation
+from engines.core.values import Bar
+from engines.statistics.futility import is_behind
+from studies.analysis.comparison import best, recommended
+from studies.belief.bar import bar_of
+from studies.belief.baseline_runs import noise
+from studies.belief.rigour import Rigour
+from studies.core.objectives import judge
+from studies.core.records import RepeatRecord, StudyRecord, TrialRecord
+from studies.finals.select import finalists
+from studies.finals.verdict import interval_of
 
 RIGOUR = Rigour()
 NEAR = 0.005

@@ -26,9 +26,9 @@ from benchmarks.subjects import (
     subject_of,
     workspace_at,
 )
-from engines.values import Candidate
-from studies.objectives import DEFAULT_ERROR_LIMIT
-from studies.space import Space, candidate_at, points, size
+from engines.core.values import Candidate
+from studies.core.objectives import DEFAULT_ERROR_LIMIT
+from studies.core.space import Space, candidate_at, points, size
 
 # a space that is larger is drawn from blindly
 MOST_LISTED = 100_000

@@ -8,7 +8,7 @@ from datetime import date
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from engines import cpu
+from engines.machine import cpu
 from examples import models
 
 PACKAGES = ("trt-tuner", "optuna", "sqlalchemy", "numpy", "click")

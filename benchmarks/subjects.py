@@ -9,21 +9,21 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from engines.artifacts import make_engine, make_graph
-from engines.backends import Runner, open_backend
-from engines.bench import Bench
-from engines.isolation import Worker
-from engines.measuring import target_half_width
-from engines.protocol import Open
-from engines.results import Evaluation
-from engines.shape_text import format_shapes
-from engines.values import Candidate, Policy, Settings
-from engines.workspace import Workspace
+from engines.artifacts.store import make_engine, make_graph
+from engines.artifacts.workspace import Workspace
+from engines.backends.registry import Runner, open_backend
+from engines.core.results import Evaluation
+from engines.core.values import Candidate, Policy, Settings
+from engines.shapes.text import format_shapes
+from engines.trials.sampling import target_half_width
+from engines.trials.session import Bench
+from engines.worker.client import Worker
+from engines.worker.protocol import Open
 from examples import models
-from studies.objectives import judge
-from studies.plan import Request, ShapeRequest, settle, specify
-from studies.records import RepeatRecord, RepeatRole, StudyRecord, StudySpec, TrialRecord
-from studies.space import candidate_at
+from studies.core.objectives import judge
+from studies.core.records import RepeatRecord, RepeatRole, StudyRecord, StudySpec, TrialRecord
+from studies.core.space import candidate_at
+from studies.setup.spec import Request, ShapeRequest, settle, specify
 
 LONGEST_SECONDS = 1800.0
 # where only times count

@@ -19,16 +19,16 @@ from typing import Any
 import numpy as np
 
 from benchmarks.runs import heading, model, verdict
-from engines.artifacts import make_engine, make_graph
-from engines.backends import Backend, Runner, choose_backend, open_backend
-from engines.inputs import make_inputs
-from engines.model import read_model
-from engines.shape_text import parse_shapes
-from engines.shapes import batch_of, resolve
-from engines.telemetry import Probe
-from engines.values import InputSource, Policy, Settings, Workload
-from engines.workspace import Workspace
-from studies.space import baseline_of
+from engines.artifacts.store import make_engine, make_graph
+from engines.artifacts.workspace import Workspace
+from engines.backends.registry import Backend, Runner, choose_backend, open_backend
+from engines.core.values import InputSource, Policy, Settings, Workload
+from engines.data.inputs import make_inputs
+from engines.machine.telemetry import Probe
+from engines.models.read import read_model
+from engines.shapes.resolve import batch_of, resolve
+from engines.shapes.text import parse_shapes
+from studies.core.space import baseline_of
 
 BLOCK_SECONDS = 0.1
 LIMIT = 0.001

@@ -25,10 +25,10 @@ import numpy as np
 from benchmarks.models import export
 from benchmarks.runs import heading
 from benchmarks.subjects import Subject, loaded, say, subject, workspace_at
-from engines.values import Policy
-from engines.workspace import Workspace
+from engines.artifacts.workspace import Workspace
+from engines.core.values import Policy
 from examples import models
-from studies.space import candidate_at
+from studies.core.space import candidate_at
 
 PROFILED_RUNS = 200
 LAUNCHES = 200

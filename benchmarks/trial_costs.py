@@ -8,8 +8,8 @@ import sys
 from statistics import median
 
 from benchmarks.runs import heading
-from studies.records import TrialRecord
-from studies.storage import open_storage
+from studies.core.records import TrialRecord
+from studies.storage.storage import open_storage
 
 STAGES = ("graph", "prepare", "build", "load", "check", "warm-up", "measure", "rest")
 

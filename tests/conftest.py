@@ -17,7 +17,7 @@ def _no_forced_width() -> None:
 def _no_finals(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Finals start 25 processes; only tests marked `finals` have a search hold them."""
     if request.node.get_closest_marker("finals") is None:
-        monkeypatch.setattr("tuner.final.finalists", lambda study, most: ())
+        monkeypatch.setattr("tuner.workflows.finals.finalists", lambda study, most: ())
 
 
 @pytest.fixture

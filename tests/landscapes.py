@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from engines.landscapes import Landscape, Made, Run
-from engines.results import Failure, FailureKind, OutputError
-from engines.values import Candidate, Dimension, Machine, Policy, Settings, Stage, Workload
+from engines.core.results import Failure, FailureKind, OutputError
+from engines.core.values import Candidate, Dimension, Machine, Policy, Settings, Stage, Workload
+from engines.landscapes.file import Landscape, Made, Run
 from tests.workloads import tiny_conv, workload_of
 
 DIMENSIONS = (

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
-from engines.results import (
+from engines.core.results import (
     Accuracy,
     Artifact,
     Block,
@@ -16,7 +16,7 @@ from engines.results import (
     Measurement,
     OutputError,
 )
-from engines.values import (
+from engines.core.values import (
     Candidate,
     Dimension,
     InputSource,
@@ -29,8 +29,8 @@ from engines.values import (
     Value,
     Workload,
 )
-from studies.objectives import judge, parse_constraints, parse_objectives
-from studies.records import StudyRecord, StudySpec, TrialRecord
+from studies.core.objectives import judge, parse_constraints, parse_objectives
+from studies.core.records import StudyRecord, StudySpec, TrialRecord
 
 START = datetime(2025, 11, 21, 7, 0, tzinfo=UTC)
 AWKWARD = "<script>alert('x')</script> & \"co\" %{y} ünïcödé"

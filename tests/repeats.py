@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from engines.results import Block, Evaluation, Measurement
-from studies.finalists import finalists
-from studies.records import RepeatRecord, RepeatRole, StudyRecord, TrialRecord
+from engines.core.results import Block, Evaluation, Measurement
+from studies.core.records import RepeatRecord, RepeatRole, StudyRecord, TrialRecord
+from studies.finals.select import finalists
 from tests.records import START, candidate, measured, record, study_of, study_record
 
 THROTTLED = "throttled: hw_thermal_slowdown"

@@ -11,9 +11,9 @@ import optuna
 import pytest
 
 from examples import models
+from tests.paths import ROOT
 from tuner.cli import COMMANDS, tuner
 
-ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 

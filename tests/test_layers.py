@@ -9,10 +9,17 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parent.parent
+from tests.paths import ROOT
+
 LAYERS = ("engines", "studies", "dashboards", "tuner")
 # what a dashboard may not know of: it is made from records alone
-NOT_FOR_DASHBOARDS = ("optuna", "sqlalchemy", "engines.backends", "studies.storage", "studies.owner")
+NOT_FOR_DASHBOARDS = (
+    "optuna",
+    "sqlalchemy",
+    "engines.backends",
+    "studies.storage",
+    "studies.run",
+)
 # slow to load, or not installed everywhere
 HEAVY = (
     "cuda",
@@ -140,11 +147,11 @@ def test_importing_tuner_is_quick() -> None:
 
 def test_the_command_itself_loads_no_vendors_library() -> None:
     """It lives in the worker."""
-    assert "onnxruntime" not in _loaded_by("import tuner.api, tuner.showing, tuner.dry_run")
+    assert "onnxruntime" not in _loaded_by("import tuner.api, tuner.output.showing, tuner.output.dry_run")
 
 
 def test_the_table_of_backends_is_read_without_their_packages() -> None:
-    loaded = _loaded_by("import engines.backends as b; b.choose_backend('auto')")
+    loaded = _loaded_by("import engines.backends.registry as b; b.choose_backend('auto')")
     assert loaded & {"onnxruntime", "tensorrt", "tensorrt_rtx", "cuda"} == set()
 
 

@@ -18,11 +18,11 @@ from typing import NoReturn
 import pytest
 
 from engines.backends.base import Detail
-from engines.backends.fake import Fake
-from engines.errors import EngineError, UserError
-from engines.turns import Shared
-from engines.values import Candidate, Settings, Value, Workload
-from studies.space import baseline_of
+from engines.backends.fake.backend import Fake
+from engines.core.errors import EngineError, UserError
+from engines.core.values import Candidate, Settings, Value, Workload
+from engines.machine.device_lock import Shared
+from studies.core.space import baseline_of
 
 ANNOUNCEMENT = "the worker is process "
 CHILD = "its child is process "
@@ -60,7 +60,7 @@ def candidate(workload: Workload, deed: str = "nothing") -> Candidate:
 def worker_knows(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Has every worker that is started from now on know the backend `troublesome`."""
     (folder / "sitecustomize.py").write_text(
-        "from engines.backends import BACKENDS, BackendEntry\n"
+        "from engines.backends.registry import BACKENDS, BackendEntry\n"
         "BACKENDS['troublesome'] = BackendEntry(\n"
         f"    {__name__!r}, 'Troublesome', 'trouble', None, '', automatic=False\n"
         ")\n"

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager
 
 import pytest
 
-from engines.turns import FOLDER, OnWait, Shared, Turn
+from engines.machine.device_lock import FOLDER, OnWait, Shared, Turn
 
 GPU = Shared(f"test-{os.getpid()}")
 LOCK = FOLDER / f"tuner-{GPU.name}.lock"

@@ -6,9 +6,9 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from engines.model import read_model
-from engines.shapes import batch_of, resolve
-from engines.values import InputSource, Policy, Shape, Workload
+from engines.core.values import InputSource, Policy, Shape, Workload
+from engines.models.read import read_model
+from engines.shapes.resolve import batch_of, resolve
 from examples import models
 
 # enough to exercise the loops, too short to measure anything

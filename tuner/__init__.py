@@ -11,7 +11,7 @@ Whatever the caller can mend is raised as tuner.UserError: one line, and a hint 
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from engines.errors import UserError
+    from engines.core.errors import UserError
     from tuner.api import Result, load, search
 
 __version__ = "0.1.0"
@@ -25,7 +25,7 @@ def __getattr__(name: str) -> Any:
 
         return getattr(api, name)
     if name == "UserError":
-        from engines.errors import UserError
+        from engines.core.errors import UserError
 
         return UserError
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

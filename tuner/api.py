@@ -6,24 +6,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engines.errors import UserError
-from engines.workspace import Workspace
-from studies import analysis, choice
-from studies.analysis import Comparison
-from studies.database import parse_url
-from studies.records import StudyRecord, TrialRecord
-from studies.storage import open_storage
-from tuner import exporting
-from tuner.arguments import OPTIONS, argument, option
-from tuner.documents import columns, trial_rows
-from tuner.options import SearchOptions, check_path, storage_url
-from tuner.output_files import REPORT, check_output
+from engines.artifacts.workspace import Workspace
+from engines.core.errors import UserError
+from studies.analysis import comparison as analysis
+from studies.analysis import comparison as choice
+from studies.analysis.comparison import Comparison
+from studies.core.records import StudyRecord, TrialRecord
+from studies.storage.database import parse_url
+from studies.storage.storage import open_storage
+from tuner.bundles import engine
+from tuner.documents.study import columns, trial_rows
+from tuner.options.coerce import OPTIONS, argument, option
+from tuner.options.output_files import REPORT, check_output
+from tuner.options.search import SearchOptions, check_path, storage_url
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from studies.limits import Ending
-    from studies.stopping import Left
+    from studies.run.limits import Ending
+    from studies.search.stopping import Left
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,11 +95,11 @@ class Result:
                 f"the study {self.study.name!r} has nothing feasible to export",
                 "Loosen a constraint, or search on with more --trials.",
             )
-        return exporting.export(self.study, chosen, target, self.workspace)
+        return engine.export(self.study, chosen, target, self.workspace)
 
     def report(self, path: str | Path) -> Path:
         """Writes the report, one HTML file, in place of an earlier one there; raises UserError."""
-        from dashboards.page import write
+        from dashboards.pages.study import write
 
         file: Path = argument("report", "path", path, Path)
         check_output(file, REPORT)
@@ -107,7 +108,7 @@ class Result:
 
 
 def search(model: str | Path, *, progress: bool = False, **options: Any) -> Result:
-    """Searches a model; the options are the fields of `tuner.options.SearchOptions`. Raises UserError.
+    """Searches a model; the options are the fields of `tuner.options.search.SearchOptions`. Raises UserError.
 
     Where several values may be given, one may stand alone; times are seconds or text such as 30m; shapes and
     what is fixed may be a dict of names. `progress` shows what the command shows, on standard error. Ctrl-C
@@ -116,9 +117,9 @@ def search(model: str | Path, *, progress: bool = False, **options: Any) -> Resu
     shown = argument("search", "progress", progress, bool)
     chosen = _options(model, options)
     # showing and exporting what is stored needs neither Optuna nor what runs a search
-    from studies.limits import Stop
-    from tuner import searching
-    from tuner.progress import Silent, watcher_for
+    from studies.run.limits import Stop
+    from tuner.progress.watchers import Silent, watcher_for
+    from tuner.workflows import search as searching
 
     watcher = watcher_for() if shown else Silent()
     try:

@@ -11,8 +11,9 @@ import click
 from click.exceptions import Exit
 from click.shell_completion import shell_complete
 
-from tuner import __version__, streams
+from tuner import __version__
 from tuner.packages import foreign_package
+from tuner.terminal import streams
 
 FOUND, INTERNAL, WRONG_USE, NOTHING_FEASIBLE, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -115,7 +116,7 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 
 
 def _run(arguments: list[str]) -> int:
-    from engines.errors import Interrupted, TunerError, UserError
+    from engines.core.errors import Interrupted, TunerError, UserError
 
     try:
         return _invoke(arguments)

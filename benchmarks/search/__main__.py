@@ -21,8 +21,8 @@ from benchmarks.search.searches import Until
 from benchmarks.search.strategies import PARETO, SINGLE, STRATEGIES, missing
 from benchmarks.search.tables import all_figures, lines_of, stops_of
 from benchmarks.search.world import World
-from studies.observations import Earlier
-from studies.records import Objective
+from studies.core.records import Objective
+from studies.search.observations import Earlier
 
 LANDSCAPES = Path(__file__).parents[1] / "landscapes"
 LATENCY, ERROR = Objective("latency_ms", "minimize"), Objective("error", "minimize")

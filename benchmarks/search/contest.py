@@ -12,7 +12,7 @@ import numpy as np
 from benchmarks.search.searches import Search, Until, search
 from benchmarks.search.strategies import STRATEGIES
 from benchmarks.search.world import World
-from studies.observations import Earlier
+from studies.search.observations import Earlier
 
 # so many seeds are handed to a process at once
 CHUNK = 5

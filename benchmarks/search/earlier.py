@@ -6,12 +6,12 @@ from collections.abc import Sequence
 import numpy as np
 
 from benchmarks.search.world import State, World
-from engines.values import NOTHING
-from studies.metrics import ACCURACY_METRICS
-from studies.observations import Earlier, Observation
-from studies.prior import LEAST_SIMILARITY, MOST_STUDIES, relevance
-from studies.records import StudySpec
-from studies.taking_over import taken_over
+from engines.core.values import NOTHING
+from studies.core.metrics import ACCURACY_METRICS
+from studies.core.records import StudySpec
+from studies.search.observations import Earlier, Observation
+from studies.search.transfer.adapt import taken_over
+from studies.search.transfer.find import LEAST_SIMILARITY, MOST_STUDIES, relevance
 
 # of each earlier study: its baseline, and others at random
 TRIALS = 50

@@ -13,8 +13,8 @@ import numpy as np
 
 from benchmarks.search.places import Floats
 from benchmarks.search.searches import TIMES_TRIALS, Search
-from engines.distributions import student_t
-from studies.stopping import FEWEST_TRIALS, Left, is_converged
+from engines.statistics.distributions import student_t
+from studies.search.stopping import FEWEST_TRIALS, Left, is_converged
 
 # shares of the trials asked for, and of the time that random search takes for all of them
 SHARES = (0.2, 0.5, 1.0)

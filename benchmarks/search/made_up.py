@@ -14,10 +14,10 @@ import numpy as np
 
 from benchmarks.search.places import Place, Run, Series
 from benchmarks.search.world import World
-from engines.values import Dimension, DimensionKind, Value
-from studies import space as spaces
-from studies.records import Constraint, Objective
-from studies.space import Point, Space
+from engines.core.values import Dimension, DimensionKind, Value
+from studies.core import space as spaces
+from studies.core.records import Constraint, Objective
+from studies.core.space import Point, Space
 
 # what a space of real engines has, and roughly by how much each can change the time (as a logarithm)
 MENU: tuple[tuple[DimensionKind, str, tuple[Value, ...], float], ...] = (

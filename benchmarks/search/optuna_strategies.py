@@ -11,10 +11,10 @@ from optuna.samplers import BaseSampler, GPSampler, NSGAIISampler, TPESampler
 from optuna.trial import TrialState, create_trial
 
 from benchmarks.search.world import World
-from studies.advice import Advice
-from studies.encoding import Encoding
-from studies.observations import Observation
-from studies.pool import Pool
+from studies.search.encoding import Encoding
+from studies.search.observations import Observation
+from studies.search.ordering import Advice
+from studies.search.pool import Pool
 
 if TYPE_CHECKING:
     from optuna import Trial

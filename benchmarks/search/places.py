@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.values import Candidate, Stage
+from engines.core.values import Candidate, Stage
 
 Floats = NDArray[np.float64]
 EXACT: Floats = np.empty(0)

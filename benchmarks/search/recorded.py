@@ -8,17 +8,17 @@ import numpy as np
 
 from benchmarks.search.places import Floats, Place, Run, Series
 from benchmarks.search.world import World
-from engines import landscapes
-from engines.landscapes import Landscape, Made
-from engines.truths import pass_levels
-from engines.values import Candidate
-from studies.objectives import parse_constraints, parse_objectives
-from studies.records import Objective
+from engines.core.values import Candidate
+from engines.landscapes import file
+from engines.landscapes.file import Landscape, Made
+from engines.landscapes.truths import pass_levels
+from studies.core.objectives import parse_constraints, parse_objectives
+from studies.core.records import Objective
 
 
 def recorded_world(path: Path, beside: Sequence[Objective] = ()) -> World:
     """The landscape in the file, for the objective that it was recorded for, and others beside it."""
-    return world_of(path.name.removesuffix(".json.gz"), landscapes.load(path), beside)
+    return world_of(path.name.removesuffix(".json.gz"), file.load(path), beside)
 
 
 def world_of(name: str, landscape: Landscape, beside: Sequence[Objective] = ()) -> World:
@@ -31,7 +31,7 @@ def world_of(name: str, landscape: Landscape, beside: Sequence[Objective] = ()) 
     engines = _Table(landscape.engines)
     places = []
     levels = _levels(landscape)
-    runs: list[list[landscapes.Run]] = [[] for _ in candidates]
+    runs: list[list[file.Run]] = [[] for _ in candidates]
     for run in landscape.runs:
         runs[run.candidate].append(run)
     for candidate, some in zip(candidates, runs, strict=True):
@@ -64,7 +64,7 @@ class _Table:
         self.seconds = [one.seconds for one in made]
         self._others: dict[Hashable, int] = {}
 
-    def place(self, runs: Sequence[landscapes.Run], kind: str, settings: Hashable) -> int:
+    def place(self, runs: Sequence[file.Run], kind: str, settings: Hashable) -> int:
         """The number of the graph or engine that the runs of a candidate have."""
         known = [getattr(run, kind) for run in runs if getattr(run, kind) >= 0]
         if known:
@@ -78,7 +78,7 @@ class _Table:
         return place
 
 
-def _run(run: landscapes.Run, landscape: Landscape, candidate: Candidate, level: float) -> Run:
+def _run(run: file.Run, landscape: Landscape, candidate: Candidate, level: float) -> Run:
     seconds = {stage: took for stage, took in run.seconds.items() if stage not in ("graph", "build")}
     if run.failure is not None:
         return Run({}, run.failure.stage, seconds)
@@ -99,7 +99,7 @@ def _levels(landscape: Landscape) -> list[float]:
     return [*found, *[0.0] * (count - len(found))]
 
 
-def _metrics(run: landscapes.Run, batch: int, level: float) -> dict[str, Series]:
+def _metrics(run: file.Run, batch: int, level: float) -> dict[str, Series]:
     """The metrics that a run can be searched for; energy is not recorded."""
     found = {}
     if run.values:

@@ -11,9 +11,9 @@ import numpy as np
 from benchmarks.search.fronts import Front
 from benchmarks.search.strategies import Make, Strategy, Walking, loss, rest
 from benchmarks.search.world import State, World, is_feasible
-from studies.observations import Earlier, Observation
-from studies.rigour import Rigour
-from studies.stopping import FEWEST_TRIALS
+from studies.belief.rigour import Rigour
+from studies.search.observations import Earlier, Observation
+from studies.search.stopping import FEWEST_TRIALS
 
 # a search that has not come close by then goes on at random, as models grow slow and nobody waits
 TIMES_TRIALS = 4

@@ -12,8 +12,8 @@ from typing import Protocol
 import numpy as np
 
 from benchmarks.search.world import World, is_feasible
-from engines.values import Value
-from studies.observations import Earlier, Observation
+from engines.core.values import Value
+from studies.search.observations import Earlier, Observation
 
 
 class Strategy(Protocol):
@@ -67,7 +67,7 @@ class Ours:
         patience: float | None = None,
         advised: bool = True,
     ) -> None:
-        from studies.searcher import Searcher, Taste
+        from studies.search.searcher import Searcher, Taste
 
         self._world = world
         self._searcher = Searcher(
@@ -161,7 +161,11 @@ def _optuna(world: World, name: str, seed: int, *, distinct: bool = False, advis
 
 def missing(name: str) -> str | None:
     """What has to be installed for the strategy; None where it can be had."""
-    needs = {"gp": ("torch", "scipy"), "ours": ("studies.searcher",), "ours-earlier": ("studies.searcher",)}
+    needs = {
+        "gp": ("torch", "scipy"),
+        "ours": ("studies.search.searcher",),
+        "ours-earlier": ("studies.search.searcher",),
+    }
     without = [one for one in needs.get(name, ()) if not _found(one)]
     return ", ".join(without) or None
 

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.search.places import EXACT, Floats, Place, Run
-from studies.observations import margin
-from studies.records import Constraint, Objective
+from studies.core.records import Constraint, Objective
+from studies.search.observations import margin
 
 # the standard deviation of a normal distribution by its median absolute deviation
 NORMAL_MAD = 1.4826

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 
 from benchmarks.search.places import Place, Run, Series
 from benchmarks.search.truths import Truths, is_kept, margin_of
-from engines.values import Machine, Value, Workload
-from studies import space as spaces
-from studies.observations import USUAL_VARIANCE, Observation
-from studies.records import Constraint, Objective
-from studies.space import Point, Space
+from engines.core.values import Machine, Value, Workload
+from studies.core import space as spaces
+from studies.core.records import Constraint, Objective
+from studies.core.space import Point, Space
+from studies.search.observations import USUAL_VARIANCE, Observation
 
 
 @dataclass

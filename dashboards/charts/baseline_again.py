@@ -8,14 +8,14 @@ from typing import NamedTuple
 import numpy as np
 import plotly.graph_objects as go
 
-from dashboards import evidence, formats
 from dashboards.charts import drawing
 from dashboards.charts.drawing import Drawing
-from dashboards.palette import light
-from dashboards.wording import comparative
-from studies.metrics import value_of
-from studies.records import StudyRecord
-from studies.repeats import BaselineRun, Drift, baseline_runs, drift
+from dashboards.html.palette import light
+from dashboards.words import evidence, formats
+from dashboards.words.verdict import comparative
+from studies.belief.baseline_runs import BaselineRun, Drift, baseline_runs, drift
+from studies.core.metrics import value_of
+from studies.core.records import StudyRecord
 
 FEWEST_RUNS = 2
 

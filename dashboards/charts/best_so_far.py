@@ -5,14 +5,14 @@ from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
 
-from dashboards import formats
 from dashboards.charts import drawing
 from dashboards.charts.drawing import Drawing
-from dashboards.palette import light
-from dashboards.wording import headline
-from engines.statistics import Estimate
-from studies.analysis import baseline, best_so_far, comparison, objective_value
-from studies.records import Objective, StudyRecord
+from dashboards.html.palette import light
+from dashboards.words import formats
+from dashboards.words.verdict import headline
+from engines.statistics.estimates import Estimate
+from studies.analysis.comparison import baseline, best_so_far, comparison, objective_value
+from studies.core.records import Objective, StudyRecord
 
 # The part of the height that is kept for trials without a value.
 _RAIL = 0.07

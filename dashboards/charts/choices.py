@@ -6,13 +6,13 @@ from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
 
-from dashboards import formats
 from dashboards.charts import drawing
 from dashboards.charts.drawing import Drawing, plain
-from dashboards.palette import light
-from engines.statistics import Estimate
-from studies.effects import ChoiceEffect, DimensionEffect, effects
-from studies.records import Objective, StudyRecord
+from dashboards.html.palette import light
+from dashboards.words import formats
+from engines.statistics.estimates import Estimate
+from studies.analysis.effects import ChoiceEffect, DimensionEffect, effects
+from studies.core.records import Objective, StudyRecord
 
 MOST_ROWS = 40
 

@@ -4,12 +4,12 @@ from typing import NamedTuple
 
 import plotly.graph_objects as go
 
-from dashboards import formats
 from dashboards.charts import drawing
 from dashboards.charts.drawing import Drawing, plain
-from dashboards.palette import light
-from studies.analysis import Spread, baseline, finite, spread
-from studies.records import StudyRecord, TrialRecord
+from dashboards.html.palette import light
+from dashboards.words import formats
+from studies.analysis.comparison import Spread, baseline, finite, spread
+from studies.core.records import StudyRecord, TrialRecord
 
 MOST_TRIALS = 30
 _ORDERED_BY = "latency_ms"

@@ -8,13 +8,13 @@ from typing import Any, Literal
 
 import plotly.graph_objects as go
 
-from dashboards import formats
-from dashboards.palette import light
-from dashboards.telemetry import is_behind, marks_of
-from engines.statistics import Estimate
-from studies.analysis import baseline, best, objective_value
-from studies.effects import chosen
-from studies.records import StudyRecord, TrialRecord
+from dashboards.html.palette import light
+from dashboards.words import formats
+from dashboards.words.telemetry import is_behind, marks_of
+from engines.statistics.estimates import Estimate
+from studies.analysis.comparison import baseline, best, objective_value
+from studies.analysis.effects import chosen
+from studies.core.records import StudyRecord, TrialRecord
 
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Liberation Sans', sans-serif"
 SYMBOLS = {

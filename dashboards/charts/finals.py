@@ -4,15 +4,15 @@ from typing import NamedTuple
 
 import plotly.graph_objects as go
 
-from dashboards import formats
 from dashboards.charts import drawing
 from dashboards.charts.drawing import Drawing
-from dashboards.finalists import is_winner, name_of, session_ratios
-from dashboards.palette import light
-from dashboards.wording import comparative
-from engines.statistics import Estimate
-from studies.finals import Finals, Key, finals, verdict_of
-from studies.records import Objective, StudyRecord
+from dashboards.html.palette import light
+from dashboards.words import formats
+from dashboards.words.finalists import is_winner, name_of, session_ratios
+from dashboards.words.verdict import comparative
+from engines.statistics.estimates import Estimate
+from studies.core.records import Objective, StudyRecord
+from studies.finals.verdict import Finals, Key, finals, verdict_of
 
 
 class Row(NamedTuple):

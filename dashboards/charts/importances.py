@@ -4,18 +4,18 @@ from typing import NamedTuple
 
 import plotly.graph_objects as go
 
-from dashboards import formats
 from dashboards.charts import drawing
 from dashboards.charts.drawing import Drawing, plain
-from dashboards.palette import light
-from studies.effects import effects
-from studies.records import StudyRecord
+from dashboards.html.palette import light
+from dashboards.words import formats
+from studies.analysis.effects import effects
+from studies.core.records import StudyRecord
 
 MOST_DIMENSIONS = 15
 
 
 class Importances(NamedTuple):
-    """Dimension and share, the most important first; `explained` as in `studies.effects.Effects`."""
+    """Dimension and share, the most important first; `explained` as in `studies.analysis.effects.Effects`."""
 
     metric: str
     shares: tuple[tuple[str, float], ...]

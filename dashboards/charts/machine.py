@@ -4,13 +4,13 @@ from typing import NamedTuple
 
 import plotly.graph_objects as go
 
-from dashboards import formats
 from dashboards.charts import drawing
 from dashboards.charts.drawing import Drawing
-from dashboards.palette import light
-from dashboards.telemetry import STATES, Range, disturbances, marks_of, states
-from engines.statistics import Estimate
-from studies.records import StudyRecord
+from dashboards.html.palette import light
+from dashboards.words import formats
+from dashboards.words.telemetry import STATES, Range, disturbances, marks_of, states
+from engines.statistics.estimates import Estimate
+from studies.core.records import StudyRecord
 
 SHOWN = ("clock_mhz", "power_w", "temperature_c")
 

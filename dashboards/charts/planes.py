@@ -2,12 +2,18 @@
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import plotly.graph_objects as go
 
 from dashboards.charts import drawing
-from engines.statistics import Estimate
-from studies.analysis import finite, pareto_front
-from studies.records import Constraint, StudyRecord
+from dashboards.charts.drawing import Drawing
+from dashboards.html.palette import light
+from dashboards.words import formats
+from engines.statistics.estimates import Estimate
+from studies.analysis.comparison import finite, pareto_front
+from studies.core.metrics import ACCURACY_METRICS
+from studies.core.records import Constraint, StudyRecord
 
 ERRORS = ("error", "max_abs_error", "mean_abs_error")
 
@@ -128,3 +134,113 @@ def note(data: Plane) -> str:
     if data.absent:
         parts.append(f"Not shown, as they failed or have no value: trials {drawing.numbers(data.absent)}.")
     return " ".join(parts)
+
+
+def figure(data: Plane) -> go.Figure:
+    """The trials as points, the region where all limits are kept shaded, and the Pareto front as a line."""
+    traces = [_front_line(data)] if data.front else []
+    present = {point.role for point in data.points}
+    traces += [_points(data, role) for role in drawing.ROLES if role in present]
+    return drawing.figure(traces, 420, xaxis=_layout(data.x), yaxis=_layout(data.y), shapes=_region(data))
+
+
+def _points(data: Plane, role: str) -> go.Scatter:
+    points = [point for point in data.points if point.role == role]
+    return go.Scatter(
+        x=[data.x.placed(point.x) for point in points],
+        y=[data.y.placed(point.y) for point in points],
+        mode="markers",
+        name=role,
+        marker=drawing.marker(role),
+        text=[point.text for point in points],
+        hovertemplate="%{text}<extra></extra>",
+    )
+
+
+def _front_line(data: Plane) -> go.Scatter:
+    return go.Scatter(
+        x=[data.x.placed(x) for x, _ in data.front],
+        y=[data.y.placed(y) for _, y in data.front],
+        mode="lines",
+        name="Pareto front",
+        line={"color": light("best"), "width": 2, "dash": "dot"},
+        hoverinfo="skip",
+    )
+
+
+def _layout(axis: Axis) -> dict[str, Any]:
+    made: dict[str, Any] = {"title": {"text": formats.about(axis.metric)}, "range": [axis.low, axis.high]}
+    if not axis.logarithmic:
+        return made
+    made |= {"type": "log", "range": [math.log10(axis.low), math.log10(axis.high)]}
+    return made | _decades(axis) if axis.metric in ERRORS else made
+
+
+def _decades(axis: Axis) -> dict[str, Any]:
+    """One tick a decade, or fewer; the floor stands for zero."""
+    powers = range(math.ceil(math.log10(axis.low)), math.floor(math.log10(axis.high)) + 1)
+    ticks = [10.0**power for power in powers[:: max(math.ceil(len(powers) / 8), 1)]]
+    texts = ["0" if tick == axis.floor else formats.power(tick) for tick in ticks]
+    return {"tickvals": ticks, "ticktext": texts}
+
+
+def _region(data: Plane) -> list[dict[str, Any]]:
+    if not (data.x.limits or data.y.limits):
+        return []
+    (left, right), (bottom, top) = data.x.kept, data.y.kept
+    if left >= right or bottom >= top:
+        return []
+    corners = {"x0": left, "x1": right, "y0": bottom, "y1": top}
+    region = {
+        "type": "rect",
+        **corners,
+        "fillcolor": light("best-soft"),
+        "line": {"width": 0},
+        "layer": "below",
+    }
+    across = [drawing.rule("x", limit.limit, "best", dash="dash") for limit in data.x.visible]
+    upright = [drawing.rule("y", limit.limit, "best", str(limit), "dash") for limit in data.y.visible]
+    return [region, *across, *upright]
+
+
+def draw_accuracy(study: StudyRecord) -> Drawing | None:
+    """The objective against accuracy; None where no trial has both metrics."""
+    data = plane(study, *metrics(study))
+    return Drawing(_title(data), note(data), {"": figure(data)}) if data else None
+
+
+def metrics(study: StudyRecord) -> tuple[str, str]:
+    """The measure of accuracy that is limited or sought, the user's own first; the first other objective."""
+    named = [constraint.metric for constraint in study.spec.constraints]
+    named += [objective.metric for objective in study.spec.objectives]
+    own = [metric.name for metric in study.spec.workload.metrics]
+    measures = [*own, *ERRORS, *sorted(ACCURACY_METRICS.difference(ERRORS))]
+    measure = next((metric for metric in measures if metric in named), ERRORS[0])
+    others = [one.metric for one in study.spec.objectives if one.metric not in measures]
+    return measure, others[0] if others else "latency_ms"
+
+
+def _title(data: Plane) -> str:
+    best = next((point for point in data.points if point.role == "best"), None)
+    beyond = sum(any(limit.violation(point.x) > 0 for limit in data.x.limits) for point in data.points)
+    limits = " and ".join(str(limit) for limit in data.x.limits)
+    trials = formats.plural(len(data.points), "trial")
+    missing = f"{f'{beyond} of' if beyond else 'none of'} {trials} beyond {limits}" if limits else ""
+    if best is None:
+        return f"No feasible trial; {missing}" if missing else "No feasible trial"
+    value = f"The best has {data.x.metric} {formats.number(best.x, 3)}"
+    return f"{value}; {missing}" if missing else value
+
+
+def draw_front(study: StudyRecord) -> Drawing | None:
+    """The first two objectives; None where there is one, or where the accuracy chart shows these two."""
+    objectives = [objective.metric for objective in study.spec.objectives]
+    if len(objectives) < 2 or set(objectives[:2]) == set(metrics(study)):
+        return None
+    data = plane(study, objectives[1], objectives[0])
+    if data is None:
+        return None
+    title = (
+        f"{formats.plural(len(pareto_front(study)), 'trial')} on the Pareto front of {', '.join(objectives)}"
+    )
+    return Drawing(title, note(data), {"": figure(data)})

@@ -7,14 +7,14 @@ from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
 
-from dashboards import formats
 from dashboards.charts import drawing
 from dashboards.charts.drawing import Drawing, plain
-from dashboards.markup import Html, element, join, sentence
-from dashboards.palette import css_variables, light
-from engines.errors import UserError
-from engines.graphs.sensitivity import NodeError
-from engines.workspace import write_file
+from dashboards.html.markup import Html, element, join, sentence
+from dashboards.html.palette import css_variables, light
+from dashboards.words import formats
+from engines.artifacts.workspace import write_file
+from engines.core.errors import UserError
+from engines.graphs.analysis.sensitivity import NodeError
 
 NOT_FINITE = "NaN or infinite"
 # how much longer than the longest that has an end a bar without one is drawn

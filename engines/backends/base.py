@@ -4,10 +4,10 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from engines.results import Block
-from engines.telemetry import Probe
-from engines.turns import Shared
-from engines.values import Candidate, Dimension, Machine, Policy, Settings, Tensors, Value, Workload
+from engines.core.results import Block
+from engines.core.values import Candidate, Dimension, Machine, Policy, Settings, Tensors, Value, Workload
+from engines.machine.device_lock import Shared
+from engines.machine.telemetry import Probe
 
 Detail = Callable[[str], None]
 

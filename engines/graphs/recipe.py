@@ -11,25 +11,18 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engines.calibration_data import calibration_batches, calibration_identity
-from engines.errors import EngineError, UserError
-from engines.graphs import modelopt, simplification
-from engines.graphs.choices import (
-    BUILTIN,
-    CALIBRATED,
-    HALVES,
-    METHODS,
-    Target,
-    base_precision,
-)
-from engines.graphs.making import KEPT_NODES, RECIPE, Detail, Making
-from engines.graphs.ranges import counted_batches, on_data, ranges
-from engines.values import Settings, Value, Workload
+from engines.core.errors import EngineError, UserError
+from engines.core.values import Settings, Value, Workload
+from engines.data.calibration import calibration_batches, calibration_identity
+from engines.graphs.calibrated_ranges import counted_batches, on_data, ranges
+from engines.graphs.context import KEPT_NODES, RECIPE, Detail, Making
+from engines.graphs.dimensions import BUILTIN, CALIBRATED, HALVES, METHODS, Target, base_precision
+from engines.graphs.passes import modelopt, simplify
 
 if TYPE_CHECKING:
     import onnx
 
-    from engines.graphs import sensitivity
+    from engines.graphs.analysis import sensitivity
 
 # each node costs a run of the model on every batch, so they are small
 RANKING_BATCHES = 2
@@ -44,10 +37,10 @@ def graph_key(target: Target, workload: Workload, settings: Settings) -> object:
     lowered = making.precision in target.lowered
     # nodes are found again by their names, which the model itself need not have
     named = making.precision in target.elsewhere and making.keeps_some
-    if not (lowered or named or workload.override_shapes) and making.is_at("simplify", simplification.NONE):
+    if not (lowered or named or workload.override_shapes) and making.is_at("simplify", simplify.NONE):
         return None
-    how = str(settings.get("simplify", simplification.NONE))
-    key: list[object] = [RECIPE, ort.__version__, workload.override_shapes, simplification.version(how)]
+    how = str(settings.get("simplify", simplify.NONE))
+    key: list[object] = [RECIPE, ort.__version__, workload.override_shapes, simplify.version(how)]
     if lowered:
         key += [calibration_identity(workload), workload.keep_fp32, *_refused(target, making)]
     environment = None if making.is_at("converter", BUILTIN) else modelopt.find()
@@ -61,8 +54,9 @@ def make_graph(
 
     Raises EngineError where it cannot be made, and UserError for what the user must mend first.
     """
-    from engines.graphs import onnx_files, sites
-    from engines.reference import one_line
+    from engines.accuracy.reference import one_line
+    from engines.graphs.passes import selection
+    from engines.models import onnx_files
 
     making = Making(workload, settings, caches, report)
     try:
@@ -74,7 +68,7 @@ def make_graph(
         keep = kept_nodes(making, model, left_out)
         if making.precision in HALVES:
             keep |= left_out
-        if keep >= set(sites.lowerable(model, making.precision)):
+        if keep >= set(selection.lowerable(model, making.precision)):
             return _nothing_lowered(making, model, file)
         with tempfile.TemporaryDirectory(dir=file.parent) as scratch:
             _lower(target, making, model, keep, Path(scratch), file)
@@ -87,7 +81,7 @@ def make_graph(
 
 def _nothing_lowered(making: Making, model: "onnx.ModelProto", file: Path) -> Mapping[str, Value]:
     """Where all is kept, which only `tuner bisect` has a use for."""
-    from engines.graphs import onnx_files
+    from engines.models import onnx_files
 
     if KEPT_NODES not in making.settings:
         raise EngineError(f"nothing in this model can be in {making.precision}, or all of it is kept in FP32")
@@ -97,16 +91,17 @@ def _nothing_lowered(making: Making, model: "onnx.ModelProto", file: Path) -> Ma
 
 def prepared(making: Making) -> "onnx.ModelProto":
     """The model with a name for every node, made static and simplified as asked."""
-    from engines.graphs import onnx_files, static_shapes
+    from engines.graphs.passes import static_shapes
+    from engines.models import onnx_files
 
     making.report("reading the model")
     model = onnx_files.load(Path(making.workload.model.path))
     onnx_files.name_nodes(model)
     if making.workload.override_shapes:
         model = static_shapes.override(model, making.workload.override_shapes)
-    if not making.is_at("simplify", simplification.NONE):
+    if not making.is_at("simplify", simplify.NONE):
         making.report("simplifying")
-        model = simplification.simplify(model, str(making.settings["simplify"]))
+        model = simplify.simplify(model, str(making.settings["simplify"]))
     return model
 
 
@@ -117,10 +112,10 @@ def kept_nodes(
 
     Nodes that are `left_out` of the precision anyway are not counted.
     """
-    from engines.graphs import keeping
+    from engines.graphs.passes import selection
 
     chosen = str(making.settings.get(KEPT_NODES, ""))
-    named = keeping.matching(model, making.workload.keep_fp32) | frozenset(chosen.splitlines())
+    named = selection.matching(model, making.workload.keep_fp32) | frozenset(chosen.splitlines())
     count = int(making.settings.get("keep_fp32", 0))
     if count < 0:
         raise UserError(f"keep_fp32 is a number of nodes, not {count}", "Give --fix keep_fp32=0 or more.")
@@ -134,7 +129,7 @@ def kept_nodes(
 
 def ranking(making: Making, model: "onnx.ModelProto") -> "tuple[sensitivity.NodeError, ...]":
     """How much each node hurts when it alone is lowered, the most hurtful first; kept in the caches."""
-    from engines.graphs import sensitivity
+    from engines.graphs.analysis import sensitivity
 
     precision = base_precision(making.precision)
     few = replace(making.workload, batch=min(making.workload.batch, RANKING_SAMPLES))
@@ -155,7 +150,8 @@ def _lower(
     scratch: Path,
     file: Path,
 ) -> None:
-    from engines.graphs import cpu_quantizer, onnx_files
+    from engines.graphs.passes import ort_quantize
+    from engines.models import onnx_files
 
     if not making.is_at("converter", BUILTIN):
         _lower_by_modelopt(making, model, keep, scratch, file)
@@ -163,7 +159,7 @@ def _lower(
         source = scratch / "model.onnx"
         onnx_files.save(model, source)
         method = str(making.settings["calibration"])
-        on_data(making, lambda batches: cpu_quantizer.quantize_int8(source, batches, file, method, keep))
+        on_data(making, lambda batches: ort_quantize.quantize_int8(source, batches, file, method, keep))
     else:
         onnx_files.save(_lowered(target, making, model, keep), file)
 
@@ -171,15 +167,15 @@ def _lower(
 def _lowered(
     target: Target, making: Making, model: "onnx.ModelProto", keep: frozenset[str]
 ) -> "onnx.ModelProto":
-    from engines.graphs import lowering, qdq, weight_only
+    from engines.graphs.passes import half_precision, qdq, weight_only
 
     precision, high = making.precision, str(making.settings.get("high_precision", "fp32"))
     if precision in HALVES:
-        return lowering.lower(model, precision, keep)
+        return half_precision.lower(model, precision, keep)
     amax = ranges(making, model, precision) if precision in CALIBRATED else {}
     making.report("quantizing")
     if high != "fp32":
-        model = lowering.lower(model, high, keep | _left_out(target, high, model))
+        model = half_precision.lower(model, high, keep | _left_out(target, high, model))
     if precision in CALIBRATED:
         return qdq.insert_qdq(model, precision, amax, keep | _left_out(target, precision, model))
     return weight_only.quantize_int4(model, keep)
@@ -200,7 +196,7 @@ def _refused(target: Target, making: Making) -> list[str]:
 def _lower_by_modelopt(
     making: Making, model: "onnx.ModelProto", keep: frozenset[str], scratch: Path, file: Path
 ) -> None:
-    from engines.graphs import onnx_files
+    from engines.models import onnx_files
 
     environment = modelopt.find()
     if environment is None:

@@ -7,9 +7,9 @@ import numpy as np
 
 from benchmarks.recording import Recording, Run
 from benchmarks.subjects import Subject
-from engines.protocol import Open
-from engines.values import Policy, Settings
-from engines.workspace import Workspace
+from engines.artifacts.workspace import Workspace
+from engines.core.values import Policy, Settings
+from engines.worker.protocol import Open
 from tests.records import study_spec
 from tests.studies.repeated import CANDIDATES
 

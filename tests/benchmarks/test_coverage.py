@@ -5,9 +5,9 @@ import pytest
 
 from benchmarks.coverage import Stretch, coverage, estimates_of, measure, scattered, short_policy
 from benchmarks.subjects import subject
-from engines.results import Block, Measurement
-from engines.statistics import Estimate
-from engines.workspace import Workspace
+from engines.artifacts.workspace import Workspace
+from engines.core.results import Block, Measurement
+from engines.statistics.estimates import Estimate
 from examples import models
 
 

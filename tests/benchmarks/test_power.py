@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.chain import save_chain
 from benchmarks.power import Difference, Machine, by_finals, by_singles, count, simulated
-from engines.workspace import Workspace
+from engines.artifacts.workspace import Workspace
 
 
 def attempts(outcomes: Sequence[bool]) -> Generator[bool, None, None]:

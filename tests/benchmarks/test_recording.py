@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks.recording import evaluation_of, load, recording_of, run_of, save
-from engines.results import Block, Failure, Measurement
-from engines.values import Candidate
-from studies.metrics import METRICS
+from engines.core.results import Block, Failure, Measurement
+from engines.core.values import Candidate
+from studies.core.metrics import METRICS
 from tests.benchmarks.recordings import recording, row, subject
 from tests.records import failed
 from tests.studies.repeated import CANDIDATES, evaluation

@@ -7,11 +7,10 @@ import pytest
 from benchmarks import replays
 from benchmarks.replays import Rounds, costs, dropped_at, race, ratio_coverage, replay, rounds_of
 from benchmarks.subjects import trial
-from engines.values import Bar
-from studies.analysis import best
-from studies.choice import recommended
-from studies.finals import finals
-from studies.metrics import METRICS
+from engines.core.values import Bar
+from studies.analysis.comparison import best, recommended
+from studies.core.metrics import METRICS
+from studies.finals.verdict import finals
 from tests.benchmarks.recordings import ROUNDS, recording, row
 
 LUCKY = {0: 0.97}

@@ -5,9 +5,9 @@ import numpy as np
 
 from benchmarks.rounds import chosen, record
 from benchmarks.subjects import policy_of, subject
-from engines.workspace import Workspace
+from engines.artifacts.workspace import Workspace
 from examples import models
-from studies.space import size
+from studies.core.space import size
 from tests.records import SPACE, candidate
 
 BASELINE = candidate("fp32", "all", 2, True)

@@ -4,7 +4,7 @@ import pytest
 
 from benchmarks.search.figures import figures_of, mean_of, ratio, share_of, stop_at, stopping_of
 from benchmarks.search.searches import Search
-from studies.stopping import FEWEST_TRIALS
+from studies.search.stopping import FEWEST_TRIALS
 
 
 def a_search(gaps: tuple[float, ...], step: float = 10.0, chances: tuple[float, ...] = ()) -> Search:

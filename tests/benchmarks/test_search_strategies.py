@@ -8,7 +8,7 @@ from benchmarks.search.recorded import recorded_world
 from benchmarks.search.searches import Until, search
 from benchmarks.search.strategies import STRATEGIES, Ours, missing
 from benchmarks.search.world import State
-from studies.records import Objective
+from studies.core.records import Objective
 from tests.benchmarks.test_search_world import tiny_world
 
 DISTINCT = ("random", "grid", "one-at-a-time", "tpe-distinct", "ours")

@@ -7,9 +7,9 @@ import pytest
 from benchmarks.search.made_up import made_up
 from benchmarks.search.places import Place, Run, Series
 from benchmarks.search.world import State, World, is_feasible
-from engines.values import Dimension
-from studies import space as spaces
-from studies.records import Constraint, Objective
+from engines.core.values import Dimension
+from studies.core import space as spaces
+from studies.core.records import Constraint, Objective
 
 BLOCKS = np.array([-0.01, 0.0, 0.01])
 

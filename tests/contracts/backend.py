@@ -8,20 +8,20 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from engines.accuracy import compare
-from engines.artifacts import make_engine, make_graph
-from engines.backends import BACKENDS, Backend, Runner, open_backend
-from engines.bench import Bench
-from engines.errors import EngineError, UserError
-from engines.evaluation import evaluate, evaluate_unless_measured
-from engines.inputs import make_inputs
-from engines.results import Artifact
-from engines.sharing import Recognised, fingerprint
-from engines.telemetry import between
-from engines.values import Candidate, Dimension, Machine, Policy, Settings, Tensors, Value, Workload
-from engines.wire import from_json, to_json
-from engines.workspace import Workspace
-from studies.space import baseline_of, candidate_at
+from engines.accuracy.errors import compare
+from engines.artifacts.fingerprints import Recognised, fingerprint
+from engines.artifacts.store import make_engine, make_graph
+from engines.artifacts.workspace import Workspace
+from engines.backends.registry import BACKENDS, Backend, Runner, open_backend
+from engines.core.errors import EngineError, UserError
+from engines.core.results import Artifact
+from engines.core.values import Candidate, Dimension, Machine, Policy, Settings, Tensors, Value, Workload
+from engines.core.wire import from_json, to_json
+from engines.data.inputs import make_inputs
+from engines.machine.telemetry import between
+from engines.trials.evaluation import evaluate, evaluate_unless_measured
+from engines.trials.session import Bench
+from studies.core.space import baseline_of, candidate_at
 from tests.workloads import QUICK, tiny_conv, workload_of
 
 

@@ -19,9 +19,9 @@ from typing import Any
 
 import pytest
 
-from engines.workspace import new_folder
+from engines.artifacts.workspace import new_folder
+from tests.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 # the backend's name, and the distribution and the package of its bindings
 PACKAGES: Mapping[str, tuple[str, str]] = {
     "tensorrt": ("tensorrt_cu13_bindings", "tensorrt_bindings"),

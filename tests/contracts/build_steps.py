@@ -4,9 +4,9 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
-from engines.errors import EngineError
-from engines.values import Dimension
-from studies.space import baseline_of, candidate_at
+from engines.core.errors import EngineError
+from engines.core.values import Dimension
+from studies.core.space import baseline_of, candidate_at
 from tests.contracts.driving import Drive, build, conv
 from tests.contracts.scripts import content_of
 from tests.contracts.standins import Behaviour

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from engines.backends import Backend, open_backend
-from engines.values import Settings, Workload
-from engines.workspace import Workspace
+from engines.artifacts.workspace import Workspace
+from engines.backends.registry import Backend, open_backend
+from engines.core.values import Settings, Workload
 from tests.contracts.rtx_builds import EXAMPLES
 from tests.contracts.versions import VERSIONS, Driven, drive
 from tests.workloads import example

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from engines.wire import to_plain
+from engines.core.wire import to_plain
 from tests.contracts.bindings import PACKAGES
 from tests.contracts.build_steps import builds, caches, plugins, refused_build, refused_graph
 from tests.contracts.driving import Drive, spaces

@@ -11,8 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from engines.backends.tensorrt.loading import ENGINE
-from engines.wire import to_plain
+from engines.backends.tensorrt.run.load import ENGINE
+from engines.core.wire import to_plain
 from tests.contracts.bindings import PACKAGES
 from tests.contracts.driving import Drive, spaces
 from tests.contracts.scripts import INPUT, PLAN, SHAPES

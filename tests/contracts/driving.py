@@ -8,9 +8,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from engines.backends.tensorrt.loading import ENGINE
-from engines.values import Candidate, Dimension, Settings, Workload
-from studies.space import baseline_of
+from engines.backends.tensorrt.run.load import ENGINE
+from engines.core.values import Candidate, Dimension, Settings, Workload
+from studies.core.space import baseline_of
 from tests.contracts import cuda_standins
 from tests.contracts.scripts import PLAN, Scripted, scripted
 from tests.workloads import example, tiny_conv, workload_of

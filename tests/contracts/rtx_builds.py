@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 
-from engines.artifacts import make_engine, make_graph
-from engines.backends import Backend
-from engines.results import Artifact
-from engines.values import Dimension, Shape, Value, Workload
-from engines.workspace import Workspace
-from studies.space import candidate_at
+from engines.artifacts.store import make_engine, make_graph
+from engines.artifacts.workspace import Workspace
+from engines.backends.registry import Backend
+from engines.core.results import Artifact
+from engines.core.values import Dimension, Shape, Value, Workload
+from studies.core.space import candidate_at
 
 EXAMPLES: Mapping[str, dict[str, Shape]] = {
     "residual_cnn": {"images": (2, 3, 64, 64)},

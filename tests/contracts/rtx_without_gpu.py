@@ -8,9 +8,9 @@ import pytest
 
 from engines.backends.base import Detail
 from engines.backends.tensorrt.backend import TensorRT
-from engines.telemetry import NoProbe, Probe
-from engines.turns import Shared
-from engines.values import Candidate, Machine, Settings, Value, Workload
+from engines.core.values import Candidate, Machine, Settings, Value, Workload
+from engines.machine.device_lock import Shared
+from engines.machine.telemetry import NoProbe, Probe
 
 
 class WithoutGpu(TensorRT):
@@ -46,7 +46,7 @@ class WithoutGpu(TensorRT):
 def worker_knows(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Has every worker that is started from now on know the backend `rtx-without-gpu`."""
     (folder / "sitecustomize.py").write_text(
-        "from engines.backends import BACKENDS, BackendEntry\n"
+        "from engines.backends.registry import BACKENDS, BackendEntry\n"
         "BACKENDS['rtx-without-gpu'] = BackendEntry(\n"
         f"    {__name__!r}, 'WithoutGpu', '', 'tensorrt_rtx', '', automatic=False\n"
         ")\n"

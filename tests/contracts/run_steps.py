@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from engines.backends.tensorrt.loading import ENGINE
-from engines.results import Block
-from engines.values import Policy, Settings, Tensors, Workload
+from engines.backends.tensorrt.run.load import ENGINE
+from engines.core.results import Block
+from engines.core.values import Policy, Settings, Tensors, Workload
 from tests.contracts import cuda_standins
 from tests.contracts.driving import Drive, Step, conv
 from tests.contracts.scripts import PLAN

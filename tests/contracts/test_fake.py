@@ -7,20 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engines.backends.fake import Fake
-from engines.backends.fake_machine import (
-    RANGES,
-    FakeProbe,
-    FakeRunner,
-    Options,
-    latency_ms,
-    read_options,
-)
-from engines.errors import UserError
-from engines.results import Block
-from engines.telemetry import between, disturbance
-from engines.values import NOTHING, Candidate, Policy, Settings, Tensors, Value, Workload
-from studies.space import baseline_of
+from engines.backends.fake.backend import Fake
+from engines.backends.fake.machine import RANGES, FakeProbe, FakeRunner, Options, latency_ms, read_options
+from engines.core.errors import UserError
+from engines.core.results import Block
+from engines.core.values import NOTHING, Candidate, Policy, Settings, Tensors, Value, Workload
+from engines.machine.telemetry import between, disturbance
+from studies.core.space import baseline_of
 from tests.contracts.backend import BackendContract
 from tests.workloads import tiny_conv, workload_of
 
@@ -78,7 +71,7 @@ def test_a_fresh_folder_replays_every_opening(workload: Workload, tmp_path: Path
 
 def test_openings_by_several_processes_are_counted_once_each(tmp_path: Path) -> None:
     program = (
-        "import sys; from pathlib import Path; from engines.backends.openings import count_opening;"
+        "import sys; from pathlib import Path; from engines.backends.simulated import count_opening;"
         "print(*(count_opening(Path(sys.argv[1], 'n')) for _ in range(200)))"
     )
     command = [sys.executable, "-c", program, str(tmp_path)]

@@ -4,14 +4,14 @@ from pathlib import Path
 import onnx
 import pytest
 
-from engines import cpu
-from engines.backends.onnxruntime import OnnxRuntime, most_threads
-from engines.backends.onnxruntime_session import Flush
-from engines.bench import Bench
-from engines.evaluation import evaluate
-from engines.values import NOTHING, Settings
-from engines.workspace import Workspace
-from studies.space import candidate_at
+from engines.artifacts.workspace import Workspace
+from engines.backends.onnxruntime.backend import OnnxRuntime, most_threads
+from engines.backends.onnxruntime.session import Flush
+from engines.core.values import NOTHING, Settings
+from engines.machine import cpu
+from engines.trials.evaluation import evaluate
+from engines.trials.session import Bench
+from studies.core.space import candidate_at
 from tests.contracts.backend import BackendContract
 from tests.workloads import QUICK, tiny_conv, workload_of
 

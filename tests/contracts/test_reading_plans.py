@@ -6,7 +6,7 @@ import pytest
 
 from tests.contracts.bindings import fetch
 from tests.contracts.versions import VERSIONS
-from tuner.trtexec_options import ELSEWHERE, IN_GRAPH, MAPPERS, NOT_IN_TRTEXEC
+from tuner.bundles.trtexec_options import ELSEWHERE, IN_GRAPH, MAPPERS, NOT_IN_TRTEXEC
 
 Driven = dict[str, Any]
 

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from engines.backends import Backend, open_backend
-from engines.backends.replay import Replay
-from engines.bench import Bench
-from engines.errors import EngineError
-from engines.landscapes import Landscape, Made, save
-from engines.values import Dimension, Settings, Workload
-from studies.space import baseline_of
+from engines.backends.registry import Backend, open_backend
+from engines.backends.replay.backend import Replay
+from engines.core.errors import EngineError
+from engines.core.values import Dimension, Settings, Workload
+from engines.landscapes.file import Landscape, Made, save
+from engines.trials.session import Bench
+from studies.core.space import baseline_of
 from tests import landscapes
 from tests.contracts.backend import BackendContract, _open
 

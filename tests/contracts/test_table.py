@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from engines.backends import BACKENDS, choose_backend, open_backend, parse_backend
-from engines.errors import UserError
-from engines.values import Settings
+from engines.backends.registry import BACKENDS, choose_backend, open_backend, parse_backend
+from engines.core.errors import UserError
+from engines.core.values import Settings
 
 
 def test_every_backend_has_its_contract_suite() -> None:

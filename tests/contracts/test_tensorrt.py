@@ -5,7 +5,7 @@ Every name, member, argument and type that the code uses is held against the ver
 
 import pytest
 
-from engines.backends.tensorrt.lane import DTYPES
+from engines.backends.tensorrt.run.lane import DTYPES
 from tests.contracts.versions import STREAMS, VERSIONS, Driven, drive
 
 # one of each sort, none of which the code may do without unnoticed

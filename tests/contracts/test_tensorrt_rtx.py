@@ -11,14 +11,14 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
-from engines.backends import Backend, open_backend
-from engines.backends.tensorrt.loading import ENGINE
-from engines.errors import EngineError
-from engines.gpu import has_gpu
-from engines.results import Artifact
-from engines.sharing import fingerprint
-from engines.values import Settings, Value, Workload
-from engines.workspace import Workspace
+from engines.artifacts.fingerprints import fingerprint
+from engines.artifacts.workspace import Workspace
+from engines.backends.registry import Backend, open_backend
+from engines.backends.tensorrt.run.load import ENGINE
+from engines.core.errors import EngineError
+from engines.core.results import Artifact
+from engines.core.values import Settings, Value, Workload
+from engines.machine.gpu import has_gpu
 from tests.contracts.rtx_builds import EXAMPLES, build
 from tests.workloads import example, tiny_conv, workload_of
 

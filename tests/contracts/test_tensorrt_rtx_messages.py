@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from engines.backends import Backend, open_backend
-from engines.values import Settings, Workload
-from engines.workspace import Workspace
-from studies.space import candidate_at
+from engines.artifacts.workspace import Workspace
+from engines.backends.registry import Backend, open_backend
+from engines.core.values import Settings, Workload
+from studies.core.space import candidate_at
 from tests.contracts.rtx_builds import defaults
 
 pytest.importorskip("tensorrt_rtx", reason="tensorrt-rtx is not installed")

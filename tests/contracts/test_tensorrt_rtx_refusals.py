@@ -9,12 +9,12 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from engines.backends import Backend
-from engines.backends.tensorrt.loading import ENGINE
-from engines.backends.tensorrt.network import MOST_NODES
-from engines.errors import EngineError
-from engines.values import Settings, ShapeRange, Workload
-from engines.workspace import Workspace
+from engines.artifacts.workspace import Workspace
+from engines.backends.registry import Backend
+from engines.backends.tensorrt.build.network import MOST_NODES
+from engines.backends.tensorrt.run.load import ENGINE
+from engines.core.errors import EngineError
+from engines.core.values import Settings, ShapeRange, Workload
 from tests.contracts.rtx_builds import EXAMPLES, build
 from tests.workloads import QUICK, example, workload_of
 

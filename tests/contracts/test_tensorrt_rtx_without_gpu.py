@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from engines.gpu import has_gpu
-from engines.isolation import Worker
-from engines.protocol import Open
-from engines.values import Settings
-from engines.workspace import Workspace
-from studies.space import candidate_at
+from engines.artifacts.workspace import Workspace
+from engines.core.values import Settings
+from engines.machine.gpu import has_gpu
+from engines.worker.client import Worker
+from engines.worker.protocol import Open
+from studies.core.space import candidate_at
 from tests.command import Ended
 from tests.contracts.rtx_builds import defaults
 from tests.contracts.rtx_without_gpu import worker_knows

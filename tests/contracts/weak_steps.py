@@ -4,11 +4,11 @@ import traceback
 from dataclasses import replace
 from typing import Any
 
-from engines.backends.tensorrt import weak
-from engines.calibration_data import calibration_batches
-from engines.errors import TunerError
-from engines.values import InputSource, Settings
-from studies.space import baseline_of
+from engines.backends.tensorrt.build import weak_typing
+from engines.core.errors import TunerError
+from engines.core.values import InputSource, Settings
+from engines.data.calibration import calibration_batches
+from studies.core.space import baseline_of
 from tests.contracts import cuda_standins
 from tests.contracts.driving import Drive, build, conv
 
@@ -16,8 +16,12 @@ from tests.contracts.driving import Drive, build, conv
 def weakly_typed(drive: Drive) -> dict[str, Any]:
     """Weakly typed builds: each precision with layers kept, each way to keep them, each calibrator."""
     vendor = drive.open()[0]._vendor
-    offered = weak.choices(vendor)
-    found = {"choices": offered, "reason": weak.reason(vendor), "excluded": weak.excluded(vendor)}
+    offered = weak_typing.choices(vendor)
+    found = {
+        "choices": offered,
+        "reason": weak_typing.reason(vendor),
+        "excluded": weak_typing.excluded(vendor),
+    }
     if not offered:
         return found
     kept = ("conv", "classify", "flatten")

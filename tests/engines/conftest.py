@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from engines.isolation import Worker
-from engines.values import Workload
-from engines.workspace import Workspace
-from tests.engines.workers import opening
+from engines.artifacts.workspace import Workspace
+from engines.core.values import Workload
+from engines.worker.client import Worker
+from tests.engines.worker.workers import opening
 from tests.troublesome import worker_knows
 from tests.workloads import tiny_conv, workload_of
 

@@ -9,11 +9,11 @@ from onnx import numpy_helper
 
 pytest.importorskip("sklearn")
 
-from engines.graphs import cpu_quantizer
-from engines.graphs.calibration import calibrate
-from engines.graphs.sensitivity import rank
-from engines.graphs.sites import sites
-from engines.model import read_model
+from engines.graphs.analysis.sensitivity import rank
+from engines.graphs.passes import ort_quantize
+from engines.graphs.passes.calibration import calibrate
+from engines.graphs.passes.selection import sites
+from engines.models.read import read_model
 from examples import digits
 
 
@@ -36,7 +36,7 @@ def _accuracy(model: Path, folder: Path) -> float:
 
 def _lowered(folder: Path, file: Path, *keep: str) -> Path:
     batches = [{"images": np.load(folder / "digits-calibration.npz")["images"]}]
-    cpu_quantizer.quantize_int8(folder / "digits.onnx", batches, file, "minmax", frozenset(keep))
+    ort_quantize.quantize_int8(folder / "digits.onnx", batches, file, "minmax", frozenset(keep))
     return file
 
 

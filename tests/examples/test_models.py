@@ -6,10 +6,10 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 
-from engines.inputs import make_inputs
-from engines.model import read_model
-from engines.shapes import batch_of, resolve
-from engines.values import InputSource, Workload
+from engines.core.values import InputSource, Workload
+from engines.data.inputs import make_inputs
+from engines.models.read import read_model
+from engines.shapes.resolve import batch_of, resolve
 from examples import models
 
 

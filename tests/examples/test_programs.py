@@ -3,8 +3,9 @@ import sys
 from pathlib import Path
 
 from examples import models
+from tests.paths import ROOT
 
-EXAMPLES = Path(__file__).parent.parent.parent / "examples"
+EXAMPLES = ROOT / "examples"
 
 
 def _run(program: str, *arguments: object) -> str:

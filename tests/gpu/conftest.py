@@ -2,10 +2,10 @@ from pathlib import Path
 
 import pytest
 
-from engines.backends import open_backend
+from engines.artifacts.workspace import Workspace
 from engines.backends.base import Backend
-from engines.values import Settings, Workload
-from engines.workspace import Workspace
+from engines.backends.registry import open_backend
+from engines.core.values import Settings, Workload
 from tests.workloads import example
 
 

@@ -8,12 +8,12 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from engines.artifacts import make_engine, make_graph
+from engines.artifacts.store import make_engine, make_graph
+from engines.artifacts.workspace import Workspace
 from engines.backends.base import Backend, Runner
-from engines.inputs import make_inputs
-from engines.values import Policy, Value, Workload
-from engines.workspace import Workspace
-from studies.space import candidate_at
+from engines.core.values import Policy, Value, Workload
+from engines.data.inputs import make_inputs
+from studies.core.space import candidate_at
 from tests.workloads import workload_of
 
 

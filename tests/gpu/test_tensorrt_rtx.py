@@ -7,15 +7,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from engines.artifacts.workspace import Workspace
 from engines.backends.base import Backend, Runner
-from engines.bench import Bench
-from engines.errors import EngineError
-from engines.evaluation import evaluate
-from engines.inputs import make_inputs
-from engines.values import Workload
-from engines.workspace import Workspace
+from engines.core.errors import EngineError
+from engines.core.values import Workload
+from engines.data.inputs import make_inputs
+from engines.trials.evaluation import evaluate
+from engines.trials.session import Bench
 from examples import models
-from studies.space import baseline_of, candidate_at
+from studies.core.space import baseline_of, candidate_at
 from tests.contracts.backend import BackendContract
 from tests.workloads import QUICK
 
@@ -123,7 +123,7 @@ def test_a_context_that_refuses_to_be_captured_says_so_and_still_runs(
 
 
 def test_device_memory_is_given_back(backend: Backend, workload: Workload, workspace: Workspace) -> None:
-    from engines.backends.tensorrt.runner import free_bytes
+    from engines.backends.tensorrt.run.runner import free_bytes
 
     bench = Bench(backend, workload, workspace, QUICK)
     _runner(bench, streams=4).close()

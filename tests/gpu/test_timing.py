@@ -6,13 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engines import gpu
+from engines.artifacts.workspace import Workspace
 from engines.backends.base import Backend
-from engines.inputs import make_inputs
-from engines.results import Block
-from engines.telemetry import between
-from engines.values import Policy, Workload
-from engines.workspace import Workspace
+from engines.core.results import Block
+from engines.core.values import Policy, Workload
+from engines.data.inputs import make_inputs
+from engines.machine import gpu
+from engines.machine.telemetry import between
 from tests.gpu.opening import opened, products
 from tests.workloads import example
 
@@ -114,7 +114,7 @@ def test_cold_caches_make_weights_come_from_memory(
 def test_what_cold_blocks_held_is_given_back(
     backend: Backend, fits_the_cache: Workload, workspace: Workspace
 ) -> None:
-    from engines.backends.tensorrt.runner import free_bytes
+    from engines.backends.tensorrt.run.runner import free_bytes
 
     with opened(backend, fits_the_cache, workspace) as runner:
         runner.block(0.0, cold=True)

@@ -12,7 +12,8 @@ from uuid import uuid4
 
 import pytest
 
-from engines.values import (
+from engines.artifacts.workspace import Workspace
+from engines.core.values import (
     Candidate,
     Dimension,
     InputSource,
@@ -23,10 +24,9 @@ from engines.values import (
     TensorFacts,
     Workload,
 )
-from engines.workspace import Workspace
-from studies.plan import settle
-from studies.records import Constraint, Objective, StudySpec
-from studies.storage import Storage, open_storage
+from studies.core.records import Constraint, Objective, StudySpec
+from studies.setup.spec import settle
+from studies.storage.storage import Storage, open_storage
 from tests.studies.planned import Ask, prepare, request_in
 from tests.workloads import tiny_conv, workload_of
 

@@ -7,21 +7,21 @@ from pathlib import Path
 
 import optuna
 
-from engines.backends.fake import Fake
-from engines.bench import Bench
-from engines.evaluation import evaluate_unless_measured
-from engines.results import Evaluation, Failure, FailureKind
-from engines.sharing import completed
-from engines.values import NOTHING, Bar, Candidate, Settings, Stage, Workload
-from engines.workspace import Workspace
-from studies.limits import Limits, Stop
-from studies.listing import Listing, random_points
-from studies.objectives import parse_constraints, parse_objectives
-from studies.owner import Owner
-from studies.records import StudySpec, TrialRecord
-from studies.space import baseline_of, narrow
-from studies.stopping import Left
-from studies.storage import Storage
+from engines.artifacts.fingerprints import completed
+from engines.artifacts.workspace import Workspace
+from engines.backends.fake.backend import Fake
+from engines.core.results import Evaluation, Failure, FailureKind
+from engines.core.values import NOTHING, Bar, Candidate, Settings, Stage, Workload
+from engines.trials.evaluation import evaluate_unless_measured
+from engines.trials.session import Bench
+from studies.core.objectives import parse_constraints, parse_objectives
+from studies.core.records import StudySpec, TrialRecord
+from studies.core.space import baseline_of, narrow
+from studies.run.limits import Limits, Stop
+from studies.run.loop import Owner
+from studies.search.listing import Listing, random_points
+from studies.search.stopping import Left
+from studies.storage.storage import Storage
 from tests.workloads import QUICK
 
 NOTHING_MEASURED: Mapping[str, Evaluation] = {}

@@ -7,11 +7,11 @@ from typing import Any, cast
 
 import numpy as np
 
-from engines.isolation import Worker
-from engines.protocol import Opened
-from engines.values import Dimension, Machine, Policy
-from studies.plan import Question, Request, ShapeRequest, specify
-from studies.records import StudySpec
+from engines.core.values import Dimension, Machine, Policy
+from engines.worker.client import Worker
+from engines.worker.protocol import Opened
+from studies.core.records import StudySpec
+from studies.setup.spec import Question, Request, ShapeRequest, specify
 from tests.workloads import tiny_conv
 
 TASK = """

@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import numpy as np
 
-from engines.results import Evaluation
-from engines.values import Candidate
-from studies.records import RepeatRecord, RepeatRole, StudyRecord
+from engines.core.results import Evaluation
+from engines.core.values import Candidate
+from studies.core.records import RepeatRecord, RepeatRole, StudyRecord
 from tests.records import START, candidate, measured, study_of
 
 CANDIDATES = (

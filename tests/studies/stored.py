@@ -4,9 +4,9 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from engines.results import Accuracy, Artifact, Block, Evaluation, Failure, Measurement, OutputError
-from engines.values import Candidate, Settings
-from studies.storage import Storage
+from engines.core.results import Accuracy, Artifact, Block, Evaluation, Failure, Measurement, OutputError
+from engines.core.values import Candidate, Settings
+from studies.storage.storage import Storage
 
 START = datetime(2025, 11, 21, 7, 0, 0, 123456, tzinfo=UTC)
 

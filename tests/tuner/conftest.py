@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 import tuner
-from studies.records import StudyRecord
+from studies.core.records import StudyRecord
 from tests.command import Command, Ended
 from tests.records import study_record
 from tests.tuner.measured_engines import export

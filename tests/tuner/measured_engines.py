@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import Any
 
 import tuner
-from engines.protocol import EngineMeasured
-from engines.results import Block, Measurement
-from engines.values import Machine, Policy, Settings
+from engines.core.results import Block, Measurement
+from engines.core.values import Machine, Policy, Settings
+from engines.worker.protocol import EngineMeasured
 from tests.workloads import tiny_conv
-from tuner.engine_files import EngineFile
-from tuner.one_engine import Measured
+from tuner.bundles.engine_files import EngineFile
+from tuner.workflows.measure import Measured
 
 
 def export(folder: Path, backend: str, **options: Any) -> Path:

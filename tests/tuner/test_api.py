@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 
 import tuner
-from engines.isolation import Worker
-from engines.workspace import Workspace
+from engines.artifacts.workspace import Workspace
+from engines.worker.client import Worker
 from tests.records import study_record
 from tests.workloads import QUICK
 

@@ -9,12 +9,12 @@ import click
 import pytest
 
 import tuner as package
-from engines.backends import BACKENDS
-from engines.errors import Interrupted, TunerError, UserError
-from studies.metrics import METRICS
+from engines.backends.registry import BACKENDS
+from engines.core.errors import Interrupted, TunerError, UserError
+from studies.core.metrics import METRICS
 from tests.command import Command, environment, start
-from tuner import streams
 from tuner.cli import COMMANDS, LazyGroup, tuner
+from tuner.terminal import streams
 
 # help and version
 

@@ -7,9 +7,8 @@ import sys
 from pathlib import Path
 
 from tests.command import Command
+from tests.paths import DOCS
 from tuner.cli import COMMANDS
-
-DOCS = Path(__file__).resolve().parents[2] / "docs"
 
 
 def _check(program: Path) -> "subprocess.CompletedProcess[str]":

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from engines.backends import BACKENDS
+from engines.backends.registry import BACKENDS
 from tests.command import Command, start
 from tests.workloads import tiny_conv
 from tuner.packages import PACKAGES

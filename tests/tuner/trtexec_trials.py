@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from engines.results import Artifact
-from engines.values import Candidate, Dimension, Machine, Settings, Value
-from engines.workspace import Workspace
-from studies.records import StudyRecord, TrialRecord
+from engines.artifacts.workspace import Workspace
+from engines.core.results import Artifact
+from engines.core.values import Candidate, Dimension, Machine, Settings, Value
+from studies.core.records import StudyRecord, TrialRecord
 from tests.records import START, measured, record, study_spec
-from tuner.trtexec_line import trtexec_lines
+from tuner.bundles.trtexec_line import trtexec_lines
 
 BUILD: Mapping[str, Value] = {
     "profile": "static",

@@ -1,8 +1,8 @@
 """What the tests of a running search's lines and display share."""
 
-from studies.limits import Limits
-from studies.records import StudyRecord, TrialRecord
-from tuner.searching import Watcher
+from studies.core.records import StudyRecord, TrialRecord
+from studies.run.limits import Limits
+from tuner.workflows.search import Watcher
 
 
 def begin(watcher: Watcher, study: StudyRecord, known: int = 0) -> None:

@@ -24,16 +24,16 @@ def command(
     """
     from tuner.api import load
     from tuner.cli import FOUND, NOTHING_FEASIBLE
-    from tuner.progress import watcher_for
+    from tuner.progress.watchers import watcher_for
 
     found = load(study, workspace=workspace, storage=storage)
     with closing(watcher_for(quiet=quiet)) as watcher:
-        from tuner import bisecting
-        from tuner.documents import dump
+        from tuner.documents.study import dump
+        from tuner.workflows import bisect
 
-        bisection = bisecting.bisect(found.study, found.trial(trial), found.workspace, watcher)
+        bisection = bisect.bisect(found.study, found.trial(trial), found.workspace, watcher)
     if as_json:
-        print(dump(bisecting.bisection_document(bisection)), end="")
+        print(dump(bisect.bisection_document(bisection)), end="")
     else:
-        print("\n".join(bisecting.lines(bisection)))
+        print("\n".join(bisect.lines(bisection)))
     return NOTHING_FEASIBLE if bisection.nodes is None else FOUND

@@ -51,11 +51,11 @@ def command(
     **options: Any,
 ) -> int:
     """Compare the outputs of A and B on the same inputs: A is what B is held to."""
-    from tuner import compared as shown
     from tuner.cli import FOUND, NOTHING_FEASIBLE
-    from tuner.comparing import CompareOptions, compare
-    from tuner.progress import watcher_for
-    from tuner.sides import Places
+    from tuner.output import compared as shown
+    from tuner.progress.watchers import watcher_for
+    from tuner.workflows.compare import CompareOptions, compare
+    from tuner.workflows.sides import Places
 
     places = Places(study, workspace, storage, backend)
     asked = CompareOptions(**options, places=places)
@@ -64,7 +64,7 @@ def command(
         for note in shown.notes(result):
             watcher.note(note)
     if as_json:
-        from tuner.documents import dump
+        from tuner.documents.study import dump
 
         print(dump(shown.document(result)), end="")
     else:

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import click
 
-from tuner import streams
 from tuner.commands.common import stored
 from tuner.commands.parameter_types import FilePath
+from tuner.terminal import streams
 
 
 @click.command()

@@ -37,13 +37,13 @@ def command(*, as_json: bool, quiet: bool, model: Path | None, **options: Any) -
     The same engine is measured again and again: of MODEL, or of a small network made for it. Nothing of the
     machine is changed.
     """
-    from tuner.progress import watcher_for
+    from tuner.progress.watchers import watcher_for
 
     with closing(watcher_for(quiet=quiet)) as watcher:
         # takes a second, in which the display is there already
-        from engines.host_conditions import Host
-        from tuner import doctor
-        from tuner.documents import dump
+        from engines.machine.host_conditions import Host
+        from tuner.documents.study import dump
+        from tuner.workflows import doctor
 
         diagnosis = doctor.diagnose(doctor.DoctorOptions(model=model, **options), watcher, Host())
     if as_json:

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import click
 
-from tuner import streams
 from tuner.commands.common import workspace_options
 from tuner.commands.parameter_types import FilePath
+from tuner.terminal import streams
 
 
 @click.command()
@@ -37,7 +37,7 @@ def command(*, arguments: tuple[Path, ...], workspace: Path, storage: str | None
 
 def _refuse_study_alone(name: str, workspace: Path, storage: str | None) -> None:
     """A study named alone is one whose folder was forgotten, and not a folder for the newest study."""
-    from studies.storage import open_storage
+    from studies.storage.storage import open_storage
     from tuner.api import require_storage
 
     with open_storage(require_storage(workspace, storage)) as opened:

@@ -42,8 +42,8 @@ def command(*, like_trtexec: str | None, as_json: bool, quiet: bool, **options: 
 
     Nothing is compared with the original model, and nothing is kept.
     """
-    from tuner.one_engine import MeasureOptions, measure, plan
-    from tuner.progress import DOING, watcher_for
+    from tuner.progress.watchers import DOING, watcher_for
+    from tuner.workflows.measure import MeasureOptions, measure, plan
 
     major = int(like_trtexec) if like_trtexec else None
     asked = MeasureOptions(**options, like_trtexec=major)
@@ -51,12 +51,12 @@ def command(*, like_trtexec: str | None, as_json: bool, quiet: bool, **options: 
     with closing(watcher_for(quiet=quiet)) as watcher:
         watcher.note(f"measuring {engine.path} with {' or '.join(engine.backends)}")
         measured = measure(asked, engine, policy, lambda stage: watcher.preparing(DOING[stage]))
-        from tuner import measured as shown
+        from tuner.output import measured as shown
 
         for note in shown.notes(measured):
             watcher.note(note)
     if as_json:
-        from tuner.documents import dump
+        from tuner.documents.study import dump
 
         print(dump(shown.document(measured, major)), end="")
     elif major is not None:

@@ -22,7 +22,7 @@ from tuner.commands.running import printing, stopping
 from tuner.commands.workload import WORKLOAD
 
 if TYPE_CHECKING:
-    from tuner.recording import Recorded
+    from tuner.workflows.record import Recorded
 
 EXIT_CODES = "Exit codes: 0 recorded, 1 internal error, 2 wrong use, 130 interrupted."
 # where and how to print, which is of no interest to whoever replays
@@ -89,26 +89,26 @@ def command(context: click.Context, /, *, as_json: bool, quiet: bool, verbose: b
     --backend replay:landscape=FILE. Running the same command again goes on where the last one stopped.
     """
     from tuner.cli import FOUND, INTERRUPTED
-    from tuner.options import SearchOptions
-    from tuner.progress import watcher_for
+    from tuner.options.search import SearchOptions
+    from tuner.progress.watchers import watcher_for
 
     of_recording = {name: options.pop(name) for name in OF_RECORDING}
     common = SearchOptions(**options, racing=False, finalists=0, prior=False)
     with closing(watcher_for(quiet=quiet, verbose=verbose)) as watcher:
         # takes a second, in which the display is there already
-        from tuner import recording
+        from tuner.workflows import record
 
-        asked = recording.RecordOptions(common, **of_recording, command=command_line(context))
+        asked = record.RecordOptions(common, **of_recording, command=command_line(context))
         with stopping(watcher) as stop:
-            found = recording.run(asked, watcher, stop)
+            found = record.run(asked, watcher, stop)
     with printing():
         _print(found, as_json)
     return INTERRUPTED if found.ending == "interrupted" else FOUND
 
 
 def _print(found: "Recorded", as_json: bool) -> None:
-    from tuner import recorded
-    from tuner.documents import dump
+    from tuner.documents.study import dump
+    from tuner.output import recorded
 
     if as_json:
         print(dump(recorded.recorded_document(found)), end="")

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from tuner import streams
+from tuner.terminal import streams
 
 if TYPE_CHECKING:
-    from studies.limits import Stop
-    from tuner.searching import Watcher
+    from studies.run.limits import Stop
+    from tuner.workflows.search import Watcher
 
 STOPS = (signal.SIGINT, signal.SIGTERM)
 
@@ -19,8 +19,8 @@ STOPS = (signal.SIGINT, signal.SIGTERM)
 @contextmanager
 def stopping(watcher: "Watcher") -> Iterator["Stop"]:
     """The first Ctrl-C lets the trial in flight finish, the second and any other signal stop at once."""
-    from engines.errors import Interrupted
-    from studies.limits import Stop
+    from engines.core.errors import Interrupted
+    from studies.run.limits import Stop
 
     stop = Stop()
 

@@ -21,9 +21,9 @@ from tuner.commands.running import printing, stopping
 from tuner.commands.workload import WORKLOAD
 
 if TYPE_CHECKING:
-    from tuner.options import SearchOptions
-    from tuner.planning import Prediction
-    from tuner.searching import Outcome, Watcher
+    from tuner.options.search import SearchOptions
+    from tuner.workflows.plan import Prediction
+    from tuner.workflows.search import Outcome, Watcher
 
 EXIT_CODES = "Exit codes: 0 found, 1 internal error, 2 wrong use, 3 nothing feasible, 130 interrupted."
 
@@ -118,8 +118,8 @@ def command(
     """
     if resume and new:
         raise click.UsageError("--resume and --new exclude each other")
-    from tuner.options import SearchOptions
-    from tuner.progress import watcher_for
+    from tuner.options.search import SearchOptions
+    from tuner.progress.watchers import watcher_for
 
     asked = SearchOptions(mode="resume" if resume else "new" if new else "continue", **options)
     watcher_again = partial(watcher_for, quiet=quiet, verbose=verbose)
@@ -131,10 +131,11 @@ def command(
 
 def _plan(asked: "SearchOptions", watcher: "Watcher", as_json: bool, again: "Callable[[], Watcher]") -> int:
     """Shows the plan, then what is known once the baseline was measured; `again` makes another watcher."""
-    from tuner import dry_run, planning
-    from tuner.documents import dump
+    from tuner.documents.study import dump
+    from tuner.output import dry_run
+    from tuner.workflows import plan
 
-    with stopping(watcher), planning.drafted(asked, watcher) as draft:
+    with stopping(watcher), plan.drafted(asked, watcher) as draft:
         watcher.close()
         if not as_json:
             dry_run.print_plan(draft.plan, asked)
@@ -150,10 +151,10 @@ def _plan(asked: "SearchOptions", watcher: "Watcher", as_json: bool, again: "Cal
 
 def _search(asked: "SearchOptions", watcher: "Watcher", as_json: bool) -> int:
     # takes a second, in which the display is there already
-    from tuner import searching
+    from tuner.workflows import search
 
     with stopping(watcher) as stop:
-        outcome = searching.run(asked, watcher, stop)
+        outcome = search.run(asked, watcher, stop)
     watcher.close()
     with printing():
         _print_outcome(outcome, as_json)
@@ -161,8 +162,8 @@ def _search(asked: "SearchOptions", watcher: "Watcher", as_json: bool) -> int:
 
 
 def _print_outcome(outcome: "Outcome", as_json: bool) -> None:
-    from tuner.documents import dump, outcome_document
-    from tuner.summary import print_outcome
+    from tuner.documents.study import dump, outcome_document
+    from tuner.output.summary import print_outcome
 
     if as_json:
         print(dump(outcome_document(outcome)), end="")

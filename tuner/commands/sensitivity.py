@@ -35,12 +35,12 @@ def command(*, as_json: bool, quiet: bool, **options: Any) -> None:
     Each node is lowered by itself, and the outputs are compared with those of the model as it is. This is
     simulated on the CPU: no engine is built, and no GPU is needed.
     """
-    from tuner.progress import watcher_for
+    from tuner.progress.watchers import watcher_for
 
     with closing(watcher_for(quiet=quiet)) as watcher:
         # takes a second, in which the display is there already
-        from tuner import sensitivity
-        from tuner.documents import dump
+        from tuner.documents.study import dump
+        from tuner.workflows import sensitivity
 
         asked = sensitivity.SensitivityOptions(**options)
         ranked = sensitivity.rank(asked, watcher)

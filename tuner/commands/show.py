@@ -50,14 +50,14 @@ def command(
 
 
 def _print_trtexec(found: "Result", number: int | None) -> None:
-    from tuner.trtexec_line import trtexec_lines
+    from tuner.bundles.trtexec_line import trtexec_lines
 
     assert number is not None
     print("\n".join(trtexec_lines(found.study, found.trial(number), found.workspace)))
 
 
 def _print_json(found: "Result", number: int | None) -> None:
-    from tuner.documents import dump, one_trial_document, study_document
+    from tuner.documents.study import dump, one_trial_document, study_document
 
     study = found.study
     document = study_document(study) if number is None else one_trial_document(study, found.trial(number))
@@ -65,14 +65,14 @@ def _print_json(found: "Result", number: int | None) -> None:
 
 
 def _print_csv(found: "Result", number: int | None) -> None:
-    from tuner.documents import columns, to_csv, trial_rows
+    from tuner.documents.study import columns, to_csv, trial_rows
 
     trials = found.study.trials if number is None else (found.trial(number),)
     print(to_csv(trial_rows(found.study, trials), columns(found.study)), end="")
 
 
 def _print(found: "Result", number: int | None) -> None:
-    from tuner.showing import print_study, print_trial
+    from tuner.output.showing import print_study, print_trial
 
     if number is None:
         print_study(found.study)

@@ -8,18 +8,18 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from engines import cpu, gpu, gpu_conditions, gpu_probe, reference
+from engines.accuracy import reference
 from engines.backends.base import Detail, Runner
-from engines.backends.tensorrt import building, caches, loading, network, probing, space, weak
-from engines.backends.tensorrt.monitor import Messages
-from engines.backends.tensorrt.options import read_options
-from engines.backends.tensorrt.refusals import guarded
-from engines.backends.tensorrt.vendor import load_vendor
-from engines.errors import EngineError, UserError
-from engines.graphs import choices, recipe
-from engines.telemetry import Probe
-from engines.turns import Shared
-from engines.values import (
+from engines.backends.tensorrt.bindings import caches
+from engines.backends.tensorrt.bindings.monitor import Messages
+from engines.backends.tensorrt.bindings.options import read_options
+from engines.backends.tensorrt.bindings.refusals import guarded
+from engines.backends.tensorrt.bindings.vendor import load_vendor
+from engines.backends.tensorrt.build import build as building
+from engines.backends.tensorrt.build import network, op_support, space, weak_typing
+from engines.backends.tensorrt.run import load
+from engines.core.errors import EngineError, UserError
+from engines.core.values import (
     Candidate,
     Dimension,
     Machine,
@@ -31,6 +31,11 @@ from engines.values import (
     Value,
     Workload,
 )
+from engines.graphs import dimensions as choices
+from engines.graphs import recipe
+from engines.machine import cpu, gpu, gpu_conditions
+from engines.machine.device_lock import Shared
+from engines.machine.telemetry import Probe
 
 
 def tensorrt(options: Settings, folder: Path) -> "TensorRT":
@@ -88,7 +93,7 @@ class TensorRT:
 
     def engine_key(self, workload: Workload, candidate: Candidate) -> object:
         profile = space.profile_shapes(workload, candidate)
-        more = [*self._plugin_key, *weak.key(workload, candidate.graph)]
+        more = [*self._plugin_key, *weak_typing.key(workload, candidate.graph)]
         return [self._identity(), candidate.graph["precision"] == "fp32", profile, *more]
 
     def build(
@@ -119,12 +124,12 @@ class TensorRT:
         inputs: Tensors,
         policy: Policy = Policy(),
     ) -> Runner:
-        from engines.backends.tensorrt.runner import LaneSettings, Loaded, open_runner
+        from engines.backends.tensorrt.run.runner import LaneSettings, Loaded, open_runner
 
         vendor, messages = self._vendor, self._messages
-        engine = loading.load(vendor, messages, folder)
+        engine = load.load(vendor, messages, folder)
         cache = self._runtime_cache()
-        create_context, release = loading.contexts(vendor, messages, engine, settings, cache)
+        create_context, release = load.contexts(vendor, messages, engine, settings, cache)
         loaded = Loaded(vendor.module, engine, create_context, release)
         lanes = LaneSettings(
             streams=int(settings["streams"]),
@@ -138,10 +143,10 @@ class TensorRT:
         self, folder: Path
     ) -> tuple[tuple[TensorFacts, ...], tuple[TensorFacts, ...], Mapping[str, ShapeRange]]:
         """Inputs and outputs of the engine in a folder, and the shapes that it takes, as it says itself."""
-        from engines.backends.tensorrt import plan
+        from engines.backends.tensorrt.inspect import plan
 
         module = self._vendor.module
-        engine = loading.load(self._vendor, self._messages, folder)
+        engine = load.load(self._vendor, self._messages, folder)
         inputs, outputs = (plan.tensors(module, engine, mode) for mode in ("INPUT", "OUTPUT"))
         return inputs, outputs, plan.ranges(engine, inputs)
 
@@ -153,7 +158,7 @@ class TensorRT:
 
     def _target(self, workload: Workload) -> choices.Target:
         found = space.target(self._vendor, self._capability())
-        return replace(found, refused=probing.refused(self._vendor, frozenset(workload.model.operators)))
+        return replace(found, refused=op_support.refused(self._vendor, frozenset(workload.model.operators)))
 
     def _capability(self) -> float | None:
         """Such as 9.0; None without a GPU, which can build for RTX."""
@@ -164,7 +169,7 @@ class TensorRT:
 
     @cached_property
     def _probe(self) -> Probe:
-        return gpu_probe.probe(self._options.device)
+        return gpu.probe(self._options.device)
 
     @cached_property
     def _machine(self) -> Machine:

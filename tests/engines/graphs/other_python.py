@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from engines.graphs.modelopt import Environment
-from engines.values import Tensors
+from engines.core.values import Tensors
+from engines.graphs.passes.modelopt import Environment
 
 # writes down what it was asked, then does as the test says
 STAND_IN = """\

@@ -6,11 +6,11 @@ from pathlib import Path
 import onnx
 from onnx import ModelProto
 
+from engines.core.values import Dimension, Settings, Value, Workload
+from engines.data.inputs import make_inputs
 from engines.graphs import recipe
-from engines.graphs.choices import Target
-from engines.graphs.making import Making
-from engines.inputs import make_inputs
-from engines.values import Dimension, Settings, Value, Workload
+from engines.graphs.context import Making
+from engines.graphs.dimensions import Target
 from tests.engines.graphs import running
 
 ON_GPU = Target(("tf32", "fp32"), ("fp16", "bf16", "int8", "fp8", "int4"), high_precision=("fp16", "fp32"))

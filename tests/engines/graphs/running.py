@@ -9,8 +9,8 @@ import onnxruntime as ort
 import pytest
 from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 
-from engines.graphs import onnx_files
-from engines.values import Shape, Tensors
+from engines.core.values import Shape, Tensors
+from engines.models import onnx_files
 from examples import models
 
 # larger ones would only take longer
@@ -79,10 +79,10 @@ def error_of(model: ModelProto, name: str) -> float:
 def build_on_rtx(model: ModelProto, shapes: Mapping[str, Shape], folder: Path) -> int:
     """The bytes of the engine; raises EngineError with the vendor's words."""
     pytest.importorskip("tensorrt_rtx", reason="tensorrt-rtx is not installed")
-    from engines.backends.tensorrt import network
-    from engines.backends.tensorrt.monitor import Messages
-    from engines.backends.tensorrt.refusals import guarded
-    from engines.backends.tensorrt.vendor import load_vendor
+    from engines.backends.tensorrt.bindings.monitor import Messages
+    from engines.backends.tensorrt.bindings.refusals import guarded
+    from engines.backends.tensorrt.bindings.vendor import load_vendor
+    from engines.backends.tensorrt.build import network
 
     vendor = load_vendor("tensorrt-rtx")
     messages = Messages(vendor, "ERROR")

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 from onnx import ModelProto, TensorProto
 
-from engines.errors import EngineError, UserError
-from engines.graphs import onnx_files
-from engines.graphs.choices import Target
-from engines.graphs.making import KEPT_NODES
+from engines.core.errors import EngineError, UserError
+from engines.graphs.context import KEPT_NODES
+from engines.graphs.dimensions import Target
+from engines.models import onnx_files
 from tests.engines.graphs.recipes import ON_CPU, ON_GPU, RANKING, Maker
 
 

@@ -7,11 +7,13 @@ import onnx
 import pytest
 from onnx import ModelProto, TensorProto, helper
 
-from engines.errors import EngineError
-from engines.graphs import choices, onnx_files, simplification
-from engines.graphs.choices import Target
-from engines.graphs.making import KEPT_NODES
-from engines.values import InputSource
+from engines.core.errors import EngineError
+from engines.core.values import InputSource
+from engines.graphs import dimensions
+from engines.graphs.context import KEPT_NODES
+from engines.graphs.dimensions import Target
+from engines.graphs.passes import simplify
+from engines.models import onnx_files
 from tests.engines.graphs import running
 from tests.engines.graphs.recipes import ON_CPU, ON_GPU, Maker
 from tests.workloads import example, workload_of
@@ -50,7 +52,7 @@ def test_every_precision_is_made_for_a_gpu_and_close_to_the_model(
     types = {tensor.data_type for tensor in graph.graph.initializer}
     half = TensorProto.BFLOAT16 if precision == "bf16" else TensorProto.FLOAT16
     assert (half in types) == ("16" in precision + high_precision)
-    assert ("DequantizeLinear" in _operators(graph)) == (precision in choices.QUANTIZED)
+    assert ("DequantizeLinear" in _operators(graph)) == (precision in dimensions.QUANTIZED)
     if precision != "bf16":  # which ONNX Runtime's CPU has no kernels for
         assert 0 < maker.error(graph) < most
 
@@ -66,7 +68,7 @@ def test_every_precision_is_made_for_a_cpu_and_close_to_the_model(
 
 @pytest.mark.parametrize("target", [ON_GPU, ON_CPU], ids=["gpu", "cpu"])
 def test_every_way_to_take_ranges_gives_a_graph_of_its_own(target: Target, mlp: Maker) -> None:
-    made = [mlp.graph("int8", target, calibration=method)[0] for method in choices.METHODS]
+    made = [mlp.graph("int8", target, calibration=method)[0] for method in dimensions.METHODS]
     assert all(0 < mlp.error(graph) < 6e-2 for graph in made)
     assert len({graph.SerializeToString(deterministic=True) for graph in made}) == len(made)
 
@@ -114,7 +116,7 @@ def test_overridden_shapes_are_static_in_every_graph(precision: str, mlp: Maker)
     assert maker.error(graph) < 3e-2
 
 
-@pytest.mark.skipif(simplification.ONNXSLIM not in simplification.available(), reason="onnxslim is missing")
+@pytest.mark.skipif(simplify.ONNXSLIM not in simplify.available(), reason="onnxslim is missing")
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
 def test_a_simplified_graph_has_less_to_do_and_is_lowered_all_the_same(
     precision: str, cnn: Maker, tmp_path: Path
@@ -157,7 +159,7 @@ def test_what_a_converter_trips_over_is_a_failed_candidate(
     def trips(*_: object) -> ModelProto:
         raise IndexError("list index\nout of range")
 
-    monkeypatch.setattr("engines.graphs.weight_only.quantize_int4", trips)
+    monkeypatch.setattr("engines.graphs.passes.weight_only.quantize_int4", trips)
     with pytest.raises(EngineError, match=r"^cannot make the int4 graph: .*list index out of range"):
         mlp.graph("int4")
 

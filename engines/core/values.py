@@ -1,0 +1,234 @@
+"""What is asked for: frozen data that crosses process borders as JSON (see `engines.core.wire`).
+
+Data, and how it is spelled; a candidate's settings are names and plain values, never a vendor's objects.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Value = bool | int | float | str
+Shape = tuple[int, ...]
+Samples = NDArray[np.float64]
+Tensors = dict[str, NDArray[np.generic]]
+
+
+def text_of(value: Value) -> str:
+    """A setting as a user writes it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+DimensionKind = Literal["graph", "build", "run"]
+Stage = Literal["prepare", "graph", "wait", "build", "load", "check", "warm-up", "measure"]
+
+
+class Settings(Mapping[str, Value]):
+    """Named values of one kind of dimension; immutable, hashable, in the order of their names."""
+
+    __slots__ = ("_items",)
+
+    def __init__(self, items: Mapping[str, Value] | None = None, **more: Value) -> None:
+        self._items = dict(sorted({**(items or {}), **more}.items()))
+
+    def __getitem__(self, name: str) -> Value:
+        return self._items[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._items)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def __hash__(self) -> int:
+        return hash(tuple(self._items.items()))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Mapping) and self._items == dict(other)
+
+    def __repr__(self) -> str:
+        return f"Settings({self._items!r})"
+
+
+NOTHING = Settings()
+
+
+@dataclass(frozen=True)
+class TensorFacts:
+    """An input or output; `dtype` is numpy's name, a dynamic dimension is its symbolic name or None."""
+
+    name: str
+    dtype: str
+    shape: tuple[int | str | None, ...]
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """The ONNX file as given; `digest` is its sha256, external weights included.
+
+    `index_limits` gives for integer inputs that index a table the number of its rows; `operators` counts
+    the nodes of each operator type, subgraphs included.
+    """
+
+    path: str
+    digest: str
+    inputs: tuple[TensorFacts, ...]
+    outputs: tuple[TensorFacts, ...]
+    opset: int
+    operators: Mapping[str, int]
+    parameters: int
+    weight_bytes: int
+    index_limits: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ShapeRange:
+    """The shapes of one input that an engine must take: smallest, the one to be fastest at, largest."""
+
+    minimum: Shape
+    optimum: Shape
+    maximum: Shape
+
+
+@dataclass(frozen=True)
+class InputSource:
+    """Where sample data comes from: a file or folder of arrays, a function of the user's, or a seed.
+
+    `function` is MODULE:FUNCTION, found from the folder `path`; `digest` is the sha256 of the data, or of
+    the file that the function is written in. With a seed alone the data is random.
+    """
+
+    seed: int = 0
+    path: str | None = None
+    digest: str | None = None
+    function: str | None = None
+
+    @property
+    def is_random(self) -> bool:
+        return self.path is None and self.function is None
+
+
+@dataclass(frozen=True)
+class TaskMetric:
+    """The user's own measure of outputs: MODULE:FUNCTION, found from a folder, and which way is better.
+
+    `digest` is the sha256 of the file that the function is written in.
+    """
+
+    name: str
+    function: str
+    better: Literal["minimize", "maximize"]
+    folder: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class Workload:
+    """What is measured: a model at shapes on inputs, and what its outputs are held to.
+
+    `batch` is the number of samples in one inference at the optimum shapes; `batched_inputs` names the
+    inputs whose first dimension may be changed to another batch (none when the model fixes it).
+    `calibration` is what ranges are taken from (None for the inputs themselves), `expected` the right
+    outputs (None to compute them with the model). `keep_fp32` are patterns of nodes that are never lowered,
+    by name or operator; `override_shapes` are inputs made static in every graph.
+    """
+
+    model: ModelFacts
+    shapes: Mapping[str, ShapeRange]
+    batch: int
+    batched_inputs: tuple[str, ...]
+    inputs: InputSource
+    calibration: InputSource | None = None
+    expected: InputSource | None = None
+    metrics: tuple[TaskMetric, ...] = ()
+    keep_fp32: tuple[str, ...] = ()
+    override_shapes: Mapping[str, Shape] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What a result belongs to: the processor, its driver, and the versions of the libraries that ran."""
+
+    kind: Literal["cpu", "gpu", "simulated"]
+    processor: str
+    cores: int
+    memory_bytes: int
+    system: str
+    driver: str | None = None
+    libraries: Mapping[str, str] = field(default_factory=dict)
+    limits: Mapping[str, Value] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Dimension:
+    """One axis of the search space: its choices, and what a user gets without choosing.
+
+    `excluded` says of each choice that this machine or model cannot use, why not. `fixable` are values that
+    are not searched but may be fixed, and with `any_integer` so may any integer. `applies_to` names the
+    values of another dimension with which this one means anything; with others it has its default.
+    """
+
+    name: str
+    kind: DimensionKind
+    choices: tuple[Value, ...]
+    default: Value
+    about: str
+    excluded: Mapping[str, str] = field(default_factory=dict)
+    fixable: tuple[Value, ...] = ()
+    any_integer: bool = False
+    applies_to: Mapping[str, tuple[Value, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One point of the space: how the graph is made, what the builder is told, how the engine is run."""
+
+    graph: Settings = NOTHING
+    build: Settings = NOTHING
+    run: Settings = NOTHING
+
+    @property
+    def settings(self) -> dict[str, Value]:
+        """All three together, by name."""
+        return {**self.graph, **self.build, **self.run}
+
+
+@dataclass(frozen=True)
+class Policy:
+    """How an engine is warmed up and timed; times in seconds.
+
+    `statistic` names what is to be known well (see `engines.statistics.estimates.TIMINGS`), and
+    `target_half_width` how well: 0.02 stops sampling once its 95 % interval is within 2 % of the value; None
+    leaves it to the machine. Sampling goes on for at least `minimum_inferences`, and with `certify` until
+    they are enough to bound the 99th percentile. `transfers` times the copies to and from the device too,
+    `cold` also times inferences with caches flushed, `spin_wait` waits for the device without sleeping,
+    `parts` keeps what each latency is made of, `telemetry` reads the machine between blocks. With
+    `loads_together` engines are loaded beside others', so that their device memory is not known.
+    """
+
+    warmup_seconds: float = 0.2
+    minimum_seconds: float = 0.5
+    maximum_seconds: float = 3.0
+    block_seconds: float = 0.1
+    target_half_width: float | None = None
+    statistic: str = "latency_ms"
+    minimum_inferences: int = 0
+    certify: bool = False
+    transfers: bool = False
+    cold: bool = False
+    spin_wait: bool = True
+    parts: bool = False
+    telemetry: bool = True
+    loads_together: bool = False
+
+
+@dataclass(frozen=True)
+class Bar:
+    """What a candidate is held to while it is measured: it stops when it is clearly worse than this value
+    of the policy's statistic, whose run-to-run spread (standard deviation of the logarithm) is `spread`.
+    """
+
+    value: float
+    spread: float

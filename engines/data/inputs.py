@@ -1,0 +1,87 @@
+"""Sample data for a workload: made up from a seed, or cut from a file of the user's."""
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engines.core.errors import UserError
+from engines.core.values import InputSource, ModelFacts, Shape, TensorFacts, Tensors, Workload
+from engines.data.dtypes import numpy_dtype
+from engines.data.inputs_file import check_inputs_file, read_batches
+from engines.shapes.resolve import with_batch
+
+__all__ = ["RANDOM_BATCHES", "check_inputs_file", "make_inputs"]
+
+RANDOM_BATCHES = 4
+
+Array = NDArray[np.generic]
+
+
+def make_inputs(workload: Workload, batch: int) -> list[Tensors]:
+    """Batches of inputs at the optimum shapes with this batch; the same on every call.
+
+    From a file there are as many batches as its samples fill, the last one filled up from the first samples;
+    from a seed there are RANDOM_BATCHES. Raises UserError for a file that went away, and for an input whose
+    type cannot be made up.
+    """
+    shapes = with_batch(workload.shapes, workload.batched_inputs, batch)
+    if workload.inputs.path is not None:
+        return read_batches(Path(workload.inputs.path), workload.model, shapes)
+    return _random_batches(workload.model, shapes, workload.inputs)
+
+
+def _random_batches(model: ModelFacts, shapes: Mapping[str, Shape], source: InputSource) -> list[Tensors]:
+    streams = {facts.name: _stream(source.seed, facts.name) for facts in model.inputs}
+    return [
+        {
+            facts.name: _random(streams[facts.name], facts, shapes[facts.name], model.index_limits)
+            for facts in model.inputs
+        }
+        for _ in range(RANDOM_BATCHES)
+    ]
+
+
+def _stream(seed: int, name: str) -> np.random.Generator:
+    """A stream of its own for each input, so that the order of inputs changes nothing."""
+    return np.random.default_rng(list(hashlib.sha256(f"{seed}/{name}".encode()).digest()))
+
+
+def _random(
+    stream: np.random.Generator, facts: TensorFacts, shape: Shape, index_limits: Mapping[str, int]
+) -> Array:
+    dtype = numpy_dtype(facts.dtype)
+    if facts.name in index_limits:
+        return np.asarray(stream.integers(0, max(index_limits[facts.name], 1), shape), dtype)
+    if facts.dtype == "bool":
+        return _random_choice(stream, shape)
+    if facts.dtype in ("uint8", "int8") and len(shape) >= 3:
+        # of so many dimensions it is a picture or a quantized tensor, not a mask
+        limits = np.iinfo(dtype)
+        return stream.integers(limits.min, limits.max, shape, dtype=dtype, endpoint=True)
+    if "int" in facts.dtype:
+        return _random_count(stream, shape).astype(dtype)
+    if "float" in facts.dtype:
+        return np.asarray(stream.standard_normal(shape)).astype(dtype)
+    raise UserError(
+        f"no random data can be made for the input {facts.name!r} of type {facts.dtype}",
+        f"Give data for it: --inputs data.npz, written by np.savez('data.npz', {facts.name}=...).",
+    )
+
+
+def _random_count(stream: np.random.Generator, shape: Shape) -> NDArray[np.int64]:
+    """Random 0 and 1, but 1 in the first place: as a mask no row is empty, as a count it is not 0."""
+    values = np.asarray(stream.integers(0, 2, shape))
+    np.atleast_1d(values)[..., :1] = 1
+    return values
+
+
+def _random_choice(stream: np.random.Generator, shape: Shape) -> Array:
+    """Random truth values; a row of two or more has both, whichever of them a mask hides."""
+    values = np.asarray(stream.integers(0, 2, shape), np.bool_)
+    if shape and shape[-1] >= 2:
+        values[..., 0] = True
+        values[..., -1] = False
+    return values

@@ -1,0 +1,121 @@
+"""Which nodes hurt when they are lowered: each one by itself, judged by what becomes of the outputs."""
+
+import json
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import astuple, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import ModelProto
+
+from engines.accuracy import errors as accuracy
+from engines.accuracy.reference import PROVIDERS
+from engines.artifacts.workspace import write_file
+from engines.core.errors import EngineError
+from engines.core.values import Tensors
+from engines.graphs.analysis.gating import GATES, gated
+from engines.graphs.passes.selection import lowerable
+from engines.models.onnx_files import save
+
+
+@dataclass(frozen=True)
+class NodeError:
+    """The relative L2 error of the worst output when this node alone is lowered.
+
+    It is inf where an output is not finite.
+    """
+
+    node: str
+    operator: str
+    error: float
+
+
+def rank(
+    model: ModelProto,
+    precision: str,
+    batches: Sequence[Tensors],
+    amax: Mapping[str, float],
+    report: Callable[[str], None],
+) -> tuple[NodeError, ...]:
+    """Every node that the precision lowers, the most hurtful first; equal ones in the order that they run.
+
+    Nodes must have names; `amax` is the range of each activation, for int8 and fp8. The model is run once for
+    each node on every batch, on ONNX Runtime's CPU with nothing optimized, so a few batches are enough.
+    Raises EngineError where it cannot be run.
+    """
+    nodes = lowerable(model, precision)
+    if not nodes:
+        return ()
+    operators = {node.name: node.op_type for node in model.graph.node}
+    report("loading the model")
+    with tempfile.TemporaryDirectory() as scratch:
+        session = GatedSession(gated(model, precision, amax, nodes), Path(scratch))
+        references = [session.run(batch, np.zeros(len(nodes), np.bool_)) for batch in batches]
+        found = []
+        for place, name in enumerate(nodes):
+            report(f"lowering node {place + 1} of {len(nodes)} by itself")
+            gates = np.arange(len(nodes)) == place
+            errors = [
+                error_of(reference, session.run(batch, gates))
+                for reference, batch in zip(references, batches, strict=True)
+            ]
+            found.append(NodeError(name, operators[name], max(errors)))
+    return tuple(sorted(found, key=lambda one: -one.error))
+
+
+def cached_rank(folder: Path, key: str, make: Callable[[], tuple[NodeError, ...]]) -> tuple[NodeError, ...]:
+    """The ranking kept in the folder under this key; made, and kept, where there is none to be read."""
+    file = folder / f"sensitivity-{key}.json"
+    found = _read(file)
+    if found is None:
+        found = make()
+        write_file(file, json.dumps([astuple(one) for one in found]).encode())
+    return found
+
+
+def error_of(reference: Tensors, outputs: Tensors) -> float:
+    """The relative L2 error of the worst output, inf where one is not finite."""
+    try:
+        return max((one.relative_l2 for one in accuracy.compare(reference, outputs)), default=0.0)
+    except EngineError as error:
+        if error.kind != "not_finite":
+            raise
+        return float("inf")
+
+
+class GatedSession:
+    """What `gating.gated` made, loaded from a file that it writes to the folder."""
+
+    def __init__(self, model: ModelProto, folder: Path) -> None:
+        import onnxruntime as ort
+
+        from engines.backends.onnxruntime.session import translated
+
+        file = folder / "gated.onnx"
+        save(model, file)
+        options = ort.SessionOptions()
+        # what is lowered and raised again at once would be optimized away
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+        # packed weights are copies, for each branch one of its own
+        options.add_session_config_entry("session.disable_prepacking", "1")
+        options.log_severity_level = 3
+        self._session: Any = translated(lambda: ort.InferenceSession(file, options, providers=PROVIDERS))
+        self._names = [output.name for output in self._session.get_outputs()]
+
+    def run(self, batch: Tensors, gates: NDArray[np.bool_]) -> Tensors:
+        """The outputs with the nodes lowered whose gates are true."""
+        from engines.backends.onnxruntime.session import translated
+
+        feed = {**batch, GATES: gates}
+        return dict(zip(self._names, translated(lambda: self._session.run(None, feed)), strict=True))
+
+
+def _read(file: Path) -> tuple[NodeError, ...] | None:
+    try:
+        rows = json.loads(file.read_bytes())
+        return tuple(NodeError(str(node), str(operator), float(error)) for node, operator, error in rows)
+    except (OSError, ValueError, TypeError):
+        return None

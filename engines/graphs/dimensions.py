@@ -1,0 +1,136 @@
+"""What there is to choose of a graph: the precisions that a backend takes, and what they leave open."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from engines.core.values import Dimension, Workload
+from engines.graphs.passes import modelopt
+from engines.graphs.passes import simplify as simplification
+from engines.models import given_precision
+
+HALVES = ("fp16", "bf16")
+CALIBRATED = ("int8", "fp8")
+QUANTIZED = (*CALIBRATED, "int4")
+GIVEN = "given"
+BUILTIN = "builtin"
+METHODS = ("minmax", "entropy", "percentile")
+# nodes that are worth lowering, by operator; what a model has of them bounds how many can be kept
+CONVOLUTIONS = ("Conv", "ConvTranspose")
+PRODUCTS = ("Gemm", "MatMul")
+WEIGHTED = (*CONVOLUTIONS, *PRODUCTS)
+FEWEST_PRODUCTS = 2
+MOST_KEPT = 64
+
+
+@dataclass(frozen=True)
+class Target:
+    """The graphs that a backend takes.
+
+    `plain` are precisions that leave the graph as it is, the default first, `lowered` those that are made in
+    the graph, and `elsewhere` those that the backend makes by itself; `excluded` says why others are not
+    there. `high_precision` are the types of what is not quantized, the default first. On a CPU, ONNX Runtime
+    itself is asked for what suits it. `refused` says which operators are left out of a precision, and why.
+    """
+
+    plain: tuple[str, ...]
+    lowered: tuple[str, ...]
+    elsewhere: tuple[str, ...] = ()
+    excluded: Mapping[str, str] = field(default_factory=dict)
+    high_precision: tuple[str, ...] = ("fp32",)
+    is_cpu: bool = False
+    refused: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+
+def dimensions(target: Target, workload: Workload) -> tuple[Dimension, ...]:
+    """The dimensions of kind `graph` for a workload."""
+    simplify = Dimension(
+        "simplify",
+        "graph",
+        simplification.available(),
+        simplification.NONE,
+        "constants folded and dead nodes removed",
+        simplification.excluded(),
+    )
+    how = given_precision.arrived_as(workload.model, Path(workload.model.path))
+    if how is not None:
+        about = f"the model arrived {how} and is kept as it is"
+        excluded = dict.fromkeys((*target.plain, *target.lowered, *target.elsewhere), about)
+        return (Dimension("precision", "graph", (GIVEN,), GIVEN, about, excluded), simplify)
+    target = _fitting(target, workload)
+    return (_precision(target), *_lowering(target, workload), simplify)
+
+
+def _fitting(target: Target, workload: Workload) -> Target:
+    """Without the precisions that hardly a weight of the model would be in."""
+    operators = workload.model.operators
+    convolutions, products = (
+        sum(operators.get(name, 0) for name in names) for names in (CONVOLUTIONS, PRODUCTS)
+    )
+    if products >= convolutions + FEWEST_PRODUCTS:
+        return target
+    only = {"int4": f"it is for the weights of products, and of those the model has {products}"}
+    if not (convolutions or products):
+        only = dict.fromkeys(QUANTIZED, "the model has neither convolutions nor products")
+    refused, there = target.refused.get("int8", {}), [name for name in CONVOLUTIONS if operators.get(name)]
+    if there and all(name in refused for name in there):
+        only["int8"] = refused[there[0]]
+    lowered = tuple(name for name in target.lowered if name not in only)
+    left_out = {name: why for name, why in only.items() if name in target.lowered}
+    return replace(target, lowered=lowered, excluded={**target.excluded, **left_out})
+
+
+def _precision(target: Target) -> Dimension:
+    choices = (*target.plain, *target.lowered, *target.elsewhere)
+    about = "numeric type of weights and activations"
+    return Dimension("precision", "graph", choices, target.plain[0], about, target.excluded)
+
+
+def _lowering(target: Target, workload: Workload) -> list[Dimension]:
+    """What says more of a lowered graph; none of it where nothing can be lowered."""
+    lowered = (*target.lowered, *target.elsewhere)
+    if not lowered:
+        return []
+    calibrated = tuple(name for name in lowered if base_precision(name) in CALIBRATED)
+    found = [
+        Dimension(
+            "keep_fp32",
+            "graph",
+            kept_choices(workload),
+            0,
+            "how many of the nodes that hurt most stay in FP32",
+            any_integer=True,
+            applies_to={"precision": lowered},
+        )
+    ]
+    if calibrated:
+        about = "how ranges are taken from the calibration data"
+        applies = {"precision": calibrated}
+        found.append(Dimension("calibration", "graph", METHODS, METHODS[0], about, applies_to=applies))
+    quantized = tuple(name for name in target.lowered if name in QUANTIZED)
+    if quantized and len(target.high_precision) > 1:
+        choices, applies = target.high_precision, {"precision": quantized}
+        about = "type of what is not quantized"
+        found.append(Dimension("high_precision", "graph", choices, choices[0], about, applies_to=applies))
+    if target.lowered and not target.is_cpu and modelopt.find() is not None:
+        about = "who lowers the graph: onnxruntime's tools or NVIDIA ModelOpt"
+        applies = {"precision": target.lowered}
+        found.append(
+            Dimension("converter", "graph", (BUILTIN, "modelopt"), BUILTIN, about, applies_to=applies)
+        )
+    return found
+
+
+def kept_choices(workload: Workload) -> tuple[int, ...]:
+    """0, 1, 4, 16 ... up to half of the nodes that are worth lowering."""
+    operators = workload.model.operators
+    most = min(MOST_KEPT, sum(operators.get(name, 0) for name in WEIGHTED) // 2)
+    powers = [4**exponent for exponent in range(int(math.log(max(most, 1), 4)) + 1)]
+    return (0, *(power for power in powers if power <= most))
+
+
+def base_precision(precision: str) -> str:
+    """The lowest of the types in the name of a precision, such as int8 in weak_int8_fp16 or weak_best."""
+    parts = precision.replace("best", "int8").split("_")
+    return next((one for one in (*QUANTIZED, *HALVES) if one in parts), precision)

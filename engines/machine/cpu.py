@@ -1,0 +1,189 @@
+"""What this host is: its processor, the cores and the memory we may use, and what a process took."""
+
+import ctypes
+import gc
+import math
+import os
+import platform
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+from engines.machine.telemetry import QueryProbe
+
+CACHE_BYTES = 64 << 20
+UNITS = {"K": 10, "M": 20}
+_STATUS = Path("/proc/self/status")
+
+
+def processor_name() -> str:
+    """The model of the CPU, as the operating system names it."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def available_cores() -> int:
+    """The cores that this process may use: its affinity, and the quota of its control group."""
+    affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(affinity, _quota_cores() or affinity))
+
+
+def total_memory_bytes() -> int:
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def last_level_cache_bytes(root: Path = Path("/")) -> int:
+    """The largest cache that the first core uses; 64 MiB where the system does not tell."""
+    files = (root / "sys/devices/system/cpu/cpu0/cache").glob("index*/size")
+    sizes = [file.read_text().strip() for file in files]
+    return max((int(size[:-1]) << UNITS[size[-1]] for size in sizes if size), default=0) or CACHE_BYTES
+
+
+def system_name() -> str:
+    return f"{platform.system()} {platform.release()} {platform.machine()}"
+
+
+def restart_memory_peak() -> int | None:
+    """Forgets the peak of resident memory; the bytes resident now, None where the system does not tell."""
+    gc.collect()
+    _give_back_freed_memory()
+    try:
+        Path("/proc/self/clear_refs").write_text("5")  # proc(5): resets VmHWM
+    except OSError:
+        return None
+    return _status_bytes("VmRSS")
+
+
+def _give_back_freed_memory() -> None:
+    """What glibc keeps of earlier engines would make the next one seem to need none."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
+
+
+def memory_peak() -> int | None:
+    """The most bytes resident since the peak was restarted."""
+    return _status_bytes("VmHWM")
+
+
+def _status_bytes(field: str) -> int | None:
+    try:
+        for line in _STATUS.read_text().splitlines():
+            if line.startswith(field + ":"):
+                return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    return None
+
+
+def _quota_cores() -> int | None:
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+    except (OSError, ValueError):
+        return None
+    return None if quota == "max" else max(1, int(quota) // int(period))
+
+
+# asking a core for its clock interrupts it, and cores at work have about the same
+CLOCKS_READ = 4
+
+
+def probe(root: Path = Path("/")) -> QueryProbe:
+    """Reads this host, whose files are below `root`."""
+    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else [0]
+    clocks = [root / f"sys/devices/system/cpu/cpu{core}/cpufreq/scaling_cur_freq" for core in cores]
+    return QueryProbe(
+        states={"clock_mhz": partial(_mean_clock_mhz, clocks[:CLOCKS_READ])},
+        counters={
+            "waited_seconds": Counter(Waits(root / "proc/self/task"), 1e-9),
+            "energy_mj": _energy(root / "sys/class/powercap"),
+        },
+    )
+
+
+class Counter:
+    """What counts by name have grown by since each was first seen.
+
+    A count that fell has begun again: at its range, or at 0 where it has none, its name taken by another.
+    """
+
+    def __init__(
+        self, counts: Callable[[], Mapping[str, int]], unit: float, ranges: Mapping[str, int] | None = None
+    ) -> None:
+        self._counts, self._unit, self._ranges = counts, unit, ranges or {}
+        self._last: Mapping[str, int] = {}
+        self._total = 0
+
+    def __call__(self) -> float:
+        counts = self._counts()
+        self._total += sum(self._growth(name, count) for name, count in counts.items())
+        self._last = counts
+        return self._total * self._unit
+
+    def _growth(self, name: str, count: int) -> int:
+        last = self._last.get(name, count)
+        return count - last if count >= last else count + max(0, self._ranges.get(name, 0) - last)
+
+
+def _mean_clock_mhz(files: Sequence[Path]) -> float:
+    return sum(map(_number, files)) / len(files) / 1e3
+
+
+class Waits:
+    """Nanoseconds that each thread of this process could have run and waited for a core, by schedstat.
+
+    Behind a block, kernel and interpreter are cold, so files stay open and threads are looked for only every
+    so often; those that come and go meanwhile are missed.
+    """
+
+    def __init__(self, tasks: Path, search_seconds: float = 1.0) -> None:
+        self._tasks, self._search_seconds = str(tasks), search_seconds
+        self._files: dict[str, int] = {}
+        self._searched_at = -math.inf
+
+    def __call__(self) -> dict[str, int]:
+        now = time.monotonic()
+        if now >= self._searched_at + self._search_seconds:
+            self._searched_at = now
+            with os.scandir(self._tasks) as threads:
+                self._follow({thread.name for thread in threads})
+        waited = {}
+        for thread, file in self._files.items():
+            with suppress(ProcessLookupError):  # it has just ended
+                waited[thread] = _second(os.pread(file, 256, 0))
+        if not waited:
+            raise FileNotFoundError(f"no schedstat in {self._tasks}")
+        return waited
+
+    def _follow(self, living: set[str]) -> None:
+        for thread in self._files.keys() - living:
+            os.close(self._files.pop(thread))
+        for thread in living - self._files.keys():
+            with suppress(FileNotFoundError, ProcessLookupError):
+                self._files[thread] = os.open(f"{self._tasks}/{thread}/schedstat", os.O_RDONLY)
+
+
+def _energy(folder: Path) -> Callable[[], float]:
+    """What all processor packages took, in millijoules, by RAPL, which only root may read as a rule."""
+    ranges = {str(file.parent): _number(file) for file in folder.glob("intel-rapl:?/max_energy_range_uj")}
+
+    def counts() -> dict[str, int]:
+        if not ranges:
+            raise FileNotFoundError(f"no RAPL in {folder}")
+        return {package: _number(Path(package, "energy_uj")) for package in ranges}
+
+    return Counter(counts, 1e-3, ranges)
+
+
+def _number(file: Path) -> int:
+    return int(file.read_bytes())
+
+
+def _second(fields: bytes) -> int:
+    return int(fields.split()[1])

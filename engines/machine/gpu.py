@@ -1,0 +1,156 @@
+"""The GPU as NVML describes it: what a result belongs to, and what may disturb a measurement."""
+
+import importlib
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+from engines.core.errors import UserError
+from engines.core.values import Machine, Value
+from engines.machine.telemetry import QueryProbe
+
+NO_GPU = "no NVIDIA GPU can be used"
+NO_GPU_HINT = "Check nvidia-smi, or choose --backend onnxruntime."
+
+
+def describe(index: int, libraries: Mapping[str, str], system: str) -> Machine:
+    """The GPU of this index; raises UserError when there is none."""
+    nvml, handle = open_gpu(index)
+    device = _load("cuda.core", "cuda-core").Device(index)
+    properties = device.properties
+    limits: dict[str, Value] = {"compute_capability": ".".join(map(str, device.compute_capability))}
+    for name, read in _LIMITS.items():
+        with suppress(nvml.NVMLError):
+            limits[name] = read(nvml, handle)
+    return Machine(
+        kind="gpu",
+        processor=_text(nvml.nvmlDeviceGetName(handle)),
+        cores=int(properties.multiprocessor_count),
+        memory_bytes=int(nvml.nvmlDeviceGetMemoryInfo(handle).total),
+        system=system,
+        driver=_text(nvml.nvmlSystemGetDriverVersion()),
+        libraries={**libraries, "cuda": _cuda_version(nvml)},
+        limits=limits,
+    )
+
+
+def open_gpu(index: int) -> tuple[Any, Any]:
+    """NVML and its handle of the GPU that CUDA gives this index; raises UserError.
+
+    The two count differently: CUDA the fastest first and only what CUDA_VISIBLE_DEVICES shows.
+    """
+    nvml = open_nvml()
+    runtime = _load("cuda.bindings.runtime", "cuda-bindings")
+    error, count = runtime.cudaGetDeviceCount()
+    if error != runtime.cudaError_t.cudaSuccess or not count:
+        raise UserError(f"{NO_GPU}: CUDA says {error.name}", NO_GPU_HINT)
+    if not 0 <= index < count:
+        there = "is one GPU, number 0" if count == 1 else f"are {count} GPUs, numbered from 0"
+        raise UserError(f"there is no GPU {index}", f"There {there}.")
+    _, bus = runtime.cudaDeviceGetPCIBusId(32, index)
+    try:
+        return nvml, nvml.nvmlDeviceGetHandleByPciBusId(bus.partition(b"\0")[0].decode())
+    except nvml.NVMLError as refusal:
+        raise UserError(f"{NO_GPU}: {refusal}", NO_GPU_HINT) from refusal
+
+
+def name_of(index: int) -> str:
+    """The name that the GPU of this index has for every process; raises UserError when there is none."""
+    nvml, handle = open_gpu(index)
+    return _text(nvml.nvmlDeviceGetUUID(handle))
+
+
+def open_nvml() -> Any:
+    """NVML where it sees a GPU; raises UserError."""
+    nvml = _load("pynvml", "nvidia-ml-py")
+    try:
+        nvml.nvmlInit()
+        count = nvml.nvmlDeviceGetCount()
+    except nvml.NVMLError as error:
+        raise UserError(f"{NO_GPU}: {error}", NO_GPU_HINT) from error
+    if not count:
+        raise UserError(f"{NO_GPU}: there is none", NO_GPU_HINT)
+    return nvml
+
+
+def has_gpu() -> bool:
+    """Whether there is a GPU to use; costs a few milliseconds and loads no CUDA."""
+    if os.environ.get("CUDA_VISIBLE_DEVICES", "0").strip() in ("", "-1"):
+        return False
+    try:
+        open_nvml()
+    except UserError:
+        return False
+    return True
+
+
+_LIMITS: Mapping[str, Any] = {
+    "power_limit_w": lambda nvml, handle: round(nvml.nvmlDeviceGetEnforcedPowerLimit(handle) / 1000),
+    "max_sm_clock_mhz": lambda nvml, handle: nvml.nvmlDeviceGetMaxClockInfo(handle, nvml.NVML_CLOCK_SM),
+    "max_memory_clock_mhz": lambda nvml, handle: nvml.nvmlDeviceGetMaxClockInfo(handle, nvml.NVML_CLOCK_MEM),
+    "mig": lambda nvml, handle: bool(nvml.nvmlDeviceGetMigMode(handle)[0]),
+}
+
+
+def _load(module: str, package: str) -> Any:
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise UserError(
+            f"the package {package!r} is not installed", f"Install it: pip install {package}."
+        ) from error
+
+
+def _cuda_version(nvml: Any) -> str:
+    version = int(nvml.nvmlSystemGetCudaDriverVersion())
+    return f"{version // 1000}.{version % 1000 // 10}"
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode() if isinstance(value, bytes) else value
+
+
+# nvml.h: nvmlClocksEventReasons; an idle GPU holds its clocks down too, which is none of them
+REASONS: Mapping[int, str] = {
+    0x002: "applications_clocks_setting",
+    0x004: "sw_power_cap",
+    0x008: "hw_slowdown",
+    0x010: "sync_boost",
+    0x020: "sw_thermal_slowdown",
+    0x040: "hw_thermal_slowdown",
+    0x080: "hw_power_brake_slowdown",
+    0x100: "display_clock_setting",
+}
+
+
+def probe(index: int) -> QueryProbe:
+    """Reads the GPU that CUDA gives this index; raises UserError when there is none."""
+    nvml, handle = open_gpu(index)
+    return QueryProbe(
+        states={
+            "clock_mhz": partial(nvml.nvmlDeviceGetClockInfo, handle, nvml.NVML_CLOCK_SM),
+            "memory_clock_mhz": partial(nvml.nvmlDeviceGetClockInfo, handle, nvml.NVML_CLOCK_MEM),
+            "temperature_c": partial(nvml.nvmlDeviceGetTemperature, handle, nvml.NVML_TEMPERATURE_GPU),
+            "power_w": partial(_power_w, nvml, handle),
+        },
+        counters={},
+        throttled_by=partial(_throttled_by, nvml, handle),
+        failures=(nvml.NVMLError,),
+    )
+
+
+def _power_w(nvml: Any, handle: Any) -> float:
+    """Power now; over the last second on GPUs that tell no other."""
+    (field,) = nvml.nvmlDeviceGetFieldValues(handle, [nvml.NVML_FI_DEV_POWER_INSTANT])
+    known = field.nvmlReturn == nvml.NVML_SUCCESS
+    return float(field.value.uiVal if known else nvml.nvmlDeviceGetPowerUsage(handle)) / 1000
+
+
+def _throttled_by(nvml: Any, handle: Any) -> tuple[str, ...]:
+    try:
+        bits = nvml.nvmlDeviceGetCurrentClocksEventReasons(handle)
+    except nvml.NVMLError_FunctionNotFound:  # its name before driver 535
+        bits = nvml.nvmlDeviceGetCurrentClocksThrottleReasons(handle)
+    return tuple(name for bit, name in REASONS.items() if bits & bit)

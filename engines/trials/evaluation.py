@@ -1,0 +1,283 @@
+"""One candidate from model to measurement: graph, build, load, check, warm-up, measure, check again.
+
+A candidate that fails is a result; only what the user must mend (UserError) is raised.
+"""
+
+import errno
+import sys
+import traceback
+from collections.abc import Callable, Collection, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import cast
+
+from engines.accuracy import errors as accuracy
+from engines.accuracy import task_metrics
+from engines.artifacts.fingerprints import Recognised, fingerprint
+from engines.artifacts.store import discard, make_engine, make_graph
+from engines.backends.base import Runner
+from engines.core.errors import EngineError, UserError
+from engines.core.results import Accuracy, Artifact, Block, Evaluation, Failure, FailureKind, Measurement
+from engines.core.values import Bar, Candidate, Stage, Workload
+from engines.machine import cpu
+from engines.machine.nvtx import nvtx_range
+from engines.trials import sampling
+from engines.trials.sampling import Meter
+from engines.trials.session import Bench, Reference
+
+Report = Callable[[Stage, str], None]
+# how a warm engine is timed
+Timing = Callable[[Meter, list[Block]], Measurement]
+
+
+def evaluate(bench: Bench, candidate: Candidate, report: Report, bar: Bar | None = None) -> Evaluation:
+    """What comes of the candidate, measured until it is known well, or clearly worse than the bar.
+
+    `report` is told each stage as it begins, and details.
+    """
+    return evaluate_with(bench, candidate, report, _to_the_bar(bar))
+
+
+def evaluate_unless_measured(
+    bench: Bench, candidate: Candidate, report: Report, bar: Bar | None, measured: Collection[str]
+) -> Evaluation | Recognised:
+    """The same, but an engine that has one of the fingerprints `measured` is only checked."""
+    progress = _Progress(report, bench.backend.clock, measured)
+    return _evaluate(bench, candidate, progress, _to_the_bar(bar))
+
+
+def evaluate_with(bench: Bench, candidate: Candidate, report: Report, timing: Timing) -> Evaluation:
+    """What comes of the candidate when `timing` times the warm engine."""
+    found = _evaluate(bench, candidate, _Progress(report, bench.backend.clock), timing)
+    assert isinstance(found, Evaluation), "nothing was measured before"
+    return found
+
+
+def _to_the_bar(bar: Bar | None) -> Timing:
+    return lambda meter, warmup: sampling.measure(meter, warmup, bar)
+
+
+def _evaluate(
+    bench: Bench, candidate: Candidate, progress: "_Progress", timing: Timing
+) -> Evaluation | Recognised:
+    measurement = failure = None
+    try:
+        with nvtx_range("trial"):
+            measurement = _run_stages(bench, candidate, progress, timing)
+    except UserError:
+        raise
+    except Exception as error:
+        failure = _failure_of(error, progress.stage)
+    if measurement is None and failure is None:
+        return progress.recognised()
+    return Evaluation(
+        candidate=candidate,
+        graph=progress.graph,
+        engine=progress.engine,
+        accuracy=progress.accuracy,
+        measurement=measurement,
+        failure=failure,
+        stage_seconds=progress.stage_seconds,
+    )
+
+
+@dataclass
+class _Progress:
+    """What is known of a candidate so far, so that a failure keeps it."""
+
+    report: Report
+    clock: Callable[[], float]
+    measured: Collection[str] = ()
+    stage: Stage = "graph"
+    stage_seconds: dict[str, float] = field(default_factory=dict)
+    graph: Artifact | None = None
+    engine: Artifact | None = None
+    accuracy: Accuracy | None = None
+    resident: int | None = None
+    memory_bytes: int | None = None
+
+    @property
+    def is_measured(self) -> bool:
+        return fingerprint(self.engine) in self.measured
+
+    def recognised(self) -> Recognised:
+        assert self.graph is not None
+        assert self.engine is not None
+        assert self.accuracy is not None
+        return Recognised(self.graph, self.engine, self.accuracy, self.stage_seconds)
+
+    def waiting(self) -> None:
+        self.report("wait", "")
+
+    def detail(self, text: str) -> None:
+        self.report(self.stage, text)
+
+    @contextmanager
+    def during(self, stage: Stage) -> Iterator[None]:
+        self.stage = stage
+        self.report(stage, "")
+        start = self.clock()
+        try:
+            with nvtx_range(stage):
+                yield
+        finally:
+            self.stage_seconds[stage] = self.stage_seconds.get(stage, 0.0) + self.clock() - start
+
+
+def _run_stages(
+    bench: Bench, candidate: Candidate, progress: _Progress, timing: Timing
+) -> Measurement | None:
+    """The measurement; None for an engine that was measured before."""
+    with progress.during("graph"):
+        progress.graph, file = make_graph(
+            bench.backend, bench.workload, candidate.graph, bench.workspace, progress.detail
+        )
+    with progress.during("prepare"):
+        reference = _reference(bench, int(candidate.settings.get("batch", bench.workload.batch)))
+    engine = partial(_loaded, bench, candidate, (progress.graph, file), reference, progress)
+    with ExitStack() as stack:
+        try:
+            runner = stack.enter_context(engine())
+        except EngineError as error:
+            # an engine that was just built is refused for good, one from the cache may be spoiled
+            if progress.engine is None or not progress.engine.reused or error.kind != "refused":
+                raise
+            discard(bench.workspace, progress.engine)
+            runner = stack.enter_context(engine())
+        meter = Meter(runner, bench.policy, reference.batch, bench.backend.probe())
+        measurement = _check_and_measure(meter, reference, bench.workload, progress, timing)
+        if measurement is None:
+            return None
+        # of the device's memory, others take and free theirs meanwhile
+        held = None if bench.policy.loads_together else runner.device_memory_bytes
+        return replace(measurement, memory_bytes=progress.memory_bytes, device_memory_bytes=held)
+
+
+def _reference(bench: Bench, batch: int) -> Reference:
+    """The reference at a batch; that the model cannot run at one nobody asked for is no mistake."""
+    try:
+        return bench.reference(batch)
+    except UserError as error:
+        if batch == bench.workload.batch:
+            raise
+        raise EngineError(error.message, error.hint) from error
+
+
+@contextmanager
+def _loaded(
+    bench: Bench,
+    candidate: Candidate,
+    graph: tuple[Artifact, Path],
+    reference: Reference,
+    progress: _Progress,
+) -> Iterator[Runner]:
+    """The engine, built where it is not there yet, and alone on the device for as long as it is loaded.
+
+    Where loads are shared, only from when it was loaded until it is closed.
+    """
+    folder = _build(bench, candidate, graph, progress)
+    load = partial(_load, bench, candidate, folder, reference, progress)
+    with ExitStack() as stack:
+        runner = _load_beside(bench, load, progress)
+        if runner is not None:
+            stack.enter_context(closing(runner))
+        with bench.turn.taken(progress.waiting), stack.pop_all() as loaded:
+            yield runner or loaded.enter_context(closing(load()))
+
+
+def _load_beside(bench: Bench, load: Callable[[], Runner], progress: _Progress) -> Runner | None:
+    """The engine where loads are shared; None where they are not, or the others leave too little memory."""
+    if not bench.policy.loads_together:
+        return None
+    try:
+        with bench.turn.beside(progress.waiting):
+            return load()
+    except EngineError as error:
+        if error.kind != "out_of_memory":
+            raise
+        return None
+
+
+def _load(
+    bench: Bench, candidate: Candidate, folder: Path, reference: Reference, progress: _Progress
+) -> Runner:
+    progress.resident = cpu.restart_memory_peak()
+    with progress.during("load"):
+        return bench.backend.open(folder, bench.workload, candidate.run, reference.inputs[0], bench.policy)
+
+
+def _build(bench: Bench, candidate: Candidate, graph: tuple[Artifact, Path], progress: _Progress) -> Path:
+    """The folder of the engine."""
+    turn = bench.turn.taken(progress.waiting, needed=bench.turn.device.builds)
+    with turn, progress.during("build"):
+        progress.engine, folder = make_engine(
+            bench.backend, bench.workload, candidate, bench.workspace, graph, progress.detail
+        )
+    return folder
+
+
+def _check_and_measure(
+    meter: Meter, reference: Reference, workload: Workload, progress: _Progress, timing: Timing
+) -> Measurement | None:
+    """Checks before and after, so that an engine that is right once and wrong under load is caught."""
+    runner = meter.runner
+    with progress.during("check"):
+        before = progress.accuracy = _check(runner, reference, workload)
+    if progress.is_measured:
+        return None
+    with progress.during("warm-up"):
+        warmup = sampling.warm_up(meter)
+    with progress.during("measure"):
+        measurement = timing(meter, warmup)
+        # flushing takes memory that is none of the engine's
+        progress.memory_bytes = _growth(progress.resident)
+        measurement = replace(measurement, cold=sampling.cold_blocks(meter, measurement))
+    with progress.during("check"):
+        after = _check(runner, reference, workload)
+        worst = accuracy.worst([before.outputs, after.outputs], before.samples)
+        scores = task_metrics.worse(workload.metrics, before.scores, after.scores)
+        progress.accuracy = replace(worst, scores=scores)
+    return measurement
+
+
+def _check(runner: Runner, reference: Reference, workload: Workload) -> Accuracy:
+    """What every batch shows; the first of them on every stream, since each may have its own buffers."""
+    errors, outputs = [], []
+    for inputs, expected in zip(reference.inputs, reference.outputs, strict=True):
+        found = runner.infer(inputs)
+        errors.append(accuracy.compare(expected, found))
+        # large outputs are kept for no longer than they are needed
+        outputs += [found] if workload.metrics else []
+    inputs, expected = reference.inputs[0], reference.outputs[0]
+    # one batch's share of agreement says less than that of all
+    streams = [
+        tuple(replace(error, top1=None) for error in accuracy.compare(expected, runner.infer(inputs, stream)))
+        for stream in range(1, runner.streams)
+    ]
+    scores = task_metrics.scores(workload, reference.given, outputs)
+    worst = accuracy.worst([accuracy.over_batches(errors), *streams], _samples(reference))
+    return replace(worst, scores=scores)
+
+
+def _samples(reference: Reference) -> int:
+    return reference.batch * len(reference.inputs)
+
+
+def _growth(resident: int | None) -> int | None:
+    peak = cpu.memory_peak()
+    return None if resident is None or peak is None else max(0, peak - resident)
+
+
+def _failure_of(error: Exception, stage: Stage) -> Failure:
+    if isinstance(error, EngineError):
+        return Failure(stage, cast("FailureKind", error.kind), error.message, error.hint)
+    if isinstance(error, MemoryError):
+        return Failure(stage, "out_of_memory", str(error) or "the host's memory is exhausted")
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return Failure(stage, "disk_full", f"no space left in the workspace: {error.strerror}")
+    traceback.print_exception(error, file=sys.stderr)
+    return Failure(
+        stage, "internal", f"{type(error).__name__}: {error}", "The trial's log has the traceback."
+    )

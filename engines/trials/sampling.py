@@ -1,0 +1,206 @@
+"""Warming up and sampling: when an engine is warm, and when enough was seen.
+
+Time is counted in the spans of the blocks, so a simulated engine needs no real time. The machine is read
+between blocks, never in them: the reading behind one block is the reading before the next.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from engines.backends.base import Runner
+from engines.core.results import Block, Measurement
+from engines.core.values import Bar, Policy
+from engines.machine.telemetry import Probe, Reading, between, disturbance
+from engines.statistics import estimates
+from engines.statistics.deadlines import p99_bound
+from engines.statistics.futility import is_behind
+
+# fewer give an interval that says nothing, so even a slow engine is run this often
+MINIMUM_BLOCKS = 5
+# a block shorter than this many inferences says little of its own, and its end counts for too much
+INFERENCES_PER_BLOCK = 5
+# a machine that holds its clocks down all the time will do so the next time too
+MOST_REPEATS = 3
+LONGEST_WARMUP = 5.0
+# correlated inferences are worth fewer; those worth less than a tenth certify nothing in a time worth waiting
+MOST_TIMES = 10
+# as a share: two readings of a clock that still climbs, or of times that still fall, differ by more
+WARM_WITHIN = 0.02
+# how well the statistic is to be known: GPUs are steady, the CPU is shared with everything else
+TARGETS = {"gpu": 0.005}
+TARGET = 0.02
+
+
+@dataclass(frozen=True)
+class Meter:
+    """A runner, what reads its machine, and how its inferences are timed."""
+
+    runner: Runner
+    policy: Policy
+    batch: int
+    probe: Probe
+
+    def read(self) -> Reading:
+        return self.probe.read() if self.policy.telemetry else Reading(0.0)
+
+
+def target_half_width(policy: Policy, machine_kind: str) -> Policy:
+    """The policy with its target settled for the kind of machine."""
+    if policy.target_half_width is not None:
+        return policy
+    return replace(policy, target_half_width=TARGETS.get(machine_kind, TARGET))
+
+
+def warm_up(meter: Meter) -> list[Block]:
+    """Runs until the time is up and times and clocks are steady, or five times as long."""
+    runner, policy = meter.runner, meter.policy
+    blocks = [runner.block(0.0)]
+    readings = [meter.read()]
+    while True:
+        blocks.append(runner.block(policy.warmup_seconds / 4))
+        readings.append(meter.read())
+        seconds = _seconds(blocks)
+        if seconds >= policy.warmup_seconds and _is_steady(blocks, readings, policy):
+            return blocks
+        if seconds >= LONGEST_WARMUP * policy.warmup_seconds:
+            return blocks
+
+
+def measure(meter: Meter, warmup: list[Block], bar: Bar | None = None) -> Measurement:
+    """Samples in blocks until the interval is narrow enough, the time is up, or the bar is out of reach.
+
+    Keeps everything; a block that was disturbed is repeated, and marked where repeating does not help.
+    """
+    sampler = _Sampler(meter, block_seconds(meter.policy, warmup[-1]))
+    while True:
+        sampler.add()
+        measurement = sampler.measurement(warmup)
+        if bar is not None and _is_behind(measurement, bar, meter.policy):
+            return replace(measurement, behind=True)
+        if _is_enough(measurement, meter.policy):
+            return measurement
+
+
+def cold_blocks(meter: Meter, measurement: Measurement) -> tuple[Block, ...]:
+    """Blocks with caches flushed, where the policy asks for them; none of what was cut short."""
+    if not meter.policy.cold or measurement.behind or measurement.cold:
+        return measurement.cold
+    return tuple(cold_block(meter) for _ in range(MINIMUM_BLOCKS))
+
+
+def cold_block(meter: Meter) -> Block:
+    """One block with caches flushed before each inference."""
+    return meter.runner.block(meter.policy.minimum_seconds / MINIMUM_BLOCKS, cold=True)
+
+
+def block_seconds(policy: Policy, warm: Block) -> float:
+    """How long a block of this engine is to be."""
+    several = INFERENCES_PER_BLOCK * _typical_seconds(warm)
+    return max(policy.block_seconds, min(several, policy.maximum_seconds / MINIMUM_BLOCKS))
+
+
+class _Sampler:
+    """Blocks one after another, with the readings between them."""
+
+    def __init__(self, meter: Meter, seconds: float) -> None:
+        self._meter, self._block_seconds = meter, seconds
+        self._blocks: list[Block] = []
+        self._discarded: list[Block] = []
+        self._was_narrow = False
+        self._before = meter.read()
+
+    def add(self) -> None:
+        """One more block; disturbed ones are repeated while that is still likely to help."""
+        while True:
+            block, self._before = timed_block(self._meter, self._block_seconds, self._before)
+            if not block.disturbed or len(self._discarded) >= MOST_REPEATS:
+                self._blocks.append(block)
+                return
+            self._discarded.append(block)
+
+    def measurement(self, warmup: list[Block]) -> Measurement:
+        """What was seen so far; narrow at two looks in a row, for at one it may be so by chance."""
+        found = measurement_of(self._meter, tuple(self._blocks), warmup)
+        narrow = _is_narrow(found, self._meter.policy)
+        was_narrow, self._was_narrow = self._was_narrow, narrow
+        return replace(found, discarded=tuple(self._discarded), converged=narrow and was_narrow)
+
+
+def timed_block(meter: Meter, seconds: float, before: Reading) -> tuple[Block, Reading]:
+    """One block, with what the machine said before and behind it; and the reading behind it."""
+    block = meter.runner.block(seconds)
+    after = meter.read()
+    telemetry = {**block.telemetry, **between(before, after)}
+    return replace(block, telemetry=telemetry, disturbed=disturbance(before, after)), after
+
+
+def measurement_of(meter: Meter, blocks: tuple[Block, ...], warmup: list[Block]) -> Measurement:
+    """The blocks as a measurement that has not converged."""
+    return Measurement(
+        blocks=blocks,
+        batch=meter.batch,
+        streams=meter.runner.streams,
+        warmup_seconds=_seconds(warmup),
+        warmup_runs=sum(len(block.latency_ms) for block in warmup),
+        converged=False,
+    )
+
+
+def _is_enough(measurement: Measurement, policy: Policy) -> bool:
+    blocks = measurement.blocks
+    if len(blocks) < MINIMUM_BLOCKS:
+        return False
+    inferences = sum(len(block.latency_ms) for block in blocks)
+    if inferences < policy.minimum_inferences:
+        return False
+    if (
+        policy.certify
+        and inferences < MOST_TIMES * policy.minimum_inferences
+        and p99_bound(measurement) is None
+    ):
+        return False
+    seconds = _seconds(list(blocks))
+    return (seconds >= policy.minimum_seconds and measurement.converged) or seconds >= policy.maximum_seconds
+
+
+def _is_narrow(measurement: Measurement, policy: Policy) -> bool:
+    estimate = _timing(policy).of(measurement)
+    width = estimate.relative_half_width if estimate else None
+    target = TARGET if policy.target_half_width is None else policy.target_half_width
+    return width is not None and width <= target
+
+
+def _is_behind(measurement: Measurement, bar: Bar, policy: Policy) -> bool:
+    timing = _timing(policy)
+    singles = [timing.of(replace(measurement, blocks=(block,))) for block in measurement.blocks]
+    values = [one.value for one in singles if one is not None]
+    return len(values) == len(singles) and is_behind(values, bar, timing.better)
+
+
+def _timing(policy: Policy) -> estimates.Timing:
+    return estimates.TIMINGS[policy.statistic]
+
+
+def _is_steady(blocks: list[Block], readings: list[Reading], policy: Policy) -> bool:
+    """The last block takes as long as the median of those before it, and the clock stands still."""
+    within = max(WARM_WITHIN, 2 * (policy.target_half_width or 0.0))
+    earlier = [_typical_seconds(block) for block in blocks[1:-1]]
+    before, after = (reading.values.get("clock_mhz", 0.0) for reading in readings[-2:])
+    return (
+        bool(earlier)
+        and _agree(float(np.median(earlier)), _typical_seconds(blocks[-1]), within)
+        and _agree(before, after, WARM_WITHIN)
+    )
+
+
+def _agree(before: float, after: float, within: float) -> bool:
+    return abs(after - before) <= within * before
+
+
+def _typical_seconds(block: Block) -> float:
+    return float(np.median(block.latency_ms)) / 1e3
+
+
+def _seconds(blocks: list[Block]) -> float:
+    return sum(block.span_seconds for block in blocks)

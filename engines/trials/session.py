@@ -1,0 +1,69 @@
+"""What the trials of one study share inside a worker: the backend, the workload, and what is right for it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from engines.accuracy import reference as references
+from engines.accuracy import task_metrics
+from engines.accuracy.reference_file import read_reference
+from engines.artifacts.workspace import Workspace
+from engines.backends.base import Backend
+from engines.core.values import Policy, Tensors, Workload
+from engines.data.calibration import check_calibration
+from engines.data.inputs import make_inputs
+from engines.machine.device_lock import Turn
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Batches of inputs, and what is right for each.
+
+    `given` is what the user's metrics get as inputs, and `scores` what they say of the right outputs.
+    """
+
+    batch: int
+    inputs: list[Tensors]
+    outputs: list[Tensors]
+    given: Tensors
+    scores: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What the trials of one study share inside a worker; references are computed when first needed.
+
+    `turn` is its turn on the device, which it has from loading an engine to closing it, or from when it was
+    loaded where loads are shared.
+    """
+
+    backend: Backend
+    workload: Workload
+    workspace: Workspace
+    policy: Policy
+    references: dict[int, Reference] = field(default_factory=dict)
+    turn: Turn = field(default_factory=Turn)
+
+    def reference(self, batch: int) -> Reference:
+        if batch not in self.references:
+            self.references[batch] = self._reference(batch)
+        return self.references[batch]
+
+    def _reference(self, batch: int) -> Reference:
+        check_calibration(self.workload)
+        inputs = make_inputs(self.workload, batch)
+        outputs = self._outputs(batch, inputs)
+        given = task_metrics.given_to_metrics(self.workload, inputs) if self.workload.metrics else {}
+        scores = task_metrics.reference_scores(self.workload, given, outputs)
+        return Reference(batch, inputs, outputs, given, scores)
+
+    def _outputs(self, batch: int, inputs: list[Tensors]) -> list[Tensors]:
+        """The right outputs, as the user gave them or as an earlier worker left them where it did."""
+        if self.workload.expected is not None:
+            return read_reference(self.workload, batch, len(inputs))
+        makers = {"backend": self.backend.name, **self.backend.machine().libraries}
+        file = references.reference_file(self.workspace.caches, self.workload, batch, makers)
+        found = references.load(file)
+        if found is None or len(found) != len(inputs):
+            found = self.backend.reference(self.workload, inputs)
+            references.save(file, found)
+        return found

@@ -1,0 +1,266 @@
+"""How long the rest of a search takes, from what its trials took so far; trial 0 is enough to begin with.
+
+A trial costs its graph and its engine where it is the first to need them, and its measuring in any case. The
+means of those three, and how many new graphs and engines are to be expected, give the time that is left.
+"""
+
+import math
+import operator
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+
+from engines.core.results import Artifact, Evaluation
+from engines.core.values import Settings
+from studies.belief.rigour import Rigour
+from studies.core import space as spaces
+from studies.core.records import StudySpec, TrialRecord
+from studies.finals.verdict import FEWEST_SESSIONS
+
+# graphs, engines and measurements of one model take up to so many times as long as one another, either way;
+# what is known of a mean of them narrows with the root of their number
+SPREAD = 2.0
+# a process for a finalist: Python, the vendor's library, the machine looked at
+START_SECONDS = 2.0
+# so many trials are worth as much as the assumption that candidates are drawn at random
+TRIALS_OF_HABIT = 5.0
+
+
+@dataclass(frozen=True)
+class Seconds:
+    """A time that is not known yet: as expected, and the least and the most that it may be."""
+
+    expected: float
+    least: float
+    most: float
+
+    def __add__(self, other: "Seconds") -> "Seconds":
+        return self.each(operator.add, other)
+
+    def each(self, function: Callable[..., float], *others: "Seconds") -> "Seconds":
+        """The function of all three, each with the same of the others."""
+        return Seconds(
+            function(self.expected, *(other.expected for other in others)),
+            function(self.least, *(other.least for other in others)),
+            function(self.most, *(other.most for other in others)),
+        )
+
+
+NO_TIME = Seconds(0.0, 0.0, 0.0)
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What is left of a search that has `trials` still to make: making graphs and engines, measuring (the
+    baseline again included), and the finals.
+    """
+
+    trials: int
+    builds: Seconds
+    measuring: Seconds
+    finals: Seconds
+
+    @property
+    def searching(self) -> Seconds:
+        return self.builds + self.measuring
+
+    @property
+    def total(self) -> Seconds:
+        return self.searching + self.finals
+
+    def within(self, searching: float, whole: float, rigour: Rigour) -> "Forecast":
+        """What there is time for: so many seconds of searching, and of the search and its finals as a whole.
+
+        Some sessions of the finals are held however late it is.
+        """
+
+        def share(wanted: float) -> float:
+            return min(1.0, searching / wanted) if wanted else 1.0
+
+        def rest(finals: float, wanted: float) -> float:
+            return min(finals, max(always_held(rigour) * finals, whole - min(searching, wanted)))
+
+        before = self.searching
+        shares = before.each(share)
+        return Forecast(
+            trials=int(self.trials * shares.expected),
+            builds=self.builds.each(operator.mul, shares),
+            measuring=self.measuring.each(operator.mul, shares),
+            finals=self.finals.each(rest, before),
+        )
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How large a space is: its different candidates, and the different engines and graphs among them."""
+
+    candidates: int
+    engines: int
+    graphs: int
+
+
+def extent_of(space: spaces.Space) -> Extent:
+    return Extent(spaces.size(space), spaces.engines_in(space), spaces.graphs_in(space))
+
+
+def forecast(
+    spec: StudySpec, extent: Extent, records: Sequence[TrialRecord], rigour: Rigour, trials: int
+) -> Forecast | None:
+    """What is left of a study of so many trials in all; None before the baseline, or anything else, ran."""
+    if all(one.measurement is None for one in records):
+        return None
+    left = max(0, min(trials, _most_trials(spec, extent)) - len(records))
+    # a baseline that failed is not measured again, and nothing beside it
+    has_baseline = records[0].measurement is not None
+    again = _baseline_runs(rigour, len(records), left) * _measuring(records[0]) * has_baseline
+    measuring = _times(_Mean.of([_measuring(one) for one in records if _was_measured_here(one)]), left)
+    return Forecast(
+        trials=left,
+        builds=_making(extent.graphs, extent, records, left, _graph_key, _graph_seconds)
+        + _making(extent.engines, extent, records, left, _engine_key, _engine_seconds),
+        measuring=measuring + Seconds(again, again, again),
+        finals=_finals(records[0].evaluation, rigour, len(records) + left) if has_baseline else NO_TIME,
+    )
+
+
+def making_seconds(evaluation: Evaluation) -> float:
+    """What graph and engine took when they were made, now or before."""
+    return _graph_seconds(evaluation) + _engine_seconds(evaluation)
+
+
+def trial_seconds(evaluation: Evaluation) -> float:
+    """What the evaluation would have taken had nothing been made before."""
+    stages = evaluation.stage_seconds
+    return making_seconds(evaluation) + sum(
+        seconds for stage, seconds in stages.items() if stage not in ("graph", "build")
+    )
+
+
+def _graph_key(record: TrialRecord) -> Settings:
+    return record.candidate.graph
+
+
+def _engine_key(record: TrialRecord) -> tuple[Settings, Settings]:
+    return record.candidate.graph, record.candidate.build
+
+
+@dataclass(frozen=True)
+class _Mean:
+    """The mean of some times, and by what factor it may be wrong."""
+
+    value: float
+    factor: float
+
+    @staticmethod
+    def of(times: Sequence[float]) -> "_Mean":
+        count = len(times)
+        return _Mean(sum(times) / count if count else 0.0, SPREAD ** (1 / math.sqrt(max(1, count))))
+
+
+def _times(mean: _Mean, count: float, least: float | None = None, most: float | None = None) -> Seconds:
+    """So many of that mean, at least and at most so many."""
+    fewest, greatest = (count if bound is None else bound for bound in (least, most))
+    return Seconds(count * mean.value, fewest * mean.value / mean.factor, greatest * mean.value * mean.factor)
+
+
+def _making(
+    in_all: int,
+    extent: Extent,
+    records: Sequence[TrialRecord],
+    left: int,
+    key: Callable[[TrialRecord], Hashable],
+    seconds: Callable[[Evaluation], float],
+) -> Seconds:
+    """What making the graphs, or the engines, of so many more trials takes; each is made once."""
+    # the first with a key made it; one that failed before it got there took no time for it
+    first: dict[Hashable, TrialRecord] = {}
+    for record in records:
+        first.setdefault(key(record), record)
+    took = [seconds(one.evaluation) for one in first.values()]
+    siblings = max(1, extent.candidates // max(1, in_all))
+    rest, untried = extent.candidates - len(records), max(0, in_all - len(first))
+    habit = (len(first) + TRIALS_OF_HABIT) / (
+        _different(in_all, siblings, extent.candidates, len(records)) + TRIALS_OF_HABIT
+    )
+    most = min(left, untried)
+    least = min(most, max(0, math.ceil((left - (rest - untried * siblings)) / siblings)))
+    expected = min(most, max(least, habit * _different(untried, siblings, rest, left)))
+    return _times(_Mean.of(took), expected, least, most)
+
+
+def _different(groups: int, siblings: int, candidates: int, drawn: int) -> float:
+    """The groups that are met by drawing candidates at random, none twice."""
+    if drawn > candidates - siblings:
+        return float(groups) if drawn > 0 else 0.0
+    # hypergeometric: all that are drawn are of other groups
+    missed = (
+        math.lgamma(candidates - siblings + 1)
+        + math.lgamma(candidates - drawn + 1)
+        - math.lgamma(candidates - siblings - drawn + 1)
+        - math.lgamma(candidates + 1)
+    )
+    return groups * (1 - math.exp(missed))
+
+
+def _finals(baseline: Evaluation, rigour: Rigour, trials: int) -> Seconds:
+    """Sessions in which all that takes part is loaded, warmed up, timed in turn and checked."""
+    rivals = min(rigour.finalists, trials - 1)
+    if rivals < 1:
+        return NO_TIME
+    took = baseline.stage_seconds
+    loading = START_SECONDS + sum(took.get(stage, 0.0) for stage in ("load", "check", "warm-up"))
+    block = took.get("measure", 0.0) / max(1, len(baseline.measurement.blocks) if baseline.measurement else 1)
+
+    def sessions(rivals: int) -> float:
+        entries = 1 + rivals * (1 + rigour.rebuilds)
+        rebuilds = rivals * rigour.rebuilds * making_seconds(baseline)
+        # in the first session one is loaded after the other
+        return (
+            (entries + rigour.sessions - 1) * loading
+            + rebuilds
+            + (rigour.sessions * rigour.rounds * entries * block)
+        )
+
+    return Seconds(sessions(rivals), sessions(1) / SPREAD, sessions(rivals) * SPREAD)
+
+
+def always_held(rigour: Rigour) -> float:
+    """The share of the finals' sessions that is held however late it is."""
+    return min(1.0, FEWEST_SESSIONS / rigour.sessions)
+
+
+def _most_trials(spec: StudySpec, extent: Extent) -> int:
+    return extent.candidates + (not spaces.contains(spec.space, spec.baseline.settings))
+
+
+def _baseline_runs(rigour: Rigour, made: int, left: int) -> int:
+    """How often the baseline is measured again: the self-test behind trial 0, anchors from then on."""
+    anchors = left // rigour.anchor_every if rigour.anchor_every else 0
+    return (rigour.self_test_runs if made <= 1 else 0) + anchors
+
+
+def _was_measured_here(record: TrialRecord) -> bool:
+    """Trial 0 says what measuring takes even where it is known from another study."""
+    return record.number == 0 or not record.reused
+
+
+def _measuring(record: TrialRecord) -> float:
+    """All of a trial that is not making its graph and engine."""
+    stages = record.evaluation.stage_seconds
+    making = stages.get("graph", 0.0) + stages.get("build", 0.0)
+    whole = sum(stages.values()) if record.reused else max(record.seconds, sum(stages.values()))
+    return max(0.0, whole - making)
+
+
+def _graph_seconds(evaluation: Evaluation) -> float:
+    return _made(evaluation.graph, evaluation.stage_seconds.get("graph", 0.0))
+
+
+def _engine_seconds(evaluation: Evaluation) -> float:
+    return _made(evaluation.engine, evaluation.stage_seconds.get("build", 0.0))
+
+
+def _made(artifact: Artifact | None, took: float) -> float:
+    """What making it took: in an earlier trial where it is reused, and where it failed until it failed."""
+    if artifact is None or not artifact.reused:
+        return took
+    return float(artifact.facts.get("build_seconds", 0.0))

@@ -1,0 +1,133 @@
+"""Objectives and constraints: read from what a user wrote, and judged on an evaluation."""
+
+import difflib
+import math
+import re
+from collections.abc import Collection, Mapping, Sequence
+from itertools import chain
+
+from engines.core.errors import UserError
+from engines.core.results import Evaluation
+from engines.core.values import TaskMetric
+from engines.statistics.estimates import Estimate
+from studies.belief.certificates import BOUND
+from studies.core.metrics import ACCURACY_METRICS, known_metrics, metrics_of
+from studies.core.records import Constraint, Objective, StudySpec, TrialRecord, TrialState
+
+DEFAULT_OBJECTIVE = "latency_ms"
+DEFAULT_ERROR_LIMIT = Constraint("error", "<=", 0.01)
+
+
+def parse_objectives(names: Sequence[str], metrics: Sequence[TaskMetric] = ()) -> tuple[Objective, ...]:
+    """The objectives named, latency_ms when none is; `metrics` are the user's own.
+
+    Raises UserError for an unknown or repeated name.
+    """
+    names = list(names) or [DEFAULT_OBJECTIVE]
+    if len(set(names)) < len(names):
+        raise UserError(f"an objective is named twice: {', '.join(names)}", "Name each objective once.")
+    known = known_metrics(metrics)
+    return tuple(Objective(_known(name, known, "objective"), known[name].better) for name in names)
+
+
+def parse_constraints(texts: Sequence[str], metrics: Sequence[TaskMetric] = ()) -> tuple[Constraint, ...]:
+    """The constraints written, and error<=0.01 where none limits how far outputs may be off.
+
+    What limits that is any metric of accuracy, or one of the user's own, which `metrics` are.
+    """
+    known = known_metrics(metrics)
+    constraints = tuple(_parse_constraint(text, known) for text in texts)
+    costs = {name for name, metric in known_metrics().items() if metric.better == "minimize"}
+    for constraint in constraints:
+        _check_possible(constraint, constraints, costs)
+    limiting = ACCURACY_METRICS | {metric.name for metric in metrics}
+    if any(constraint.metric in limiting for constraint in constraints):
+        return constraints
+    return (*constraints, DEFAULT_ERROR_LIMIT)
+
+
+def _check_possible(constraint: Constraint, others: Sequence[Constraint], costs: Collection[str]) -> None:
+    """Raises UserError for what no engine can keep; `costs` are the metrics that are never negative."""
+    if constraint.operator != "<=":
+        return
+    if constraint.limit < 0 and constraint.metric in costs:
+        raise UserError(
+            f"nothing can keep {constraint}: {constraint.metric} is never below 0", "Raise the limit."
+        )
+    for other in others:
+        if (other.metric, other.operator) == (constraint.metric, ">=") and other.limit > constraint.limit:
+            raise UserError(f"nothing can keep both {other} and {constraint}", "Leave one of them out.")
+
+
+def judge(
+    evaluation: Evaluation, constraints: Sequence[Constraint], only: Collection[str] | None = None
+) -> tuple[TrialState, dict[str, Estimate], dict[str, float]]:
+    """What the evaluation is worth: its state, its metrics, and by how much it misses which constraints.
+
+    With `only`, of the metrics just these and what the constraints are about.
+    """
+    named = None if only is None else {*only, *(constraint.metric for constraint in constraints)}
+    metrics = metrics_of(evaluation, named)
+    if evaluation.failure is not None:
+        return "failed", metrics, {}
+    # what was cut short, because it was beaten, may not have come to where the metric is known
+    behind = evaluation.measurement is not None and evaluation.measurement.behind
+    violations = violations_of(metrics, constraints, unknown_is_missed=not behind)
+    return ("infeasible" if violations else "feasible"), metrics, violations
+
+
+def violations_of(
+    metrics: Mapping[str, Estimate], constraints: Sequence[Constraint], *, unknown_is_missed: bool = True
+) -> dict[str, float]:
+    """The constraints missed and by how much; a metric that is not known misses its limit by infinity."""
+    missed = {}
+    for constraint in constraints:
+        estimate = metrics.get(constraint.metric)
+        if estimate is None and not unknown_is_missed:
+            continue
+        violation = constraint.violation(estimate.value) if estimate else math.inf
+        if violation > 0:
+            missed[str(constraint)] = violation
+    return missed
+
+
+def check_told(baseline: TrialRecord, spec: StudySpec) -> None:
+    """Raises UserError where the baseline ran, but without a metric that the search is about."""
+    if baseline.measurement is None:
+        return
+    # that a block has no value, or a bound too few samples, may be otherwise in the next trial
+    known = {BOUND, *baseline.metrics, *chain(*(one.telemetry for one in baseline.measurement.blocks))}
+    objectives, constraints = ([one.metric for one in some] for some in (spec.objectives, spec.constraints))
+    for name in dict.fromkeys([*objectives, *constraints]):
+        if name in ACCURACY_METRICS - known:
+            raise UserError(f"the outputs of this model have no {name}", "Name another metric of accuracy.")
+        if name not in known:
+            raise UserError(
+                f"this machine does not tell {name}",
+                f"Of its metrics the baseline has {', '.join(baseline.metrics)}.",
+            )
+
+
+def _parse_constraint(text: str, known: Collection[str]) -> Constraint:
+    match = re.fullmatch(r"\s*(\w+)\s*(<=|>=|<|>|==|=)\s*([^\s<>=]\S*)\s*", text)
+    hint = "Write NAME<=NUMBER or NAME>=NUMBER, such as 'error<=0.01'."
+    if match is None:
+        raise UserError(f"cannot read the constraint {text!r}", hint)
+    name, operator, number = match.groups()
+    if operator not in ("<=", ">="):
+        raise UserError(f"a constraint is <= or >=, not {operator}: {text!r}", hint)
+    try:
+        limit = float(number)
+    except ValueError:
+        limit = math.nan
+    if not math.isfinite(limit):
+        raise UserError(f"{number!r} is not a number in the constraint {text!r}", hint)
+    return Constraint(_known(name, known, "constraint"), "<=" if operator == "<=" else ">=", limit)
+
+
+def _known(name: str, known: Collection[str], what: str) -> str:
+    if name in known:
+        return name
+    near = difflib.get_close_matches(name, known, 1)
+    guess = f"Did you mean {near[0]}? " if near else ""
+    raise UserError(f"unknown metric {name!r} in the {what}", f"{guess}Known: {', '.join(known)}.")

@@ -1,0 +1,57 @@
+"""Which trials share a measurement, since their engines are the same: one that is shared is no other one."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from engines.artifacts.fingerprints import fingerprint, is_shared, measured_engine, shapes_asked
+from engines.core.results import Evaluation
+from engines.core.values import Candidate
+from studies.core.records import TrialRecord
+
+
+def measured(records: Iterable[TrialRecord], candidate: Candidate) -> dict[str, Evaluation]:
+    """What the candidate can share: the first measurement of each engine, by the engine's fingerprint.
+
+    It was made in this study, to its end, with the same inputs and under the same run spec.
+    """
+    found: dict[str, Evaluation] = {}
+    for record in records:
+        known = fingerprint(record.engine)
+        if known is not None and _is_source(record) and _is_measured_alike(record.candidate, candidate):
+            found.setdefault(known, record.evaluation)
+    return found
+
+
+def same_as(evaluation: Evaluation, earlier: Iterable[TrialRecord]) -> int | None:
+    """The earlier trial whose measurement this is; None for one of its own, or of another study's."""
+    if not is_shared(evaluation):
+        return None
+    engine = measured_engine(evaluation)
+    numbers = (
+        record.number
+        for record in earlier
+        if record.measurement is not None
+        and _is_measured_alike(record.candidate, evaluation.candidate)
+        and measured_engine(record.evaluation) == engine
+    )
+    return next(numbers, None)
+
+
+def _is_source(record: TrialRecord) -> bool:
+    """Whether it was measured here, and not cut short against a bar that was another then."""
+    measurement = record.measurement
+    return measurement is not None and not measurement.behind and not record.reused
+
+
+def _is_measured_alike(one: Candidate, other: Candidate) -> bool:
+    return one.run == other.run and shapes_asked(one) == shapes_asked(other)
+
+
+def marked(records: Sequence[TrialRecord]) -> tuple[TrialRecord, ...]:
+    """The trials, each with the trial whose measurement it shares."""
+    return tuple(
+        replace(record, same_as=same_as(record.evaluation, records[:place]))
+        if is_shared(record.evaluation)
+        else record
+        for place, record in enumerate(records)
+    )

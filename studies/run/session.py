@@ -1,0 +1,181 @@
+"""Holding the finals: finalists loaded in a process each, timed in turn, session after session."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Protocol
+
+import numpy as np
+
+from engines.core.errors import UserError
+from engines.core.results import Evaluation, Failure
+from engines.core.values import Candidate
+from studies.belief.rigour import Rigour
+from studies.core.records import RepeatRecord, TrialRecord
+
+HOLD_SECONDS = 1800.0
+BLOCK_SECONDS = 300.0
+TICK_SECONDS = 0.5
+
+
+class Holder(Protocol):
+    """A process that keeps one engine ready to be timed; started already."""
+
+    def open(self) -> object: ...
+
+    def hold(self, candidate: Candidate, seconds: float) -> Evaluation | None: ...
+
+    def sample(self, candidate: Candidate, seconds: float) -> Evaluation | None: ...
+
+    def release(self, candidate: Candidate, seconds: float) -> Evaluation: ...
+
+    def kill(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A trial's candidate in the finals; `build` is 0 for its own engine and counts cold rebuilds from 1."""
+
+    trial: TrialRecord
+    build: int = 0
+
+    @property
+    def name(self) -> str:
+        if self.trial.number == 0 and not self.build:
+            return "the baseline"
+        return f"trial {self.trial.number}" + (f", rebuild {self.build}" if self.build else "")
+
+
+# a fresh process for an entry, closed by whoever entered it
+OpenHolder = Callable[[Entry], AbstractContextManager[Holder]]
+
+
+def entries_of(finalists: Iterable[TrialRecord], rebuilds: int) -> tuple[Entry, ...]:
+    """Each finalist as it is, and rebuilt as often as asked; the baseline is what it is."""
+    chosen = list(finalists)
+    rebuilt = [Entry(trial, build) for trial in chosen if trial.number for build in range(1, rebuilds + 1)]
+    return (*(Entry(trial) for trial in chosen), *rebuilt)
+
+
+@dataclass(frozen=True)
+class Contest:
+    """The finals of a study that has `after` trials; `say` is told what is being done."""
+
+    entries: Sequence[Entry]
+    after: int
+    rigour: Rigour
+    open_holder: OpenHolder
+    say: Callable[[str], None]
+    seed: int = 0
+
+    def session(self, number: int, *, may_build: bool = False) -> list[RepeatRecord]:
+        """One session: every entry loaded anew, timed in turn, and checked once more.
+
+        Entries that `may_build` are loaded one after another: builders time what they choose from. One whose
+        process cannot be used has failed; raises UserError when none can.
+        """
+        started_at = datetime.now(UTC)
+        with ExitStack() as processes:
+            self.say(self._what(number, f"loading {len(self.entries)} engines"))
+            places = [
+                _Place(entry, processes.enter_context(self.open_holder(entry))) for entry in self.entries
+            ]
+            try:
+                self._load(places, number, may_build)
+                self._sample(places, number)
+                self.say(self._what(number, "checking the outputs"))
+                for place in places:
+                    place.release()
+            except BaseException:
+                # the threads that wait for them end with them, and nobody waits for what they would say
+                for place in places:
+                    place.holder.kill()
+                raise
+        return [place.record(self.after, number, started_at) for place in places]
+
+    def _load(self, places: Sequence["_Place"], number: int, may_build: bool) -> None:
+        """All at once where nothing is timed yet."""
+        what = self._what(number, f"loading {len(places)} engines")
+        self._wait([place.open for place in places], len(places), what)
+        self._wait([place.hold for place in places], 1 if may_build else len(places), what)
+        unusable = [place.unusable for place in places if place.unusable is not None]
+        if len(unusable) == len(places):
+            raise unusable[0]
+
+    def _wait(self, tasks: Sequence[Callable[[], None]], at_once: int, what: str) -> None:
+        pool = ThreadPoolExecutor(at_once)
+        try:
+            waiting = [pool.submit(task) for task in tasks]
+            while wait(waiting, TICK_SECONDS).not_done:
+                self.say(what)
+            for one in waiting:
+                one.result()
+        finally:
+            # what has not begun would start a process that nobody ends
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def _sample(self, places: Sequence["_Place"], number: int) -> None:
+        random = np.random.default_rng([self.seed, number])
+        for turn in range(self.rigour.rounds):
+            self.say(self._what(number, f"round {turn + 1} of {self.rigour.rounds}"))
+            for index in random.permutation(len(places)):
+                places[int(index)].sample()
+
+    def _what(self, number: int, doing: str) -> str:
+        return f"measuring the finalists again, session {number + 1} of {self.rigour.sessions}: {doing}"
+
+
+@dataclass
+class _Place:
+    """An entry in one session; `ended` is its evaluation as soon as there is one.
+
+    `unusable` says why its process cannot be used.
+    """
+
+    entry: Entry
+    holder: Holder
+    ended: Evaluation | None = None
+    unusable: UserError | None = None
+
+    @property
+    def _candidate(self) -> Candidate:
+        return self.entry.trial.candidate
+
+    def open(self) -> None:
+        with self._failing():
+            self.holder.open()
+
+    def hold(self) -> None:
+        if self.ended is None:
+            with self._failing():
+                self.ended = self.holder.hold(self._candidate, HOLD_SECONDS)
+
+    def sample(self) -> None:
+        if self.ended is None:
+            self.ended = self.holder.sample(self._candidate, BLOCK_SECONDS)
+
+    def release(self) -> None:
+        if self.ended is None:
+            self.ended = self.holder.release(self._candidate, BLOCK_SECONDS)
+
+    @contextmanager
+    def _failing(self) -> Iterator[None]:
+        try:
+            yield
+        except UserError as error:
+            self.unusable = error
+            self.ended = Evaluation(self._candidate, failure=Failure("load", "crashed", error.message))
+
+    def record(self, after: int, session: int, started_at: datetime) -> RepeatRecord:
+        assert self.ended is not None
+        return RepeatRecord(
+            trial=self.entry.trial.number,
+            role="final",
+            after=after,
+            session=session,
+            build=self.entry.build,
+            evaluation=self.ended,
+            started_at=started_at,
+        )

@@ -1,0 +1,278 @@
+"""What to try next: the candidate whose expected improvement is worth most for the time that it takes.
+
+Every candidate that was not tried is scored, or a part of them where there are too many: the improvement that
+can be expected, times the probability that it can be built and keeps the constraints, by the seconds that it
+would cost. Nothing is asked for twice, nor what needs a graph or an engine that cannot be made.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engines.core.values import Value
+from studies.core import space as spaces
+from studies.core.records import Direction
+from studies.core.space import Point, Space
+from studies.search.acquisition import below, chance_below, hypervolume_growth, scalarized_growth
+from studies.search.costs import DECIDING, Costs
+from studies.search.encoding import Codes, Encoding, Matrix
+from studies.search.feasibility import NeverWorked, Pairs
+from studies.search.history import LIMIT, Memory
+from studies.search.observations import Earlier, Observation
+from studies.search.ordering import Advice, Sparing
+from studies.search.pool import Pool
+from studies.search.stopping import Left
+from studies.search.surrogate import Beliefs, Posterior, Surrogate, Vector
+
+# how much worse (as a logarithm) a choice is expected to be than the default, without having been tried
+DEPARTURE = 0.05
+# a search that took pairs for nothing would stop before it has tried them
+OBJECTIVES = Beliefs(least_pairs=Beliefs.pairs)
+MARGINS = Beliefs(effect=0.7**2, pairs=0.3, rest=0.05**2)
+FAILURES = Beliefs(effect=0.2**2, pairs=0.3, rest=0.1**2)
+# that nothing of its like could be made yet does not make it impossible
+LEAST_CHANCE = 0.01
+# nor does a constraint that a choice missed beside others, where it was never tried beside these
+NEW_CHANCE = 0.01
+# what is scored in a step: so many candidates times trials, and within these numbers of candidates
+MOST_PRODUCTS = 200_000
+FEWEST_SCORED, MOST_SCORED = 1_000, 3_000
+NEAR = 8
+# of so many candidates it is drawn so often what may be left to gain
+HOPEFUL, DRAWS = 128, 256
+NOWHERE: Codes = np.zeros((0, 0), dtype=np.int64)
+
+
+@dataclass(frozen=True)
+class Taste:
+    """What a search cares for: 0 for gain by second, infinity for gain by trial.
+
+    `patience` is how much of what a candidate costs on average every trial is taken to cost besides.
+    """
+
+    patience: float = 0.5
+
+
+@dataclass(frozen=True)
+class _View:
+    """Candidates that may be tried next, what is expected of each, and how likely it is to be feasible."""
+
+    rows: Codes
+    objectives: tuple[Posterior, ...]
+    chance: Vector
+
+
+class Searcher:
+    """Learns from observations and suggests points that were not seen.
+
+    `constraints` is their number, `metrics` what the objectives are (see `studies.core.metrics`): for speeds
+    it begins with what vendors advise, and leaves for last what only buys accuracy. `listed` are the only
+    points there are (None for the whole space).
+    """
+
+    def __init__(
+        self,
+        space: Space,
+        directions: Sequence[Direction],
+        constraints: int,
+        seed: int,
+        *,
+        metrics: Sequence[str] = (),
+        earlier: Sequence[Earlier] = (),
+        listed: Sequence[Point] | None = None,
+        taste: Taste = Taste(),
+    ) -> None:
+        self.encoding = Encoding(tuple(space))
+        self._random = np.random.default_rng(seed)
+        self._taste = taste
+        self._pool = Pool(self.encoding, self._random, listed)
+        self._costs = Costs(self.encoding)
+        self._pairs = Pairs(self.encoding)
+        self._never_worked = NeverWorked(self.encoding)
+        self._memory = Memory(self.encoding, directions, earlier)
+        factors = self.encoding.factors
+        self._objectives = [Surrogate(factors, OBJECTIVES, self._believed) for _ in directions]
+        self._margins = [Surrogate(factors, MARGINS) for _ in range(constraints)]
+        self._failures = Surrogate(factors, FAILURES)
+        self._advice = Advice(self.encoding, metrics)
+        self._sparing = Sparing(self.encoding, metrics)
+        self._has_learnt = False
+        self._view: _View | None = None
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether there is no candidate left to try."""
+        return self._pool.is_exhausted
+
+    def mark_seen(self, settings: Mapping[str, Value]) -> None:
+        """Never to be suggested again; what lies outside of the space is ignored."""
+        if spaces.contains(self.encoding.whole, settings):
+            self._pool.mark_seen(self.encoding.codes(settings))
+            self._advice.mark_tried(self.encoding.codes(settings), works=False)
+            self._view = None
+
+    def leave_out(self, name: str, value: Value) -> None:
+        """The dimension changes nothing, and stays at the value from now on."""
+        for place, one in enumerate(self.encoding.searched):
+            if one.name == name:
+                self._pool.leave_out(place, 1 + one.choices.index(value))
+                self._view = None
+
+    def add(self, observation: Observation) -> None:
+        """Takes a finished trial, the baseline first."""
+        row = self._memory.add(observation)
+        self._has_learnt, self._view = False, None
+        if row is None:
+            return
+        self._pool.mark_seen(row)
+        self._advice.mark_tried(row, works=observation.failed is None)
+        self._costs.add(row, observation)
+        self._pairs.add(row, kept=observation.is_feasible)
+        # what failed while it was measured may have done so by accident
+        if observation.failed != "measure":
+            self._never_worked.add(row, worked=observation.failed is None)
+        if observation.values is not None:
+            for graph, is_spared in self._sparing.learn(row, kept=observation.is_feasible):
+                self._pool.postpone(graph, self._sparing.places, waits=is_spared)
+        kinds = DECIDING.get(observation.failed or "")
+        if kinds is not None:
+            self._pool.forbid(row, self.encoding.places(kinds))
+
+    def correct(self, observations: Sequence[Observation]) -> None:
+        """Takes all trials that were added anew, as they are known by now."""
+        self._memory.correct(observations)
+        self._has_learnt, self._view = False, None
+
+    def suggest(self) -> dict[str, Value]:
+        """The point to try next; there must be one that was not seen."""
+        rows = self._advised()
+        if not len(rows) and not self._memory.is_telling:
+            rows = self._drawn()
+        if len(rows):
+            return self.encoding.point(rows[self._random.integers(len(rows))])
+        view = self._looked()
+        usual = float(self._costs.predict(view.rows).mean())
+        rows, scores = view.rows, self._scores(view, usual)
+        if not self._pool.is_listed:
+            rows, scores = self._climb(rows, scores, usual)
+        best = np.flatnonzero(scores >= scores.max() * (1 - 1e-9))
+        return self.encoding.point(rows[self._random.choice(best)])
+
+    def left_to_gain(self, least: float) -> Left | None:
+        """What may be found that is better than the best so far; `chance` is for more than the `least` gain.
+
+        None with several objectives, or before anything is feasible.
+        """
+        if len(self._objectives) > 1 or not self._memory.is_telling:
+            return None
+        feasible = self._memory.feasible(self._smoothed())
+        if not len(feasible):
+            return None
+        if self.is_exhausted:
+            return Left(0.0, 0.0, least)
+        best, view = feasible.min(), self._looked()
+        hope = chance_below(best - np.log1p(least), view.objectives[0]) * view.chance
+        rows = view.rows[np.argsort(-hope)[:HOPEFUL]]
+        drawn = np.where(self._possible(rows), self._objectives[0].draws(rows, DRAWS, self._random), np.inf)
+        gains = np.maximum(best - drawn.min(axis=1), 0.0)
+        return Left(float(np.expm1(gains).mean()), float((gains > np.log1p(least)).mean()), least)
+
+    def _believed(self, rows: Codes) -> Vector:
+        """What is expected before any trial: vendors choose their defaults with care."""
+        return DEPARTURE * self.encoding.departures(rows)
+
+    def _advised(self) -> Codes:
+        """The candidates that come next by what is advised; none once that was tried."""
+        for codes in self._advice.left:
+            rows = self._pool.having(codes)
+            if len(rows):
+                departures = self.encoding.departures(rows)
+                return np.asarray(rows[departures == departures.min()])
+        return NOWHERE
+
+    def _possible(self, rows: Codes) -> NDArray[np.bool_]:
+        """Which of the candidates would be feasible, a row for each time that it is drawn."""
+        possible = self._random.random((DRAWS, len(rows))) < self._chance_made(rows)
+        for margins in self._known_margins():
+            possible &= margins.draws(rows, DRAWS, self._random) <= LIMIT
+        return possible
+
+    def _looked(self) -> _View:
+        """What there is to choose from; the same until more is known."""
+        if self._view is None:
+            self._learn()
+            self._view = self._seen_as(self._drawn())
+        return self._view
+
+    def _drawn(self) -> Codes:
+        near = self._memory.best_rows(NEAR) if not self._pool.is_listed else NOWHERE
+        most = np.clip(MOST_PRODUCTS // max(1, len(self._memory)), FEWEST_SCORED, MOST_SCORED)
+        return self._pool.draw(int(most), near)
+
+    def _seen_as(self, rows: Codes) -> _View:
+        found = tuple(one.predict(rows) for one in self._objectives)
+        return _View(rows, found, self._chance_feasible(rows))
+
+    def _learn(self) -> None:
+        if self._has_learnt or not self._memory.is_telling:
+            return
+        self._has_learnt = True
+        for number, surrogate in enumerate(self._objectives):
+            surrogate.learn(self._memory.objective(number))
+        for number, surrogate in enumerate(self._margins):
+            if self._memory.knows_margin(number):
+                surrogate.learn(self._memory.margin(number))
+        if self._memory.any_failed:
+            self._failures.learn(self._memory.failures())
+
+    def _smoothed(self) -> Matrix:
+        self._learn()
+        return np.stack([one.smoothed() for one in self._objectives], axis=1)
+
+    def _scores(self, view: _View, usual: float) -> Vector:
+        """The gain that can be expected by second; every trial costs part of the usual seconds besides."""
+        seconds = self._costs.predict(view.rows) / usual
+        return (
+            view.chance * self._gains(view) / ((seconds + self._taste.patience) / (1 + self._taste.patience))
+        )
+
+    def _gains(self, view: _View) -> Vector:
+        """The expected improvement; before anything is feasible, that is all that counts."""
+        smoothed = self._smoothed()
+        feasible = self._memory.feasible(smoothed)
+        if not len(feasible):
+            return np.ones(len(view.rows))
+        if len(view.objectives) == 1:
+            return below(float(feasible.min()), view.objectives[0])
+        if len(view.objectives) == 2:
+            return hypervolume_growth(*self._memory.front(smoothed), *view.objectives)
+        # the same weighting for all that is scored between two trials
+        return scalarized_growth(feasible, view.objectives, np.random.default_rng(len(smoothed)))
+
+    def _chance_feasible(self, rows: Codes) -> Vector:
+        kept = np.ones(len(rows))
+        for margins in self._known_margins():
+            kept = kept * chance_below(LIMIT, margins.predict(rows))
+        kept = np.maximum(kept, np.where(self._pairs.are_new(rows), NEW_CHANCE, 0.0))
+        return np.asarray(self._chance_made(rows) * kept)
+
+    def _chance_made(self, rows: Codes) -> Vector:
+        if not self._memory.any_failed:
+            return np.ones(len(rows))
+        # of trials that are 1 where they failed the mean is the probability that they do
+        chance = np.clip(1 - self._failures.predict(rows).mean, LEAST_CHANCE, 1.0)
+        return np.asarray(np.minimum(chance, self._never_worked.chance(rows)))
+
+    def _known_margins(self) -> list[Surrogate]:
+        return [one for number, one in enumerate(self._margins) if self._memory.knows_margin(number)]
+
+    def _climb(self, rows: Codes, scores: Vector, usual: float) -> tuple[Codes, Vector]:
+        """Looks among the neighbours of those with the best scores for still better ones."""
+        near = self._pool.around(rows[np.argsort(-scores)[:NEAR]])
+        if not len(near):
+            return rows, scores
+        return np.concatenate([rows, near]), np.concatenate(
+            [scores, self._scores(self._seen_as(near), usual)]
+        )

@@ -1,0 +1,135 @@
+"""What earlier studies of similar models showed, for a search to begin with: which ones there are.
+
+What is taken from each is in `studies.search.transfer.adapt`. They are read once, without logs and repeats,
+and of a large one a part.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from engines.core.values import Machine, Workload
+from studies.core.identity import machine_identity
+from studies.core.metrics import ACCURACY_METRICS
+from studies.core.records import Prior, StudySpec, TrialRecord
+from studies.search.observations import Earlier, observation_of
+from studies.search.transfer.adapt import FEWEST_OBSERVATIONS, MOST_OBSERVATIONS, taken_over, worth_reading
+from studies.search.transfer.similarity import are_of_one_family, similarity
+from studies.storage.storage import Storage
+
+MOST_STUDIES = 4
+# a search learns from twice as many trials at once, its own among them
+MOST_TOGETHER = 100
+# reading the samples of so many takes a quarter of a second
+MOST_READ = 250
+# of a model of so much another size there is little to learn
+LEAST_SIMILARITY = 0.5
+# the same processor with another driver, another version of a library, or other options of the backend
+OTHER_VERSIONS = 0.8
+# they rank candidates alike
+LATENCIES = frozenset({"latency_ms", "mean_ms", "p90_ms", "p95_ms", "p99_ms"})
+# they say nothing of the candidate
+ACCIDENTS = ("internal", "disk_full")
+
+
+def earlier_studies(storage: Storage, spec: StudySpec, but: str | None = None) -> tuple[Earlier, ...]:
+    """What the most similar studies in the storage showed, without the one named; the most similar first.
+
+    They are of one family of models, processor and backend, with the same kind of first objective.
+    """
+    return _first(storage, spec, _ranked(storage, spec, but))
+
+
+def recorded_studies(storage: Storage, spec: StudySpec, priors: Sequence[Prior]) -> tuple[Earlier, ...]:
+    """What a study was begun with, as far as it is still stored."""
+    names = set(storage.study_names())
+    return _first(storage, spec, ((one.study, one.similarity) for one in priors if one.study in names))
+
+
+def priors_of(earlier: Iterable[Earlier]) -> tuple[Prior, ...]:
+    """What a study records of what it begins with."""
+    return tuple(Prior(one.name, one.similarity, len(one.observations)) for one in earlier)
+
+
+def relevance(spec: StudySpec, other: StudySpec) -> float:
+    """How much the other study tells of this one, from 0 to 1."""
+    first, second = spec.objectives[0].metric, other.objectives[0].metric
+    same_kind = first == second or {first, second} <= LATENCIES
+    same_place = spec.backend == other.backend and _processor(spec.machine) == _processor(other.machine)
+    shared = {one.name for one in spec.space} & {one.name for one in other.space}
+    if not (same_kind and same_place and shared and are_of_one_family(spec.workload, other.workload)):
+        return 0.0
+    versions = [(machine_identity(one.machine), one.backend_options) for one in (spec, other)]
+    return similarity(spec.workload, other.workload) * (1.0 if versions[0] == versions[1] else OTHER_VERSIONS)
+
+
+def _ranked(storage: Storage, spec: StudySpec, but: str | None) -> Iterator[tuple[str, float]]:
+    """Names and relevance, the most relevant first; of several studies of one workload the largest."""
+    found: list[tuple[float, int, int, str, Workload]] = []
+    for age, one in enumerate(reversed(storage.summaries())):
+        if one.name != but and one.backend == spec.backend and one.trials >= FEWEST_OBSERVATIONS:
+            other = storage.find_spec(one.name)
+            assert other is not None
+            alike = relevance(spec, other)
+            if alike >= LEAST_SIMILARITY:
+                found.append((-alike, -one.trials, age, one.name, other.workload))
+    seen: list[object] = []
+    for alike, _, _, name, workload in sorted(found, key=lambda entry: entry[:3]):
+        if _measured(workload) not in seen:
+            seen.append(_measured(workload))
+            yield name, -alike
+
+
+def _first(storage: Storage, spec: StudySpec, ranked: Iterable[tuple[str, float]]) -> tuple[Earlier, ...]:
+    """The first that have something to tell, as long as there is room for it."""
+    found: list[Earlier] = []
+    room = MOST_TOGETHER
+    for name, alike in ranked:
+        if len(found) == MOST_STUDIES or room < FEWEST_OBSERVATIONS:
+            break
+        earlier = _read(storage, spec, name, alike, min(room, MOST_OBSERVATIONS))
+        if earlier is not None:
+            found.append(earlier)
+            room -= len(earlier.observations)
+    return tuple(found)
+
+
+def _read(storage: Storage, spec: StudySpec, name: str, alike: float, most: int) -> Earlier | None:
+    """The study as this one's space and objectives have it; None where it has nothing to tell."""
+    other = storage.find_spec(name)
+    assert other is not None
+    same = _measured(other.workload) == _measured(spec.workload)
+    # how far a time is from its limit is another model's own matter
+    comparable = [same or one.metric in ACCURACY_METRICS for one in spec.constraints]
+    found = taken_over(
+        [
+            observation_of(trial, spec)
+            for trial in _trials(storage, spec, name)
+            if not trial.number or _tells(trial)
+        ],
+        spec.space,
+        spec.baseline,
+        [one.direction for one in spec.objectives],
+        comparable,
+        most,
+    )
+    return Earlier(name, alike, found) if found else None
+
+
+def _trials(storage: Storage, spec: StudySpec, name: str) -> tuple[TrialRecord, ...]:
+    """Those of a study that are worth reading, with the metrics that count here."""
+    metrics = {one.metric for one in spec.objectives} | {one.metric for one in spec.constraints}
+    finished = storage.finished(name)
+    places = worth_reading([one.candidate for one in finished], spec.space, spec.baseline, MOST_READ)
+    numbers = [finished[place].number for place in places]
+    return storage.read_trials(name, numbers, spec.constraints, metrics)
+
+
+def _tells(trial: TrialRecord) -> bool:
+    return trial.failure is None or trial.failure.kind not in ACCIDENTS
+
+
+def _measured(workload: Workload) -> object:
+    return workload.model.digest, dict(workload.shapes)
+
+
+def _processor(machine: Machine) -> object:
+    return machine.kind, machine.processor, machine.cores

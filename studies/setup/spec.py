@@ -1,0 +1,275 @@
+"""Everything that is settled before trial 0: model, shapes, inputs, backend, space, objectives, baseline.
+
+A user's mistake ends here, as a UserError; it never becomes a failed trial.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from engines.accuracy.reference_file import check_expected
+from engines.artifacts.workspace import Workspace
+from engines.backends.registry import choose_backend, parse_backend
+from engines.core.errors import UserError
+from engines.core.values import (
+    InputSource,
+    ModelFacts,
+    Policy,
+    Settings,
+    Shape,
+    ShapeRange,
+    TaskMetric,
+    Workload,
+)
+from engines.data.calibration import parse_calibration
+from engines.data.inputs_file import check_inputs_file
+from engines.data.user_functions import parse_metric
+from engines.models.read import read_model
+from engines.shapes.resolve import batch_of, resolve
+from engines.shapes.text import parse_shapes
+from engines.statistics.estimates import TIMINGS
+from engines.worker.client import Worker
+from engines.worker.protocol import Open
+from studies.belief.certificates import BOUND, FEWEST_INFERENCES
+from studies.core.metrics import known_metrics
+from studies.core.objectives import parse_constraints, parse_objectives
+from studies.core.records import Constraint, Objective, StudySpec
+from studies.core.space import baseline_of, narrow, parse_fixed
+
+# what is gained by working on more at a time, at the cost of each
+CONCURRENT_METRICS = ("throughput",)
+
+
+@dataclass(frozen=True)
+class ShapeRequest:
+    """Shapes as the user wrote them, each text in any spelling that `engines.shapes.resolve` reads."""
+
+    shapes: Sequence[str] = ()
+    minimum: Sequence[str] = ()
+    optimum: Sequence[str] = ()
+    maximum: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be searched, as the user wrote it."""
+
+    model: Path
+    backend: str
+    objectives: Sequence[str]
+    constraints: Sequence[str]
+    shapes: ShapeRequest
+    inputs: Path | None
+    precision: str | None
+    fixed: Sequence[str]
+    seed: int
+    policy: Policy
+    plugins: Sequence[Path] = ()
+    deadline_seconds: float | None = None
+    calibration: str | None = None
+    reference: Path | None = None
+    metrics: Sequence[str] = ()
+    keep_fp32: Sequence[str] = ()
+    override_shapes: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Question:
+    """The request as far as it is settled without the backend; `notes` are for the user to read."""
+
+    workload: Workload
+    backend: Open
+    objectives: tuple[Objective, ...]
+    constraints: tuple[Constraint, ...]
+    fixed: dict[str, tuple[str, ...]]
+    notes: tuple[str, ...]
+
+
+def settle(request: Request, workspace: Workspace) -> Question:
+    """Reads and checks all that the owner can check by itself."""
+    metrics = _metrics(request)
+    objectives = parse_objectives(request.objectives, metrics)
+    constraints = parse_constraints([*request.constraints, *_deadline(request)], metrics)
+    name, options = parse_backend(request.backend)
+    name, why = choose_backend(name)
+    options = _with_plugins(name, options, request.plugins)
+    fixed = _fixed(request)
+    model, overridden = _model(request)
+    shapes, notes = _shapes(model, request.shapes)
+    workload = _workload(model, shapes, request, metrics, overridden)
+    opening = Open(
+        backend=name,
+        options=options,
+        workspace=str(workspace.root.resolve()),
+        workload=workload,
+        policy=_policy(request, objectives, constraints),
+        concurrent=any(objective.metric in CONCURRENT_METRICS for objective in objectives),
+        metrics=(*(one.metric for one in objectives), *(one.metric for one in constraints)),
+    )
+    backend_note = (f"the backend is {name}, {why}",) if why else ()
+    return Question(workload, opening, objectives, constraints, fixed, (*backend_note, *notes))
+
+
+def specify(question: Question, worker: Worker) -> tuple[StudySpec, tuple[str, ...]]:
+    """The study's specification, with the backend's machine and space; and notes for the user."""
+    opened = worker.open()
+    spec = StudySpec(
+        workload=question.workload,
+        backend=question.backend.backend,
+        backend_options=question.backend.options,
+        machine=opened.machine,
+        objectives=question.objectives,
+        constraints=question.constraints,
+        space=narrow(opened.dimensions, question.fixed),
+        baseline=baseline_of(opened.dimensions),
+        policy=question.backend.policy,
+    )
+    return spec, (*question.notes, *_random_ranges(spec), *opened.warnings)
+
+
+def _deadline(request: Request) -> tuple[str, ...]:
+    """The constraint that certifies the deadline."""
+    if request.deadline_seconds is None:
+        return ()
+    return (f"{BOUND}<={request.deadline_seconds * 1e3:.10g}",)
+
+
+def _policy(request: Request, objectives: Sequence[Objective], constraints: Sequence[Constraint]) -> Policy:
+    """The policy with what objectives and constraints need to be known."""
+    named = {one.metric for one in objectives} | {one.metric for one in constraints}
+    timed = [one.metric for one in objectives if one.metric in TIMINGS and one.metric != "cold_ms"]
+    policy = replace(
+        request.policy,
+        statistic=timed[0] if timed else request.policy.statistic,
+        cold=request.policy.cold or "cold_ms" in named,
+    )
+    if BOUND in named:
+        fewest = max(policy.minimum_inferences, FEWEST_INFERENCES)
+        return replace(policy, minimum_inferences=fewest, certify=True)
+    return policy
+
+
+def _with_plugins(backend: str, options: Settings, plugins: Sequence[Path]) -> Settings:
+    if not plugins:
+        return options
+    if backend != "tensorrt":
+        raise UserError(
+            f"the backend {backend} takes no plugins", "Use --backend tensorrt, or leave them out."
+        )
+    return Settings(options, plugins="+".join(str(path.resolve()) for path in plugins))
+
+
+def _fixed(request: Request) -> dict[str, tuple[str, ...]]:
+    fixed = parse_fixed(request.fixed)
+    if request.precision is None:
+        return fixed
+    if "precision" in fixed:
+        raise UserError("--precision and --fix precision=... say the same twice", "Give one of them.")
+    chosen = tuple(name.strip() for name in request.precision.split(",") if name.strip())
+    if not chosen:
+        raise UserError("--precision names no precision", "Write --precision fp32,int8, or leave it out.")
+    return {**fixed, "precision": chosen}
+
+
+def _shapes(model: ModelFacts, request: ShapeRequest) -> tuple[dict[str, ShapeRange], tuple[str, ...]]:
+    return resolve(
+        model,
+        parse_shapes(request.shapes),
+        parse_shapes(request.minimum),
+        parse_shapes(request.optimum),
+        parse_shapes(request.maximum),
+    )
+
+
+def _workload(
+    model: ModelFacts,
+    shapes: dict[str, ShapeRange],
+    request: Request,
+    metrics: tuple[TaskMetric, ...],
+    overridden: Mapping[str, Shape],
+) -> Workload:
+    batch, batched = batch_of(model, shapes)
+    source = InputSource(seed=request.seed)
+    if request.inputs is not None:
+        source = check_inputs_file(model, shapes, batched, request.inputs, extras=bool(metrics))
+    workload = Workload(
+        model,
+        shapes,
+        batch,
+        batched,
+        source,
+        calibration=_calibration(request, model, shapes, batched),
+        metrics=metrics,
+        keep_fp32=_kept(model, request),
+        override_shapes=overridden,
+    )
+    if request.reference is None:
+        return workload
+    return replace(workload, expected=check_expected(workload, request.reference))
+
+
+def _calibration(
+    request: Request, model: ModelFacts, shapes: dict[str, ShapeRange], batched: tuple[str, ...]
+) -> InputSource | None:
+    if request.calibration is None:
+        return None
+    if not request.calibration.strip():
+        # as an unset variable leaves it; as a path it would be the folder where the command runs
+        raise UserError(
+            "--calibration names no data", "Give a file, a folder or a function, or leave it out."
+        )
+    return parse_calibration(request.calibration, model, shapes, batched, Path.cwd())
+
+
+def _model(request: Request) -> tuple[ModelFacts, dict[str, Shape]]:
+    """The model, with the inputs static that are to be, and their shapes."""
+    model = read_model(request.model)
+    if not request.override_shapes:
+        return model, {}
+    # loads onnx's checks, which others need not wait for
+    from engines.graphs.passes.static_shapes import check_override, made_static
+
+    shapes = check_override(model, parse_shapes(request.override_shapes))
+    return made_static(model, shapes), shapes
+
+
+def _metrics(request: Request) -> tuple[TaskMetric, ...]:
+    found = tuple(parse_metric(text, Path.cwd()) for text in request.metrics)
+    known_metrics(found)
+    return found
+
+
+def _kept(model: ModelFacts, request: Request) -> tuple[str, ...]:
+    """The patterns of nodes to keep; one that matches none is a slip."""
+    patterns = tuple(request.keep_fp32)
+    if patterns:
+        import onnx
+
+        from engines.graphs.passes import selection
+        from engines.models import onnx_files
+
+        graph = onnx.load(model.path, load_external_data=False)
+        onnx_files.name_nodes(graph)
+        for pattern in selection.unmatched(graph, patterns):
+            raise UserError(
+                f"--keep-fp32 {pattern!r} matches no node and no operator of the model",
+                f"Write a name or a pattern such as 'LayerNorm*'; its operators: "
+                f"{', '.join(sorted(model.operators))}.",
+            )
+    return patterns
+
+
+def _random_ranges(spec: StudySpec) -> tuple[str, ...]:
+    """What it means that ranges are taken from random data, where any are taken."""
+    calibrated = {
+        value for one in spec.space if one.name == "calibration" for value in one.applies_to["precision"]
+    }
+    used = {value for one in spec.space if one.name == "precision" for value in one.choices} & calibrated
+    source = spec.workload.calibration or spec.workload.inputs
+    if not used or not source.is_random:
+        return ()
+    verb, whose = ("is", "its") if len(used) == 1 else ("are", "their")
+    return (
+        f"{' and '.join(sorted(map(str, used)))} {verb} calibrated with random data: with real data {whose} "
+        "errors may be larger or smaller; give some with --calibration or --inputs",
+    )

@@ -1,0 +1,179 @@
+"""Opens the database that a storage lives in: a SQLite file or a PostgreSQL server, named by a URL.
+
+Knows nothing of tables. Trouble that a user can mend comes out as UserError (see `studies.storage.errors`).
+"""
+
+import math
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy.util import asbool
+
+from engines.core.errors import UserError
+from studies.storage.errors import LOCK_SECONDS, location, translated
+
+__all__ = ["engine_options", "location", "open_engine", "parse_url", "reading", "writing"]
+
+_WRITES = "tuner_writes"
+
+
+def parse_url(storage: str) -> URL:
+    """The database meant by a path or a URL, its path made absolute; raises UserError for any other kind."""
+    if not storage.strip():
+        raise UserError("the storage has an empty name", FORMS)
+    if "\0" in storage or storage != storage.encode(errors="replace").decode():
+        raise UserError("the storage's name has a zero byte, or is not text in UTF-8", "Choose another.")
+    if "://" not in storage:
+        return sqlite_file(URL.create("sqlite", database=storage))
+    # the text is not repeated in the message, for it may hold a password
+    kind = storage.partition("://")[0]
+    try:
+        url = make_url(storage)
+    except (ArgumentError, ValueError) as error:
+        raise UserError(f"the storage URL that begins with {kind}:// cannot be read", FORMS) from error
+    if kind in ("sqlite", "sqlite+pysqlite"):
+        return sqlite_file(url)
+    if kind in ("postgresql", "postgres", "postgresql+psycopg"):
+        return url.set(drivername="postgresql+psycopg")
+    raise UserError(f"studies cannot be stored in {kind}://", FORMS)
+
+
+def engine_options(url: URL) -> dict[str, Any]:
+    """What SQLAlchemy's create_engine is to be told, for our tables and for Optuna's alike."""
+    if url.get_backend_name() == "sqlite":
+        # a timeout in the URL is the user's own and goes before ours
+        timeout = {} if "timeout" in url.query else {"timeout": LOCK_SECONDS}
+        return {"connect_args": {"factory": _SqliteConnection, **timeout}}
+    patience = {} if "connect_timeout" in url.query else {"connect_timeout": 10}
+    # servers and firewalls close connections that idle through a long build
+    return {"connect_args": patience, "pool_pre_ping": True}
+
+
+def open_engine(url: URL) -> Engine:
+    """The engine of a database, not yet connected; raises UserError when its driver is not installed."""
+    try:
+        engine = create_engine(url, **engine_options(url))
+    except ImportError as error:
+        hint = "Run: pip install 'trt-tuner[postgresql]'."
+        raise UserError("storing in PostgreSQL needs the package psycopg", hint) from error
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "begin", _begin_on_sqlite)
+    return engine
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """A transaction that only reads."""
+    with translated(engine.url), engine.begin() as connection:
+        yield connection
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """A transaction that writes, committed at the end of the block and undone by an exception."""
+    with translated(engine.url), engine.connect() as connection:
+        connection.execution_options(**{_WRITES: True})
+        with connection.begin():
+            yield connection
+
+
+class _SqliteConnection(sqlite3.Connection):
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        try:
+            self.execute("PRAGMA foreign_keys = ON")
+            # with a write-ahead log this may lose the last trials to a power cut, never the database
+            self.execute("PRAGMA synchronous = NORMAL")
+        except sqlite3.Error:
+            self.close()
+            raise
+
+
+def _begin_on_sqlite(connection: Connection) -> None:
+    # sqlite3 by itself would begin late and never around CREATE TABLE; and a plain BEGIN that writes later
+    # fails at once, whatever the timeout, when another wrote in between
+    if not connection.get_execution_options().get(_WRITES, False):
+        connection.exec_driver_sql("BEGIN")
+        return
+    # which writes into the file, so that one that is only read is left as it was
+    _keep_a_write_ahead_log(connection)
+    connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _keep_a_write_ahead_log(connection: Connection) -> None:
+    deadline = time.monotonic() + float(str(connection.engine.url.query.get("timeout", LOCK_SECONDS)))
+    while True:
+        try:
+            connection.exec_driver_sql("PRAGMA journal_mode = WAL")
+            return
+        except OperationalError as error:
+            # SQLite does not wait here while another makes the file, whatever its timeout
+            name = getattr(error.orig, "sqlite_errorname", "")
+            if not name.startswith("SQLITE_BUSY") or time.monotonic() > deadline:
+                raise
+        time.sleep(0.005)
+
+
+FORMS = "Write a path, sqlite:///path or postgresql://user@host/database."
+_URI_FORM = "Write sqlite:///file:PATH?mode=ro&uri=true."
+# https://www.sqlite.org/uri.html, as far as it makes sense for a storage
+_URI_OPTIONS = ("mode", "immutable", "nolock", "cache", "psow", "vfs")
+# those of Python's sqlite3 that SQLAlchemy hands on, and those that are chosen here
+_OPTIONS = ("timeout", "uri", "check_same_thread", "cached_statements")
+_OURS = ("isolation_level", "detect_types", "factory")
+_MODES = ("ro", "rw", "rwc")
+
+
+def sqlite_file(url: URL) -> URL:
+    """The URL with its path made absolute; raises UserError for what is no file or cannot be done."""
+    if url.host is not None:
+        raise UserError(f"sqlite://{url.host} names a server, not a file", FORMS)
+    name = url.database or ""
+    if name.removeprefix("file:") in ("", ":memory:") or url.query.get("mode") == "memory":
+        raise UserError("a storage in memory would be lost at the end", FORMS)
+    _check_options(url, name)
+    if name.startswith("file:"):  # sqlite's own URI, which sqlite resolves
+        return url
+    return url.set(database=str(Path(name).expanduser().absolute()))
+
+
+def _check_options(url: URL, name: str) -> None:
+    is_uri = _is_uri(url)
+    if is_uri != name.startswith("file:"):
+        raise UserError("a SQLite path with file: needs uri=true, and uri=true needs file:", _URI_FORM)
+    for option, value in url.query.items():
+        if option in _OURS:
+            raise UserError(f"the option {option!r} of a storage URL cannot be chosen", "Leave it out.")
+        if option not in (*_OPTIONS, *(_URI_OPTIONS if is_uri else ())):
+            hint = _URI_FORM if option in _URI_OPTIONS else "Leave it out."
+            raise UserError(f"the storage URL has an option {option!r} that would be ignored", hint)
+        if not _is_sound(option, value):
+            raise UserError(f"the storage URL cannot have {option}={value}", "Leave it out, or mend it.")
+
+
+def _is_uri(url: URL) -> bool:
+    try:
+        return asbool(url.query.get("uri", False))
+    except ValueError as error:
+        raise UserError("uri= in the storage URL is neither true nor false", _URI_FORM) from error
+
+
+def _is_sound(option: str, value: str | tuple[str, ...]) -> bool:
+    if not isinstance(value, str):  # it is given twice
+        return False
+    if option == "mode":
+        return value in _MODES
+    return option != "timeout" or _is_time(value)
+
+
+def _is_time(value: str) -> bool:
+    try:
+        return 0 <= float(value) < math.inf
+    except ValueError:
+        return False

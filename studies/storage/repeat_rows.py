@@ -1,0 +1,49 @@
+"""Repeated measurements of trials as rows and back, inside a transaction that the caller holds."""
+
+from sqlalchemy import Connection, func, insert, select
+
+from studies.core.records import RepeatRecord
+from studies.storage import schema
+from studies.storage.evaluation_rows import insert_evaluation, read_evaluations
+
+
+def insert_repeat(connection: Connection, study_id: int, key: str, repeat: RepeatRecord) -> None:
+    """Adds a repeat; under a key of its own, for it is no answer to another study."""
+    evaluation_id = insert_evaluation(connection, f"{key}-{repeat.role}", repeat.evaluation)
+    values = {
+        "study_id": study_id,
+        "trial": repeat.trial,
+        "role": repeat.role,
+        "after": repeat.after,
+        "session": repeat.session,
+        "build": repeat.build,
+        "evaluation_id": evaluation_id,
+        "started_at": repeat.started_at,
+    }
+    connection.execute(insert(schema.repeat), values)
+
+
+def count_repeats(connection: Connection, study_id: int) -> int:
+    """How many repeats the study has; reads none of them."""
+    query = select(func.count()).select_from(schema.repeat).where(schema.repeat.c.study_id == study_id)
+    return int(connection.execute(query).scalar_one())
+
+
+def read_repeats(connection: Connection, study_id: int) -> tuple[RepeatRecord, ...]:
+    """The study's repeats in the order in which they were made."""
+    query = select(schema.repeat).where(schema.repeat.c.study_id == study_id).order_by(schema.repeat.c.id)
+    rows = connection.execute(query).all()
+    chosen = select(schema.repeat.c.evaluation_id).where(schema.repeat.c.study_id == study_id)
+    evaluations = read_evaluations(connection, schema.evaluation.c.id.in_(chosen))
+    return tuple(
+        RepeatRecord(
+            trial=row.trial,
+            role=row.role,
+            after=row.after,
+            session=row.session,
+            build=row.build,
+            evaluation=evaluations[row.evaluation_id],
+            started_at=row.started_at,
+        )
+        for row in rows
+    )

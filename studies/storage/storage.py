@@ -1,0 +1,189 @@
+"""Studies kept in a database: what was asked, and everything that came of it, from the first trial on.
+
+The database may also hold Optuna's own tables. Nothing is ever changed or deleted here, only added.
+"""
+
+import json
+import zlib
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import IntegrityError
+
+from engines.core.errors import UserError
+from engines.core.results import Evaluation
+from studies.core.records import Constraint, Prior, RepeatRecord, StudyRecord, StudySpec, TrialRecord
+from studies.storage import database, study_rows
+from studies.storage.database import location, reading, writing
+from studies.storage.errors import is_duplicate, translated
+from studies.storage.evaluation_rows import newest_evaluation_id, read_evaluation
+from studies.storage.migrations import migrate
+from studies.storage.repeat_rows import count_repeats, insert_repeat
+from studies.storage.study_rows import Event, FinishedTrial, NewTrial, StudySummary
+
+__all__ = ["Event", "FinishedTrial", "Storage", "StudySummary", "open_storage"]
+
+
+def open_storage(url: str) -> "Storage":
+    """The storage at a path, a sqlite:/// URL or a postgresql:// URL, made or brought up to date if need be.
+
+    Raises UserError when it cannot be opened, or was written by a newer version.
+    """
+    engine = database.open_engine(database.parse_url(url))
+    try:
+        migrate(engine)
+    except BaseException:
+        engine.dispose()
+        raise
+    return Storage(engine)
+
+
+class Storage:
+    """An open storage, to be closed or used in a with statement; all methods raise UserError when it fails.
+
+    `url` is what SQLAlchemy and Optuna open it by, password included; `location` is its name for messages.
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.url = engine.url.render_as_string(hide_password=False)
+        self.location = location(engine.url)
+
+    def __enter__(self) -> "Storage":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+    def engine_options(self) -> dict[str, Any]:
+        """What create_engine needs to open `url` as we do: the `engine_kwargs` of Optuna's RDBStorage."""
+        return database.engine_options(self.engine.url)
+
+    @contextmanager
+    def errors_translated(self, *wrappers: type[Exception]) -> Iterator[None]:
+        """Turns the database errors of others that use `url` into UserError.
+
+        `wrappers` are exceptions that have such an error as their cause (optuna's StorageInternalError).
+        """
+        with translated(self.engine.url, wrappers):
+            yield
+
+    def create_study(
+        self, name: str, spec: StudySpec, versions: Mapping[str, str], priors: Sequence[Prior] = ()
+    ) -> None:
+        """Adds a study without trials; raises UserError when the name is taken."""
+        try:
+            with writing(self.engine) as connection:
+                study_rows.insert_study(connection, name, spec, versions, priors)
+        except IntegrityError as error:
+            if not is_duplicate(error):
+                raise
+            hint = "Choose another name, or go on with that study."
+            raise UserError(f"there is a study {name!r} in {self.location} already", hint) from error
+
+    def study_names(self) -> tuple[str, ...]:
+        """The names of all studies, the newest last."""
+        with self._reading() as connection:
+            return study_rows.study_names(connection)
+
+    def summaries(self) -> tuple[StudySummary, ...]:
+        """All studies in brief, the newest last; reads no samples."""
+        with self._reading() as connection:
+            return study_rows.read_summaries(connection)
+
+    def find_spec(self, name: str) -> StudySpec | None:
+        """The spec of a study; None when there is no study of that name."""
+        with self._reading() as connection:
+            return study_rows.find_spec(connection, name)
+
+    def read_study(self, name: str) -> StudyRecord:
+        """A study with all that it holds; raises UserError, naming those there are, when it is not there."""
+        with self._reading() as connection:
+            return study_rows.read_study(connection, name)
+
+    def read_trials(
+        self,
+        study: str,
+        numbers: Collection[int],
+        constraints: Sequence[Constraint],
+        metrics: Collection[str],
+    ) -> tuple[TrialRecord, ...]:
+        """These trials as the constraints judge them, with these metrics alone and without logs: sooner."""
+        with self._reading() as connection:
+            return study_rows.read_trials(connection, study, numbers, constraints, metrics)
+
+    def add_trial(
+        self,
+        study: str,
+        number: int,
+        key: str,
+        evaluation: Evaluation,
+        *,
+        started_at: datetime,
+        seconds: float,
+        reused: bool,
+        log: str,
+    ) -> None:
+        """Stores a trial in one transaction; one that is reused refers to the newest evaluation of its key.
+
+        `key` is the digest of everything that decides the outcome. Raises UserError when the study has a
+        trial of that number.
+        """
+        trial = NewTrial(number, started_at, seconds, reused, log)
+        try:
+            with writing(self.engine) as connection:
+                study_rows.insert_trial(connection, study, key, evaluation, trial)
+        except IntegrityError as error:
+            if not is_duplicate(error):
+                raise
+            hint = "Another search goes on with this study: let only one of them run."
+            raise UserError(f"trial {number} of study {study!r} is stored already", hint) from error
+
+    def add_repeat(self, study: str, key: str, repeat: RepeatRecord) -> None:
+        """Stores a trial's candidate measured once more; `key` is that of its trial's evaluation."""
+        with writing(self.engine) as connection:
+            insert_repeat(connection, study_rows.find_study_id(connection, study), key, repeat)
+
+    def count_repeats(self, study: str) -> int:
+        """How often trials of the study were measured again; reads no samples."""
+        with self._reading() as connection:
+            return count_repeats(connection, study_rows.find_study_id(connection, study))
+
+    def finished(self, study: str) -> tuple[FinishedTrial, ...]:
+        """The number, candidate and evaluation key of every trial, in order; reads no samples."""
+        with self._reading() as connection:
+            return study_rows.read_finished(connection, study)
+
+    def find_evaluation(self, key: str) -> Evaluation | None:
+        """The newest evaluation of the key, from whichever study; None when there is none."""
+        with self._reading() as connection:
+            evaluation_id = newest_evaluation_id(connection, key)
+            return None if evaluation_id is None else read_evaluation(connection, evaluation_id)
+
+    def add_event(self, study: str, kind: str, message: str) -> None:
+        """Notes what happened to a study between its trials, with the time of now."""
+        with writing(self.engine) as connection:
+            study_rows.insert_event(connection, study, kind, message)
+
+    def events(self, study: str) -> tuple[Event, ...]:
+        """What was noted of a study, the newest last."""
+        with self._reading() as connection:
+            return study_rows.read_events(connection, study)
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        try:
+            with reading(self.engine) as connection:
+                yield connection
+        except (msgspec.MsgspecError, zlib.error, json.JSONDecodeError) as error:
+            raise UserError(
+                f"the storage {self.location} holds something that cannot be read ({error})",
+                "It is damaged, or a newer version wrote it: restore a copy, or upgrade trt-tuner.",
+            ) from error

@@ -1,0 +1,69 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from engines.core.errors import UserError
+from engines.core.values import Workload
+from engines.data.calibration import parse_calibration
+from engines.data.inputs_file import opened
+from engines.data.named_files import require_file
+from engines.data.tensor_files import read_arrays
+from engines.data.user_functions import find_function
+from engines.models.read import read_model
+
+Pipes = Callable[[str], Path]
+
+
+def test_a_file_may_be_read_through_a_link_too(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to("file")
+    require_file(tmp_path / "file")
+    require_file(tmp_path / "link")
+
+
+def test_what_is_no_file_is_told_with_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"no such file: '.*none'\. Look for it\."):
+        require_file(tmp_path / "none", "Look for it.")
+    with pytest.raises(UserError, match=r"is a folder\. Look inside\."):
+        require_file(tmp_path, of_a_folder="Look inside.")
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(UserError, match=r"cannot read '.*loop': Too many levels of symbolic links"):
+        require_file(tmp_path / "loop")
+
+
+@pytest.mark.parametrize("path", ["/dev/null", "/dev/zero"])
+def test_a_device_is_no_regular_file(path: str) -> None:
+    with pytest.raises(UserError, match=f"'{path}' is no regular file. Save what it gives"):
+        require_file(Path(path))
+
+
+def _inputs(path: Path) -> None:
+    with opened(path):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("name", "read"),
+    [
+        ("m.onnx", read_model),
+        ("data.npz", _inputs),
+        ("outputs.npz", read_arrays),
+        ("task.py", lambda path: find_function(f"{path}:accuracy", path.parent)),
+    ],
+)
+def test_nobody_waits_for_a_pipe(pipe: Pipes, name: str, read: Callable[[Path], object]) -> None:
+    with pytest.raises(UserError, match=f"{name}' is no regular file"):
+        read(pipe(name))
+
+
+def test_nobody_waits_for_a_pipe_in_a_folder(pipe: Pipes, workload: Workload, tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    pipe("data/a.npy")
+    with pytest.raises(UserError, match=r"a\.npy' is no regular file"):
+        parse_calibration("data", workload.model, workload.shapes, workload.batched_inputs, tmp_path)
+
+
+def test_a_name_with_a_zero_byte_is_no_error_of_ours() -> None:
+    with pytest.raises(UserError, match="no file has a zero byte in its name"):
+        require_file(Path("a\0b"))

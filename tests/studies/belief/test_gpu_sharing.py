@@ -1,0 +1,101 @@
+"""Whether something else used the GPU, by many measurements together."""
+
+import itertools
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from engines.artifacts.workspace import Workspace
+from engines.core.results import Block, Evaluation
+from engines.core.values import Candidate, Machine, Workload
+from studies.belief.gpu_sharing import Neighbours, measured_in, neighbours
+from studies.run.loop import Owner
+from studies.storage.storage import Storage
+from tests.records import study_record
+from tests.repeats import with_waits
+from tests.studies.owners import Here, Notes, in_order, owner_of, run, spec_of
+
+GPU = Machine("gpu", "H200", 132, 1, "Linux")
+CPU = Machine("cpu", "EPYC", 2, 1, "Linux")
+Waits = Callable[[int], bool]
+
+
+@pytest.mark.parametrize(
+    ("uneven", "even", "found"), [(3, 0, True), (3, 57, True), (3, 58, False), (2, 1, False)]
+)
+def test_three_and_one_in_twenty_are_more_than_chance(uneven: int, even: int, found: bool) -> None:
+    expected = Neighbours(uneven, uneven + even) if found else None
+    assert neighbours(GPU, [True] * uneven + [False] * even) == expected
+
+
+def test_measurements_that_cannot_tell_do_not_count() -> None:
+    assert neighbours(GPU, [None] * 90 + [True] * 3) == Neighbours(3, 3)
+    assert neighbours(GPU, [None] * 90) is None
+
+
+def test_on_a_cpu_others_are_found_by_the_wait_for_a_core_instead() -> None:
+    assert neighbours(CPU, [True] * 9) is None
+
+
+def test_what_others_measured_does_not_count() -> None:
+    trials = study_record(4, failing=0).trials
+    shared = [trials[0], replace(trials[1], reused=True), replace(trials[2], same_as=0), trials[3]]
+    assert [one for one, _ in measured_in(shared, ())] == [trials[0].candidate, trials[3].candidate]
+    assert list(measured_in(study_record(2, failing=1.0).trials[1:], ())) == []
+
+
+def _measured_anew(found: Evaluation, *, waits: bool) -> Evaluation:
+    """With times that are all the same, or beside another process."""
+    assert found.measurement is not None
+    block = Block(np.ones(10), 0.01, 0.0)
+    even = replace(found, measurement=replace(found.measurement, blocks=(block,) * 5))
+    return with_waits(even) if waits else even
+
+
+@pytest.fixture
+def owner(storage: Storage, workload: Workload, workspace: Workspace) -> Callable[[Waits], Owner]:
+    """Whose measurements are uneven where `waits` says so of their number."""
+
+    def make(waits: Waits) -> Owner:
+        machine, asked = Here(workload, workspace), itertools.count()
+
+        def verdict(candidate: Candidate) -> Evaluation:
+            found = machine.evaluate(candidate, 60.0, lambda *_: None)
+            return _measured_anew(found, waits=waits(next(asked)))
+
+        return in_order(owner_of(storage, spec_of(workload), Here(workload, workspace, verdict)))
+
+    return make
+
+
+def _said(owner: Owner) -> list[str]:
+    assert isinstance(owner.observer, Notes)
+    return [note for note in owner.observer.notes if "seems to use the GPU" in note]
+
+
+def test_a_search_says_once_that_something_else_uses_the_gpu(owner: Callable[[Waits], Owner]) -> None:
+    shared = owner(lambda number: True)
+    run(shared, 8)
+    assert len(_said(shared)) == 1
+    assert "in 3 of 3 measurements" in _said(shared)[0]
+
+
+def test_a_search_alone_says_nothing_of_the_sort(owner: Callable[[Waits], Owner]) -> None:
+    alone = owner(lambda number: number in (2, 5))
+    run(alone, 8)
+    assert _said(alone) == []
+
+
+def test_what_comes_late_is_said_soon(owner: Callable[[Waits], Owner]) -> None:
+    late = owner(lambda number: number >= 80)
+    run(late, 84)
+    assert len(_said(late)) == 1
+
+
+def test_what_was_measured_before_is_not_said_of_now(owner: Callable[[Waits], Owner]) -> None:
+    run(owner(lambda number: True), 6)
+    again = owner(lambda number: False)
+    run(again, 9)
+    assert _said(again) == []

@@ -1,0 +1,66 @@
+from dataclasses import replace
+
+import pytest
+
+from engines.core.values import InputSource, TaskMetric, Workload
+from engines.core.wire import digest
+from studies.core.identity import chosen, evaluation_key, workload_identity
+from studies.core.records import StudySpec
+
+METRIC = TaskMetric("accuracy", "task:accuracy", "maximize", "/here", "ab")
+CALIBRATION = InputSource(path="/data/c.npz", digest="cd")
+BY_FUNCTION = InputSource(path="/here", digest="ef", function="task:batches")
+
+
+def _identity(workload: Workload) -> str:
+    return digest(workload_identity(workload))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"calibration": CALIBRATION},
+        {"expected": InputSource(path="/data/right.npz", digest="12")},
+        {"metrics": (METRIC,)},
+        {"keep_fp32": ("conv*",)},
+        {"override_shapes": {"x": (1, 3, 8)}},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_what_changes_results_is_part_of_the_identity(
+    study_spec: StudySpec, change: dict[str, object]
+) -> None:
+    changed = replace(study_spec.workload, **change)  # type: ignore[arg-type]
+    assert _identity(changed) != _identity(study_spec.workload)
+    other = replace(study_spec, workload=changed)
+    candidate = study_spec.baseline
+    assert evaluation_key(other, candidate) != evaluation_key(study_spec, candidate)
+    assert len(chosen(changed)) == 1
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (METRIC, replace(METRIC, digest="xy")),
+        (METRIC, replace(METRIC, name="top")),
+        (METRIC, replace(METRIC, better="minimize")),
+        (METRIC, replace(METRIC, function="task:other")),
+    ],
+)
+def test_another_metric_is_another_identity(
+    study_spec: StudySpec, one: TaskMetric, other: TaskMetric
+) -> None:
+    first, second = (replace(study_spec.workload, metrics=(metric,)) for metric in (one, other))
+    assert _identity(first) != _identity(second)
+
+
+def test_where_files_lie_is_no_part_of_it(study_spec: StudySpec) -> None:
+    here = replace(study_spec.workload, metrics=(METRIC,), calibration=BY_FUNCTION)
+    moved = replace(METRIC, folder="/there", function="../task.py:accuracy")
+    source = replace(BY_FUNCTION, path="/there", function="task.py:batches")
+    there = replace(study_spec.workload, metrics=(moved,), calibration=source)
+    assert _identity(here) == _identity(there)
+
+
+def test_what_was_left_alone_is_not_in_it(study_spec: StudySpec) -> None:
+    assert chosen(study_spec.workload) == {}

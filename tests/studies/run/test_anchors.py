@@ -1,0 +1,129 @@
+"""The baseline measured again, by an owner over the fake backend."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+
+from engines.artifacts.workspace import Workspace
+from engines.core.values import Settings, Workload
+from studies.belief.baseline_runs import noise
+from studies.belief.noise import noise_of
+from studies.belief.rigour import Rigour
+from studies.run.loop import Owner
+from studies.storage.storage import Storage, open_storage
+from tests.studies.owners import Here, Notes, failed, owner_of, run, spec_of
+
+RIGOUR = Rigour(self_test_runs=4, anchor_every=3, racing=False)
+
+
+@pytest.fixture
+def storage(workspace: Workspace) -> Iterator[Storage]:
+    with open_storage(str(workspace.database)) as opened:
+        yield opened
+
+
+def owner(storage: Storage, workload: Workload, executor: Here, rigour: Rigour = RIGOUR) -> Owner:
+    return replace(owner_of(storage, spec_of(workload), executor), rigour=rigour)
+
+
+def test_the_baseline_is_measured_again_behind_trial_0_and_every_few_trials(
+    storage: Storage, workload: Workload, workspace: Workspace
+) -> None:
+    executor = Here(workload, workspace)
+    assert run(owner(storage, workload, executor), 8) == "complete"
+    repeats = storage.read_study("study").repeats
+    assert [(one.role, one.after) for one in repeats] == [("self-test", 1)] * 4 + [
+        ("anchor", 4),
+        ("anchor", 7),
+    ]
+    assert all(one.evaluation.candidate == executor.asked[0] for one in repeats)
+    assert len(executor.asked) == 8 + 6
+
+
+def test_a_search_that_goes_on_does_not_repeat_the_self_test(
+    storage: Storage, workload: Workload, workspace: Workspace
+) -> None:
+    run(owner(storage, workload, Here(workload, workspace)), 3)
+    run(owner(storage, workload, Here(workload, workspace)), 6)
+    roles = [one.role for one in storage.read_study("study").repeats]
+    assert roles == ["self-test"] * 4 + ["anchor"]
+
+
+def test_what_the_self_test_found_is_told_once(
+    storage: Storage, workload: Workload, workspace: Workspace
+) -> None:
+    found = owner(storage, workload, Here(workload, workspace, options=Settings(run_noise=0.01)))
+    run(found, 3)
+    assert isinstance(found.observer, Notes)
+    measured = noise(storage.read_study("study"))
+    assert measured is not None
+    assert len(found.observer.notes) == 1
+    assert f"{measured.detectable:.1%}" in found.observer.notes[0]
+    assert found.observer.doing[0] == "self-test: measuring the baseline again, 1 of 4"
+
+
+def test_a_baseline_that_failed_is_not_measured_again(
+    storage: Storage, workload: Workload, workspace: Workspace
+) -> None:
+    executor = Here(workload, workspace, failed("build", "refused"))
+    run(owner(storage, workload, executor), 3)
+    assert storage.read_study("study").repeats == ()
+
+
+def test_without_rigour_nothing_is_measured_twice(
+    storage: Storage, workload: Workload, workspace: Workspace
+) -> None:
+    executor = Here(workload, workspace)
+    run(owner(storage, workload, executor, Rigour(self_test_runs=0, anchor_every=0)), 6)
+    assert len(executor.asked) == 6
+    assert executor.bars == [None] * 6
+
+
+def test_trials_behind_the_best_are_cut_short_and_answer_no_other_study(
+    storage: Storage, workload: Workload, workspace: Workspace
+) -> None:
+    racing = replace(RIGOUR, racing=True)
+    executor = Here(workload, workspace)
+    run(owner(storage, workload, executor, racing), 30)
+    trials = storage.read_study("study").trials
+    behind = [trial for trial in trials if trial.measurement is not None and trial.measurement.behind]
+    whole = [trial for trial in trials if trial.measurement is not None and not trial.measurement.behind]
+    assert len(behind) > 5
+    slowest = max(trial.metrics["latency_ms"].value for trial in whole if trial.state == "feasible")
+    best = min(trial.metrics["latency_ms"].value for trial in whole if trial.state == "feasible")
+    assert all(trial.metrics["latency_ms"].value > best for trial in behind)
+    assert slowest >= best
+    keys = {number: key for number, _, key in storage.finished("study")}
+    assert all(keys[trial.number].endswith("-behind") for trial in behind)
+    assert not any(keys[trial.number].endswith("-behind") for trial in whole)
+
+
+def test_the_noise_that_is_found_is_what_the_machine_has(
+    storage: Storage, workload: Workload, workspace: Workspace
+) -> None:
+    executor = Here(workload, workspace, options=Settings(run_noise=0.02, noise=0.0001))
+    run(owner(storage, workload, executor, replace(RIGOUR, self_test_runs=60)), 2)
+    found = noise(storage.read_study("study"))
+    assert found is not None
+    assert found.runs == 61
+    assert found.spread == pytest.approx(0.02, rel=0.3)
+    assert found.between == pytest.approx(found.spread, rel=0.1)
+
+
+def test_two_runs_say_nothing_of_noise() -> None:
+    assert noise_of([]) is None
+
+
+def test_the_self_test_ends_with_the_time(
+    storage: Storage, workload: Workload, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    executor = Here(workload, workspace)
+    # a clock that each evaluation moves on by a second
+    clock = SimpleNamespace(monotonic=lambda: float(len(executor.asked)), perf_counter=time.perf_counter)
+    monkeypatch.setattr("studies.run.loop.time", clock)
+    assert run(owner(storage, workload, executor), 50, seconds=2.5) == "timeout"
+    study = storage.read_study("study")
+    assert (len(study.trials), len(study.repeats)) == (1, 2)

@@ -1,0 +1,133 @@
+"""What an owner makes of candidates that fail."""
+
+from collections import Counter
+
+import pytest
+from optuna.trial import TrialState
+
+from engines.artifacts.workspace import Workspace
+from engines.core.errors import UserError
+from engines.core.results import Evaluation
+from engines.core.values import Candidate, Settings, Stage, Workload
+from studies.storage.storage import Storage
+from tests.studies.owners import Here, failed, in_order, optuna_trials, owner_of, records_of, run, spec_of
+
+pytestmark = pytest.mark.usefixtures("quick_collections")
+
+
+@pytest.fixture
+def database_url(workspace: Workspace) -> str:
+    return str(workspace.database)
+
+
+@pytest.mark.parametrize("stage", ["graph", "build"])
+def test_what_fails_before_there_is_an_engine_is_not_tried_again(
+    storage: Storage, workload: Workload, workspace: Workspace, stage: Stage
+) -> None:
+    def verdict(candidate: Candidate) -> Evaluation | None:
+        hopeless = candidate.graph["precision"] == "int8" and candidate.build["profile"] == "wide"
+        return failed(stage, "crashed", "the worker died of SIGSEGV")(candidate) if hopeless else None
+
+    fixed = {"builder_optimization_level": ["3", "4"], "max_aux_streams": ["0"]}
+    executor = Here(workload, workspace, verdict)
+    owner = in_order(owner_of(storage, spec_of(workload, fixed), executor))
+    assert run(owner, 99) == "exhausted"
+    records = records_of(owner)
+    assert len(records) == 3 * 3 * 2 * 2
+    dead = [record for record in records if record.failure is not None]
+    asked = [record for record in dead if record.candidate in executor.asked]
+    # each build fails once, or a graph once for all of its builds
+    assert len({record.candidate.build for record in asked}) == len(asked)
+    assert len(asked) == {"build": 2, "graph": 1}[stage] or stage == "graph"
+    for record in dead:
+        if record in asked:
+            continue
+        assert record.failure is not None
+        first = next(
+            one for one in asked if stage == "graph" or one.candidate.build == record.candidate.build
+        )
+        assert record.failure.message == f"as in trial {first.number}: the worker died of SIGSEGV"
+        assert (record.failure.stage, record.failure.kind) == (stage, "crashed")
+        assert (record.reused, record.log) == (False, "")
+
+
+def test_what_fails_with_an_engine_is_tried_again_under_another_run_spec(
+    storage: Storage, workload: Workload, workspace: Workspace
+) -> None:
+    executor = Here(workload, workspace, failed("load", "out_of_memory"))
+    fixed = {"precision": ["fp16"], "profile": ["wide"], "builder_optimization_level": ["3"]}
+    owner = owner_of(storage, spec_of(workload, {**fixed, "max_aux_streams": ["0"]}), executor)
+    assert run(owner, 99) == "exhausted"
+    assert len(executor.asked) == 3
+
+
+def test_our_own_mistake_in_a_build_is_no_verdict_on_it(
+    storage: Storage, workload: Workload, workspace: Workspace
+) -> None:
+    executor = Here(workload, workspace, failed("build", "internal"))
+    fixed = {"precision": ["fp16"], "profile": ["wide"], "builder_optimization_level": ["3"]}
+    owner = owner_of(storage, spec_of(workload, {**fixed, "max_aux_streams": ["0"]}), executor)
+    run(owner, 99)
+    assert len(executor.asked) == 3
+
+
+@pytest.mark.parametrize("stage", ["graph", "build"])
+def test_the_search_does_not_ask_for_what_cannot_be_made(
+    storage: Storage, workload: Workload, workspace: Workspace, stage: Stage
+) -> None:
+    def verdict(candidate: Candidate) -> Evaluation | None:
+        hopeless = candidate.graph["precision"] == "int8"
+        return failed(stage, "crashed")(candidate) if hopeless else None
+
+    owner = owner_of(storage, spec_of(workload), Here(workload, workspace, verdict))
+    run(owner, 40)
+    dead = [record.candidate for record in records_of(owner) if record.failure is not None]
+    assert dead
+    assert len({one.graph if stage == "graph" else (one.graph, one.build) for one in dead}) == len(dead)
+
+
+def test_failures_reach_optuna_as_pruned_and_infeasible_trials_with_their_violation(
+    storage: Storage, workload: Workload, workspace: Workspace
+) -> None:
+    options = Settings(fault_rate=0.6, faults="refuse+memory+nan+wrong")
+    executor = Here(workload, workspace, options=options)
+    owner = owner_of(storage, spec_of(workload, options=options), executor)
+    run(owner, 40)
+    records = records_of(owner)
+    assert min(Counter(record.state for record in records).values()) >= 3
+    for record, trial in zip(records, optuna_trials(storage), strict=True):
+        if record.state == "failed":
+            assert trial.state == TrialState.PRUNED
+            assert trial.constraints["failed"] > 0
+        else:
+            assert trial.state == TrialState.COMPLETE
+            assert (max(trial.constraints.values()) > 0) == (record.state == "infeasible")
+
+
+def test_a_baseline_that_fails_is_stored_and_the_search_goes_on(
+    storage: Storage, workload: Workload, workspace: Workspace
+) -> None:
+    def verdict(candidate: Candidate) -> Evaluation | None:
+        return failed("measure", "crashed")(candidate) if len(executor.asked) == 1 else None
+
+    executor = Here(workload, workspace, verdict)
+    owner = owner_of(storage, spec_of(workload), executor)
+    assert run(owner, 5) == "complete"
+    assert [record.state == "failed" for record in records_of(owner)] == [True] + [False] * 4
+
+
+def test_a_full_disk_ends_it_and_is_no_trial(
+    storage: Storage, workload: Workload, workspace: Workspace
+) -> None:
+    def verdict(candidate: Candidate) -> Evaluation | None:
+        full = len(executor.asked) > 2
+        return failed("build", "disk_full", "no space left in the workspace")(candidate) if full else None
+
+    executor = Here(workload, workspace, verdict)
+    owner = owner_of(storage, spec_of(workload), executor)
+    with pytest.raises(UserError, match="no space left in the workspace") as raised:
+        run(owner, 10)
+    assert "run the same command again" in raised.value.hint
+    assert len(storage.finished("study")) == len(optuna_trials(storage)) == 2
+    executor.verdict = lambda _: None
+    assert run(owner, 10) == "complete"

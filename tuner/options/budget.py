@@ -1,0 +1,76 @@
+"""When a search ends: what the user asked for, and what its space makes of that."""
+
+from dataclasses import replace
+
+from dashboards.words import formats
+from engines.core.errors import UserError
+from engines.core.values import Policy
+from engines.trials.sampling import MINIMUM_BLOCKS
+from studies.belief.rigour import Rigour
+from studies.core import space as spaces
+from studies.core.records import StudySpec
+from studies.run.limits import Limits
+from tuner.options.search import SearchOptions, check_time
+from tuner.workflows.finals import searching_seconds
+
+DEFAULT_TRIALS = 50
+DEFAULT_MIN_GAIN = 0.01
+# to try more than these one by one is no search
+MOST_CANDIDATES = 10_000
+
+
+def limits_of(options: SearchOptions, spec: StudySpec, rigour: Rigour) -> Limits:
+    """The limits of the search itself; `rigour` fits its objectives.
+
+    Raises UserError where everything is to be tried and that cannot be.
+    """
+    seconds = searching_seconds(options.timeout, rigour)
+    trials = _all_trials(options, spec) if options.exhaustive else options.trials
+    return Limits(trials or DEFAULT_TRIALS, seconds, options.trial_timeout, min_gain(options))
+
+
+def min_gain(options: SearchOptions) -> float | None:
+    """The least relative improvement that is worth going on for; None where everything is to be tried."""
+    if options.exhaustive or options.min_gain == 0:
+        return None
+    return DEFAULT_MIN_GAIN if options.min_gain is None else options.min_gain
+
+
+def candidates_of(spec: StudySpec) -> int:
+    """The trials after which everything was tried: the baseline comes on top where the space has it not."""
+    return spaces.size(spec.space) + (not spaces.contains(spec.space, spec.baseline.settings))
+
+
+def _all_trials(options: SearchOptions, spec: StudySpec) -> int:
+    every = candidates_of(spec)
+    if every > MOST_CANDIDATES:
+        raise UserError(
+            f"--exhaustive would try {every:,} candidates, and tries {MOST_CANDIDATES:,} at most",
+            "Narrow the space with --fix NAME=VALUE, or leave --exhaustive out.",
+        )
+    if options.trials is not None and options.trials < every:
+        raise UserError(
+            f"--exhaustive tries {formats.plural(every, 'candidate')}, and --trials allows {options.trials}",
+            "Leave one of them out, or narrow the space with --fix NAME=VALUE.",
+        )
+    return every
+
+
+def check_times(warm_up: float | None, duration: float | None) -> None:
+    """Raises UserError for what is no time; None is what was not said."""
+    if duration is not None:
+        check_time("duration", duration)
+    if warm_up is not None:
+        check_time("warm-up", warm_up, zero=True)
+
+
+def lasting(
+    policy: Policy, warm_up: float | None, duration: float | None, *, in_one_go: bool = False
+) -> Policy:
+    """The policy with times in seconds as asked for; None leaves its own."""
+    if warm_up is not None:
+        policy = replace(policy, warmup_seconds=warm_up)
+    if duration is None:
+        return policy
+    block = duration if in_one_go else min(policy.block_seconds, duration / MINIMUM_BLOCKS)
+    return replace(policy, minimum_seconds=duration, maximum_seconds=duration, block_seconds=block)

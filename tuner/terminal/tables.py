@@ -1,0 +1,38 @@
+"""Plain tables on standard output."""
+
+import io
+import sys
+
+from rich.console import Console
+from rich.measure import Measurement
+from rich.table import Table
+from rich.text import Text
+
+from tuner.terminal import streams
+
+# wide enough for any table: lines are broken by whoever shows them, and nothing is cut off
+WIDEST = 100_000
+
+
+def new_table(*headings: str) -> Table:
+    """A table without lines; no headings for one that needs none."""
+    table = Table(box=None, pad_edge=False, header_style="bold", show_header=bool(headings))
+    for heading in headings:
+        table.add_column(heading, no_wrap=True)
+    return table
+
+
+def add_row(table: Table, *cells: str) -> None:
+    """Adds text as it is, in one line: brackets in it are no markup."""
+    table.add_row(*(Text(" ".join(cell.split())) for cell in cells))
+
+
+def print_table(table: Table) -> None:
+    """Prints the table in its own width."""
+    # rich is to write to no pipe of ours: it ends the program when the reader has gone
+    text = io.StringIO()
+    console = Console(file=text, width=WIDEST, force_terminal=streams.is_screen(sys.stdout))
+    console.width = Measurement.get(console, console.options, table).maximum or 1
+    console.print(table, crop=False)
+    for line in text.getvalue().splitlines():
+        print(line.rstrip())

@@ -1,0 +1,228 @@
+"""`tuner bisect`: the smallest set of nodes that must stay in FP32 for a trial's outputs to be right.
+
+Every attempt is a real one: the trial's own graph with other nodes kept, built, run and checked like a trial.
+"""
+
+import glob
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dashboards.words import formats
+from engines.artifacts.workspace import Workspace
+from engines.core.errors import EngineError, UserError
+from engines.core.results import Evaluation
+from engines.core.values import Candidate, Policy, Settings
+from engines.graphs import recipe
+from engines.graphs.context import KEPT_NODES, Making
+from engines.graphs.dimensions import HALVES, QUANTIZED, base_precision
+from engines.models.read import read_model
+from engines.worker.client import Worker
+from engines.worker.protocol import Open
+from studies.core.metrics import ACCURACY_METRICS
+from studies.core.objectives import DEFAULT_ERROR_LIMIT, judge
+from studies.core.records import Constraint, StudyRecord, StudySpec, TrialRecord
+from studies.run.limits import BASELINE_SECONDS
+from studies.search.bisection import smallest_set
+from studies.setup.spec import CONCURRENT_METRICS
+
+if TYPE_CHECKING:
+    from tuner.workflows.search import Watcher
+
+SCHEMA = 1
+# outputs are what matters here, and timings are not looked at
+CHECKED_ONLY = Policy(warmup_seconds=0.0, minimum_seconds=0.0, maximum_seconds=0.01, block_seconds=0.01)
+WRONG_OUTPUTS = ("not_finite", "wrong_output")
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One engine with some nodes kept, and whether it was within the limits; `error` is None without one."""
+
+    kept: tuple[str, ...]
+    right: bool
+    error: float | None
+    failure: str = ""
+
+
+@dataclass(frozen=True)
+class Bisection:
+    """What was found; `nodes` is None where no set of nodes helps."""
+
+    study: str
+    trial: TrialRecord
+    limits: tuple[Constraint, ...]
+    nodes: tuple[str, ...] | None
+    lowerable: int
+    attempts: tuple[Attempt, ...]
+
+
+def bisect(study: StudyRecord, trial: TrialRecord, workspace: Workspace, watcher: "Watcher") -> Bisection:
+    """Finds the nodes that a trial must keep in FP32; raises UserError where that is no question."""
+    spec = study.spec
+    _require_lowered(trial)
+    _require_model(spec)
+    # a study that lies elsewhere may have been made with another one
+    workspace.create()
+    watcher.preparing("ranking the nodes by how much they hurt")
+    ranked = _ranked(spec, trial, workspace, watcher)
+    limits = accuracy_limits(spec)
+    with Worker(_opening(spec, workspace), workspace, "-bisect") as worker:
+        worker.open()
+        attempts = _Attempts(worker, trial.candidate, limits, watcher)
+        nodes = smallest_set(ranked, attempts)
+    return Bisection(study.name, trial, limits, nodes, len(ranked), tuple(attempts.made))
+
+
+def accuracy_limits(spec: StudySpec) -> tuple[Constraint, ...]:
+    """The study's constraints on what is right, the default one where it has none."""
+    own = {metric.name for metric in spec.workload.metrics}
+    found = tuple(one for one in spec.constraints if one.metric in ACCURACY_METRICS | own)
+    return found or (DEFAULT_ERROR_LIMIT,)
+
+
+class _Attempts:
+    """Builds and checks an engine for each set of nodes, and remembers what came of it."""
+
+    def __init__(
+        self, worker: Worker, candidate: Candidate, limits: Sequence[Constraint], watcher: "Watcher"
+    ) -> None:
+        self.made: list[Attempt] = []
+        self._worker, self._candidate, self._limits, self._watcher = worker, candidate, limits, watcher
+
+    def __call__(self, kept: tuple[str, ...]) -> bool:
+        known = {frozenset(one.kept): one.right for one in self.made}
+        if frozenset(kept) not in known:
+            self.made.append(self._attempt(kept))
+            self._watcher.note(attempt_line(self.made[-1]))
+        return known.get(frozenset(kept), self.made[-1].right)
+
+    def _attempt(self, kept: tuple[str, ...]) -> Attempt:
+        what = f"attempt {len(self.made) + 1}, {formats.plural(len(kept), 'node')} kept in FP32"
+        self._watcher.preparing(what)
+        candidate = keeping(self._candidate, kept)
+        evaluation = self._worker.evaluate(
+            candidate, BASELINE_SECONDS, lambda stage, _: self._watcher.preparing(f"{what}: {stage}")
+        )
+        failure = evaluation.failure
+        if failure is not None and failure.kind in ("disk_full", "internal"):
+            raise UserError(failure.message, failure.hint or "See the worker's log.")
+        return _judged(kept, evaluation, self._limits)
+
+
+def keeping(candidate: Candidate, nodes: Sequence[str]) -> Candidate:
+    """The candidate with these nodes in FP32 and no others."""
+    settings = {name: value for name, value in candidate.graph.items() if name != "keep_fp32"}
+    return replace(candidate, graph=Settings(settings, **{KEPT_NODES: "\n".join(nodes)}))
+
+
+def _judged(kept: tuple[str, ...], evaluation: Evaluation, limits: Sequence[Constraint]) -> Attempt:
+    state, _, _ = judge(evaluation, limits)
+    error = evaluation.accuracy.error if evaluation.accuracy else None
+    message = evaluation.failure.message if evaluation.failure else ""
+    return Attempt(kept, state == "feasible", error, message)
+
+
+def attempt_line(attempt: Attempt) -> str:
+    """Such as `2 nodes kept: error 0.0004, within the limits`."""
+    found = attempt.failure or f"error {formats.number(attempt.error)}"
+    verdict = "within the limits" if attempt.right else "beyond the limits"
+    return f"{formats.plural(len(attempt.kept), 'node')} kept: {found}, {verdict}"
+
+
+def _require_lowered(trial: TrialRecord) -> None:
+    failure = trial.failure
+    if failure is not None and failure.kind not in WRONG_OUTPUTS:
+        raise UserError(
+            f"trial {trial.number} failed before its outputs could be checked: {failure.message}",
+            "Bisecting is for engines whose outputs are wrong.",
+        )
+    precision = str(trial.candidate.graph.get("precision", ""))
+    if base_precision(precision) not in (*HALVES, *QUANTIZED):
+        raise UserError(
+            f"trial {trial.number} is in {precision or 'no precision'}, so no node of it was lowered",
+            "Name a trial in fp16, bf16, int8, fp8 or int4.",
+        )
+
+
+def _require_model(spec: StudySpec) -> None:
+    model = spec.workload.model
+    if read_model(Path(model.path)).digest != model.digest:
+        raise UserError(
+            f"{model.path} is not the model that the study is about any more", "Put the old file back."
+        )
+
+
+def _ranked(spec: StudySpec, trial: TrialRecord, workspace: Workspace, watcher: "Watcher") -> tuple[str, ...]:
+    making = Making(spec.workload, trial.candidate.graph, workspace.caches, watcher.preparing)
+    try:
+        return tuple(one.node for one in recipe.ranking(making, recipe.prepared(making)))
+    except EngineError as error:
+        raise UserError(f"the nodes cannot be ranked: {error.message}", "Export the model again.") from error
+
+
+def _opening(spec: StudySpec, workspace: Workspace) -> Open:
+    return Open(
+        backend=spec.backend,
+        options=spec.backend_options,
+        workspace=str(workspace.root.resolve()),
+        workload=spec.workload,
+        policy=CHECKED_ONLY,
+        concurrent=any(objective.metric in CONCURRENT_METRICS for objective in spec.objectives),
+    )
+
+
+def bisection_document(found: Bisection) -> dict[str, Any]:
+    """The bisection for other programs."""
+    last = _last(found)
+    return {
+        "schema": SCHEMA,
+        "study": found.study,
+        "trial": found.trial.number,
+        "limits": [str(limit) for limit in found.limits],
+        "nodes": None if found.nodes is None else list(found.nodes),
+        "error": last.error if last else None,
+        "lowerable": found.lowerable,
+        "attempts": [
+            {"kept": list(one.kept), "right": one.right, "error": one.error, "failure": one.failure or None}
+            for one in found.attempts
+        ],
+    }
+
+
+def lines(found: Bisection) -> list[str]:
+    """What was found, and what to do with it."""
+    limits = " and ".join(map(str, found.limits))
+    built = formats.plural(len(found.attempts), "engine")
+    if found.nodes is None:
+        return [
+            f"No set of the {found.lowerable} nodes that can be lowered brings trial {found.trial.number} "
+            f"within {limits}, not even all of them ({built} tried): the fault lies elsewhere.",
+        ]
+    if not found.nodes:
+        return [f"Trial {found.trial.number} is within {limits} with nothing kept in FP32."]
+    last = _last(found)
+    error = f", error {formats.number(last.error)}" if last else ""
+    nodes = formats.plural(len(found.nodes), "node")
+    precision = found.trial.candidate.graph["precision"]
+    number, options = found.trial.number, " ".join(map(_option, found.nodes))
+    return [
+        f"Trial {number} is within {limits} with {nodes} of {found.lowerable} kept in FP32{error}:",
+        *(f"  {name}" for name in found.nodes),
+        f"None of them can be left out. {built} tried.",
+        f"To search on with them: tuner search ... --precision {precision} {options}",
+    ]
+
+
+def _option(node: str) -> str:
+    """As --keep-fp32 takes it, which reads patterns."""
+    return f"--keep-fp32 {shlex.quote(glob.escape(node))}"
+
+
+def _last(found: Bisection) -> Attempt | None:
+    if found.nodes is None:
+        return None
+    kept = frozenset(found.nodes)
+    return next((one for one in found.attempts if frozenset(one.kept) == kept), None)

@@ -1,0 +1,244 @@
+"""`tuner doctor`: what makes this machine noisy, and how small a difference it can tell apart now.
+
+The A/A self-test measures the baseline again and again through a worker, as a study measures candidates.
+"""
+
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dashboards.words import formats
+from engines.artifacts.workspace import Workspace
+from engines.backends.registry import BACKENDS
+from engines.core.errors import UserError
+from engines.core.results import Block, Evaluation
+from engines.core.values import Candidate, Machine, Policy
+from engines.core.wire import to_plain
+from engines.machine import gpu, gpu_conditions, host_conditions
+from engines.machine.conditions import Condition, in_test
+from engines.machine.host_conditions import Host
+from engines.models.tiny_model import save_tiny_model
+from engines.statistics.estimates import Estimate
+from engines.worker.client import Worker
+from engines.worker.protocol import Open
+from studies.belief.noise import FEWEST_RUNS, Noise, noise_of
+from studies.core.metrics import METRICS
+from studies.core.objectives import DEFAULT_OBJECTIVE
+from studies.setup.spec import Question, Request, ShapeRequest, settle, specify
+from tuner.options.search import check_path
+
+if TYPE_CHECKING:
+    from tuner.workflows.search import Watcher
+
+SCHEMA = 1
+METRIC = DEFAULT_OBJECTIVE
+# in which others are watched while we do nothing
+IDLE_SECONDS = 0.5
+# of one run, in which the first builds the engine
+LONGEST_RUN_SECONDS = 1800.0
+VERDICTS = ("noisy", "fine", "unknown")
+
+
+@dataclass(frozen=True)
+class DoctorOptions:
+    """The options of `tuner doctor`.
+
+    Where no model is given a small one is made, and where no workspace is, nothing is kept.
+    """
+
+    model: Path | None = None
+    backend: str = "auto"
+    shapes: tuple[str, ...] = ()
+    inputs: Path | None = None
+    runs: int = 10
+    workspace: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.runs < 0 or 0 < self.runs < FEWEST_RUNS:
+            raise UserError(
+                f"--runs must be at least {FEWEST_RUNS}, not {self.runs}",
+                "0 looks at the machine and measures nothing.",
+            )
+        for name, value in (("--shapes", self.shapes), ("--inputs", self.inputs)):
+            if value and self.model is None:
+                raise UserError(f"{name} needs a model", f"Write tuner doctor MODEL {name} ...")
+        for path in (self.model, self.inputs, self.workspace):
+            if path is not None:
+                check_path(path)
+
+
+@dataclass(frozen=True)
+class SelfTest:
+    """The same engine measured as if it were different candidates; `seconds` is what a run timed."""
+
+    machine: Machine
+    backend: str
+    values: tuple[Estimate, ...]
+    seconds: float
+    noise: Noise
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What was found; `test` is None where nothing was measured."""
+
+    model: Path | None
+    conditions: tuple[Condition, ...]
+    test: SelfTest | None
+
+
+def diagnose(options: DoctorOptions, watcher: "Watcher", host: Host) -> Diagnosis:
+    """Looks at the machine, then measures it; raises UserError for what the user must mend."""
+    with _workspace(options) as workspace:
+        watcher.preparing("reading the model")
+        question = settle(_request(options, workspace), workspace)
+        for note in question.notes:
+            watcher.note(note)
+        watcher.preparing("looking at the machine")
+        # before a worker uses the machine: later its work could not be told from that of others
+        found = (*host_conditions.states(host), *_while_idle(host), *_gpu(question.backend))
+        if not options.runs:
+            return Diagnosis(options.model, found, None)
+        before = host_conditions.counters(host)
+        test, blocks = _self_test(question, workspace, options.runs, watcher)
+        lost = host_conditions.while_busy(before, host_conditions.counters(host))
+    return Diagnosis(options.model, (*found, *lost, *in_test(blocks, test.machine.kind == "cpu")), test)
+
+
+def diagnosis_document(diagnosis: Diagnosis) -> dict[str, Any]:
+    """The diagnosis for other programs."""
+    return {
+        "schema": SCHEMA,
+        "model": str(diagnosis.model) if diagnosis.model else None,
+        "conditions": [to_plain(condition) for condition in diagnosis.conditions],
+        "self_test": _test_document(diagnosis.test) if diagnosis.test else None,
+    }
+
+
+def print_diagnosis(diagnosis: Diagnosis) -> None:
+    """The diagnosis for people, what is noisy first."""
+    from tuner.terminal.tables import add_row, new_table, print_table
+
+    table = new_table("condition", "verdict", "found", "what to do")
+    for one in sorted(diagnosis.conditions, key=lambda one: VERDICTS.index(one.verdict)):
+        add_row(table, one.name, one.verdict, one.found, one.advice)
+    print_table(table)
+    if diagnosis.test is not None:
+        print("\n" + "\n".join(_test_lines(diagnosis.test, diagnosis.model)))
+
+
+@contextmanager
+def _workspace(options: DoctorOptions) -> Iterator[Workspace]:
+    if options.workspace is not None:
+        yield Workspace(options.workspace).create()
+        return
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        yield Workspace(Path(folder)).create()
+
+
+def _request(options: DoctorOptions, workspace: Workspace) -> Request:
+    return Request(
+        model=options.model or save_tiny_model(workspace.caches / "tiny.onnx"),
+        backend=options.backend,
+        objectives=(METRIC,),
+        constraints=(),
+        shapes=ShapeRequest(options.shapes),
+        inputs=options.inputs,
+        precision=None,
+        fixed=(),
+        seed=0,
+        policy=Policy(),
+    )
+
+
+def _while_idle(host: Host) -> tuple[Condition, ...]:
+    before = host_conditions.counters(host)
+    time.sleep(IDLE_SECONDS)
+    return host_conditions.while_idle(before, host_conditions.counters(host))
+
+
+def _gpu(backend: Open) -> tuple[Condition, ...]:
+    """The GPU that is measured, or the first where there is one beside what is measured."""
+    if BACKENDS[backend.backend].needs_gpu:
+        return gpu_conditions.states(int(backend.options.get("device", 0)))
+    if not gpu.has_gpu():
+        return ()
+    try:
+        return gpu_conditions.states(0)
+    except UserError as error:
+        return (Condition("GPU", "unknown", error.message, error.hint),)
+
+
+def _self_test(
+    question: Question, workspace: Workspace, runs: int, watcher: "Watcher"
+) -> tuple[SelfTest, list[Block]]:
+    """The test, and every block that was timed in it."""
+    watcher.preparing(f"starting the backend {question.backend.backend}")
+    with Worker(question.backend, workspace) as worker:
+        spec, _ = specify(question, worker)
+        _prepare(worker, question, watcher)
+        watcher.note(f"measuring the same engine {runs} times")
+        evaluations = [
+            _measure(worker, spec.baseline, f"self-test: measuring the same engine, {run} of {runs}", watcher)
+            for run in range(1, runs + 1)
+        ]
+    values = tuple(value for one in evaluations if (value := METRICS[METRIC].of(one)))
+    noise = noise_of(values)
+    if noise is None:
+        raise UserError("the runs have no times to compare", "Measure another model.")
+    blocks = [_blocks(one) for one in evaluations]
+    seconds = statistics.median(sum(block.span_seconds for block in run) for run in blocks)
+    return SelfTest(spec.machine, spec.backend, values, seconds, noise), list(chain.from_iterable(blocks))
+
+
+def _prepare(worker: Worker, question: Question, watcher: "Watcher") -> None:
+    what = "computing the reference outputs"
+    watcher.preparing(what)
+    worker.prepare(question.workload.batch, lambda *_: watcher.preparing(what))
+
+
+def _measure(worker: Worker, baseline: Candidate, what: str, watcher: "Watcher") -> Evaluation:
+    """The baseline measured once more; that it fails is the user's to mend."""
+    watcher.preparing(what)
+    found = worker.evaluate(baseline, LONGEST_RUN_SECONDS, lambda *_: watcher.preparing(what))
+    if found.failure is not None:
+        raise UserError(
+            f"the baseline fails at {found.failure.stage}: {found.failure.message}",
+            found.failure.hint or "tuner search MODEL --trials 1 keeps its log.",
+        )
+    return found
+
+
+def _blocks(evaluation: Evaluation) -> tuple[Block, ...]:
+    measurement = evaluation.measurement
+    return (*measurement.blocks, *measurement.discarded) if measurement else ()
+
+
+def _test_document(test: SelfTest) -> dict[str, Any]:
+    return {
+        "metric": METRIC,
+        "backend": test.backend,
+        "machine": to_plain(test.machine),
+        "values": [to_plain(value) for value in test.values],
+        "seconds": test.seconds,
+        "spread": test.noise.spread,
+        "detectable": test.noise.detectable,
+    }
+
+
+def _test_lines(test: SelfTest, model: Path | None) -> list[str]:
+    low, high = (formats.number(end(one.value for one in test.values)) for end in (min, max))
+    runs = f"{len(test.values)} runs of {formats.number(test.seconds, 2)} s"
+    smallest = f"{formats.number(100 * test.noise.detectable, 2)} %"
+    lines = [
+        f"The same engine took {low} to {high} {METRICS[METRIC].unit}"
+        f" ({METRICS[METRIC].about}) with {test.backend} on {test.machine.processor}.",
+        f"This machine can tell two engines apart that differ by {smallest} or more ({runs}).",
+    ]
+    return lines if model else [*lines, "That was a made-up network; tuner doctor MODEL says it of yours."]

@@ -1,0 +1,170 @@
+"""Holds the finals of a study: opens a process for each finalist, and stores what each session found."""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import msgspec
+
+from dashboards.words import formats
+from engines.artifacts.workspace import Workspace, temporary_folder
+from engines.core.errors import Interrupted, UserError
+from engines.worker.client import Worker
+from engines.worker.protocol import Open
+from studies.belief.rigour import Rigour
+from studies.core.identity import evaluation_key
+from studies.core.records import RepeatRecord
+from studies.finals.select import finalists
+from studies.finals.verdict import FEWEST_SESSIONS
+from studies.run.limits import Ending, Stop
+from studies.run.loop import Owner
+from studies.run.session import Contest, Entry, entries_of
+
+# of a limited time, this share and no more than these seconds are kept for the finals
+FINALS_SHARE = 0.25
+FINALS_SECONDS = 60.0
+
+
+class HeldTwice(UserError):
+    """Somebody else holds the finals of the study at this time."""
+
+
+def searching_seconds(timeout: float | None, rigour: Rigour) -> float | None:
+    """What of the time the search itself may use; `rigour` fits its objectives."""
+    if timeout is None or not rigour.finalists:
+        return timeout
+    return timeout - min(FINALS_SHARE * timeout, FINALS_SECONDS)
+
+
+def hold(
+    owner: Owner, opening: Open, workspace: Workspace, stop: Stop, end: float = math.inf
+) -> Ending | None:
+    """Measures the finalists again where that was not done for all trials; how it ended if early.
+
+    Sessions that were finished before are not repeated, except with rebuilds, whose engines are gone. At the
+    time `end`, of the monotonic clock, it is over, but not before there are sessions enough for a verdict.
+    """
+    study = owner.storage.read_study(owner.name)
+    entries = entries_of(finalists(study, owner.rigour.finalists), owner.rigour.rebuilds)
+    if not entries:
+        return None
+    done = _sessions_done(study.repeats, entries, len(study.trials))
+    if done >= owner.rigour.sessions:
+        return None
+    done = 0 if owner.rigour.rebuilds else done
+    rivals = ", ".join(entry.name for entry in entries)
+    owner.observer.note(f"measuring again, in turn, in {owner.rigour.sessions} sessions: {rivals}")
+    clock = _Clock(owner.observer.preparing, end)
+    with ExitStack() as rebuilt, stop.while_running():
+        folders = {entry: _folder(entry, workspace, rebuilt) for entry in entries}
+        contest = Contest(
+            entries=entries,
+            after=len(study.trials),
+            rigour=owner.rigour,
+            open_holder=partial(_worker, opening, folders),
+            say=clock.say,
+            seed=owner.seed,
+        )
+        numbers = range(done, owner.rigour.sessions)
+        try:
+            return _sessions(owner, contest, numbers, stop, clock, len(study.repeats))
+        except HeldTwice:
+            raise
+        except (Interrupted, KeyboardInterrupt):
+            return "interrupted"
+        except UserError as error:
+            # what was found is worth more than an end with an error
+            owner.observer.note(f"the finalists could not all be measured again: {error.message}")
+    return None
+
+
+def _folder(entry: Entry, workspace: Workspace, rebuilt: ExitStack) -> Path:
+    """Where the entry's engine is made: for a rebuild in a folder of its own, with empty caches."""
+    return rebuilt.enter_context(temporary_folder(workspace.caches)) if entry.build else workspace.root
+
+
+def _sessions(
+    owner: Owner, contest: Contest, numbers: range, stop: Stop, clock: "_Clock", stored: int
+) -> Ending | None:
+    """So many repeats were stored before; raises HeldTwice where another search stored some meanwhile."""
+    # engines of rebuilds are not made yet, and others may have been deleted
+    may_build = True
+    for number in numbers:
+        if stop.requested:
+            return "interrupted"
+        if number >= FEWEST_SESSIONS and clock.is_over:
+            return "timeout"
+        repeats = contest.session(number, may_build=may_build)
+        if owner.storage.count_repeats(owner.name) != stored:
+            raise HeldTwice(
+                f"the finals of study {owner.name!r} are held by another search too",
+                "Let only one of them run: all but this session is saved.",
+            )
+        _store(owner, repeats)
+        stored += len(repeats)
+        may_build = any(one.evaluation.failure is not None for one in repeats)
+        clock.sessions_left(numbers.stop - number - 1)
+    return None
+
+
+@dataclass
+class _Clock:
+    """Tells what is being done, and from the second session on how long it will take.
+
+    It is over when a session as long as the last would last beyond the end.
+    """
+
+    tell: Callable[[str], None]
+    end: float = math.inf
+    last: float = 0.0
+    began: float = field(default_factory=time.monotonic)
+    ends: float | None = None
+
+    @property
+    def is_over(self) -> bool:
+        return time.monotonic() + self.last > self.end
+
+    def say(self, what: str) -> None:
+        left = (
+            ""
+            if self.ends is None
+            else f", about {formats.duration(max(1.0, self.ends - time.monotonic()))} left"
+        )
+        self.tell(f"{what}{left}")
+
+    def sessions_left(self, count: int) -> None:
+        now = time.monotonic()
+        self.last, self.began = now - self.began, now
+        self.ends = now + count * self.last
+
+
+def _store(owner: Owner, repeats: list[RepeatRecord]) -> None:
+    for repeat in repeats:
+        key = evaluation_key(owner.spec, repeat.evaluation.candidate)
+        owner.storage.add_repeat(owner.name, key, repeat)
+
+
+def _sessions_done(repeats: tuple[RepeatRecord, ...], entries: tuple[Entry, ...], after: int) -> int:
+    """The sessions in which every entry was measured already."""
+    held = {
+        (one.trial, one.build, one.session) for one in repeats if one.role == "final" and one.after == after
+    }
+    number = 0
+    while all((entry.trial.number, entry.build, number) in held for entry in entries):
+        number += 1
+    return number
+
+
+@contextmanager
+def _worker(opening: Open, folders: dict[Entry, Path], entry: Entry) -> Iterator[Worker]:
+    workspace = Workspace(folders[entry]).create()
+    name = f"-trial-{entry.trial.number}" + (f"-rebuild-{entry.build}" if entry.build else "")
+    elsewhere = msgspec.structs.replace(opening, workspace=str(workspace.root.resolve()))
+    with Worker(elsewhere, workspace, name) as worker:
+        # here, not in the thread that waits for it: Linux ends a process with the thread that started it
+        worker.start()
+        yield worker

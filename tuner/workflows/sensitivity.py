@@ -1,0 +1,179 @@
+"""`tuner sensitivity`: which nodes of a model hurt when they are lowered; no backend is needed for it."""
+
+import glob
+import math
+import shlex
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dashboards.words import formats
+from engines.core.errors import EngineError, UserError
+from engines.core.values import InputSource, Settings, Workload
+from engines.data.calibration import check_calibration, parse_calibration
+from engines.data.inputs_file import check_inputs_file
+from engines.models.read import read_model
+from engines.shapes.resolve import batch_of, resolve
+from engines.shapes.text import parse_shapes
+from tuner.options.output_files import CHART, check_output
+from tuner.options.search import check_path
+
+if TYPE_CHECKING:
+    from dashboards.charts.sensitivity import Sensitivity
+    from engines.graphs.analysis.sensitivity import NodeError
+    from tuner.workflows.search import Watcher
+
+SCHEMA = 1
+RANDOM = "no data is given, so the errors are those of random inputs: give real ones with --inputs"
+
+
+@dataclass(frozen=True)
+class SensitivityOptions:
+    """The options of `tuner sensitivity`, under their own names; `top` is how many nodes are shown."""
+
+    model: Path
+    precision: str = "int8"
+    shapes: tuple[str, ...] = ()
+    inputs: Path | None = None
+    calibration: str | None = None
+    top: int = 20
+    output: Path | None = None
+
+    def __post_init__(self) -> None:
+        if self.top < 1:
+            raise UserError(f"--top must be at least 1, not {self.top}", "Leave it out.")
+        for path in (self.model, self.inputs, self.output):
+            if path is not None:
+                check_path(path)
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """The nodes that the precision would lower, the most hurtful first; `nodes` has one at least."""
+
+    workload: Workload
+    precision: str
+    nodes: "tuple[NodeError, ...]"
+
+
+def rank(options: SensitivityOptions, watcher: "Watcher") -> Ranked:
+    """Ranks the nodes; raises UserError for what the user must mend, and where nothing can be ranked."""
+    if options.output is not None:
+        check_output(options.output, CHART, (options.model, options.inputs))
+    watcher.preparing("reading the model")
+    workload, notes = _workload(options)
+    for note in notes:
+        watcher.note(note)
+    _require_float(workload)
+    if workload.calibration is None and workload.inputs.is_random:
+        watcher.note(RANDOM)
+    nodes = _ranked(workload, options.precision, watcher)
+    if not nodes:
+        raise UserError(
+            f"the model has no nodes that {options.precision} would lower", "Choose another --precision."
+        )
+    return Ranked(workload, options.precision, nodes)
+
+
+def ranking_document(ranked: Ranked) -> dict[str, Any]:
+    """The ranking for other programs; an error that is not finite is None."""
+    return {
+        "schema": SCHEMA,
+        "model": ranked.workload.model.path,
+        "digest": ranked.workload.model.digest,
+        "precision": ranked.precision,
+        "nodes": [
+            {
+                "rank": place,
+                "node": one.node,
+                "operator": one.operator,
+                "error": one.error if math.isfinite(one.error) else None,
+                "finite": math.isfinite(one.error),
+            }
+            for place, one in enumerate(ranked.nodes, 1)
+        ],
+    }
+
+
+def print_ranking(ranked: Ranked, top: int) -> None:
+    """The ranking for people, and what to do with it."""
+    from dashboards.charts.sensitivity import error_text
+    from tuner.terminal.tables import add_row, new_table, print_table
+
+    shares = squared_shares([one.error for one in ranked.nodes])
+    table = new_table("rank", "node", "operator", "error alone", "share")
+    for place, (one, share) in enumerate(list(zip(ranked.nodes, shares, strict=True))[:top], 1):
+        part = formats.MISSING if share is None else formats.percent(share)
+        add_row(table, str(place), one.node, one.operator, error_text(one.error), part)
+    print_table(table)
+    left_out = len(ranked.nodes) - top
+    if left_out > 0:
+        print(f"and {formats.plural(left_out, 'node')} that hurt less; --top {len(ranked.nodes)} shows all")
+    print(f"\n{advice(ranked)}")
+
+
+def squared_shares(errors: list[float]) -> list[float | None]:
+    """Each error's part in the sum of squares, as independent errors add; None where one is not finite."""
+    squares = [error**2 for error in errors]
+    total = sum(squares)
+    if not math.isfinite(total):
+        return [None] * len(errors)
+    return [square / total if total else 0.0 for square in squares]
+
+
+def advice(ranked: Ranked) -> str:
+    """What to do with the ranking, in a sentence."""
+    endless = [one for one in ranked.nodes if not math.isfinite(one.error)]
+    kept = " ".join(
+        f"--keep-fp32 {shlex.quote(glob.escape(one.node))}" for one in endless or ranked.nodes[:1]
+    )
+    what = "These give NaN or infinite outputs by themselves, so keep" if len(endless) > 1 else "Keep"
+    which = "them" if len(endless) > 1 else "the first"
+    command = f"tuner search {shlex.quote(ranked.workload.model.path)} --precision {ranked.precision} {kept}"
+    return f"{what} {which} in FP32: {command}"
+
+
+def chart(ranked: Ranked, top: int) -> "Sensitivity":
+    """What the chart shows."""
+    from dashboards.charts.sensitivity import Sensitivity
+
+    return Sensitivity(Path(ranked.workload.model.path).name, ranked.precision, ranked.nodes, top)
+
+
+def _workload(options: SensitivityOptions) -> tuple[Workload, tuple[str, ...]]:
+    model = read_model(options.model)
+    shapes, notes = resolve(model, parse_shapes(options.shapes))
+    batch, batched = batch_of(model, shapes)
+    inputs, calibration = InputSource(), None
+    if options.inputs is not None:
+        inputs = check_inputs_file(model, shapes, batched, options.inputs)
+    if options.calibration is not None:
+        calibration = parse_calibration(options.calibration, model, shapes, batched, Path.cwd())
+    workload = Workload(model, shapes, batch, batched, inputs, calibration)
+    check_calibration(workload)
+    return workload, notes
+
+
+def _require_float(workload: Workload) -> None:
+    from engines.models.given_precision import arrived_as
+
+    how = arrived_as(workload.model, Path(workload.model.path))
+    if how is not None:
+        raise UserError(f"the model is {how} already, so nothing of it is lowered", "Give the model in FP32.")
+
+
+def _ranked(workload: Workload, precision: str, watcher: "Watcher") -> "tuple[NodeError, ...]":
+    """As a search ranks them."""
+    from engines.graphs import recipe
+    from engines.graphs.context import Making
+
+    with tempfile.TemporaryDirectory() as caches:
+        making = Making(workload, Settings(precision=precision), Path(caches), watcher.preparing)
+        try:
+            return recipe.ranking(making, recipe.prepared(making))
+        except EngineError as error:
+            raise UserError(
+                f"the nodes cannot be ranked: {error.message}",
+                error.hint or "Check the file with onnx.checker, and --shapes and --inputs.",
+            ) from error
