@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Literal
 
 from engines.core.results import Accuracy, Artifact, Evaluation, Failure, Measurement
-from engines.core.values import Candidate, Dimension, Machine, Policy, Settings, Workload
+from engines.core.values import Candidate, Dimension, Machine, Policy, Settings, Stage, Workload
 from engines.statistics.estimates import Estimate
 
 Direction = Literal["minimize", "maximize"]
@@ -63,6 +63,7 @@ class TrialRecord:
     `metrics` holds what could be derived, by name (see `studies.core.metrics`); `violations` maps a
     constraint's text to how far it was missed; `reused` says that the measurement was answered from storage.
     `same_as` is the earlier trial that was measured in this one's place, since their engines are the same.
+    `device` is the name of the device that it was measured on; "" where an older version stored it.
     """
 
     number: int
@@ -76,6 +77,7 @@ class TrialRecord:
     reused: bool = False
     log: str = ""
     same_as: int | None = None
+    device: str = ""
 
     @property
     def failure(self) -> Failure | None:
@@ -114,7 +116,8 @@ class RepeatRecord:
 
     Finals are numbered by the trials that the study had (`after`), and have sessions in which every
     finalist is loaded anew and timed in turn; `build` is 0 for the trial's own engine and counts its cold
-    rebuilds from 1. Of a recorded space the session is the number of the pass, from 1.
+    rebuilds from 1. Of a recorded space the session is the number of the pass, from 1. `device` is as in
+    TrialRecord.
     """
 
     trial: int
@@ -124,10 +127,28 @@ class RepeatRecord:
     build: int
     evaluation: Evaluation
     started_at: datetime
+    device: str = ""
 
     @property
     def measurement(self) -> Measurement | None:
         return self.evaluation.measurement
+
+
+@dataclass(frozen=True)
+class AttemptRecord:
+    """A trial that is under way: its row goes when the trial is stored.
+
+    `stage` is what is done now and `detail` how far it is, `since` when the stage began, `heartbeat` when
+    its search last said that it is alive.
+    """
+
+    number: int
+    candidate: Candidate
+    device: str
+    stage: Stage
+    detail: str
+    since: datetime
+    heartbeat: datetime
 
 
 @dataclass(frozen=True)
@@ -141,7 +162,8 @@ class Prior:
 
 @dataclass(frozen=True, eq=False)
 class StudyRecord:
-    """A study as stored; trial 0 is the baseline, trials and repeats are in the order they were made.
+    """A study as stored; trial 0 is the baseline, trials are in order of their numbers, repeats in the order
+    they were made. While a search runs there may be gaps: a trial has its number when it is asked for.
 
     `priors` are the earlier studies that it began with, the most similar first.
     """
@@ -153,3 +175,7 @@ class StudyRecord:
     versions: Mapping[str, str] = field(default_factory=dict)
     repeats: tuple[RepeatRecord, ...] = ()
     priors: tuple[Prior, ...] = ()
+
+    def trial(self, number: int) -> TrialRecord | None:
+        """The trial of this number; None where it is not stored."""
+        return next((trial for trial in self.trials if trial.number == number), None)
