@@ -147,7 +147,7 @@ def subject(
     )
     question = settle(request, workspace)
     with Worker(question.backend, workspace) as worker:
-        spec, _ = specify(question, worker)
+        spec, _ = specify(question, worker.open())
     chosen = {one.name: one.default if one.default in one.choices else one.choices[0] for one in spec.space}
     return Subject(replace(spec, baseline=candidate_at(spec.space, chosen)), question.backend, workspace)
 

@@ -12,13 +12,12 @@ from studies.analysis import comparison as analysis
 from studies.analysis import comparison as choice
 from studies.analysis.comparison import Comparison
 from studies.core.records import StudyRecord, TrialRecord
-from studies.storage.database import parse_url
-from studies.storage.storage import open_storage
 from tuner.bundles import engine
 from tuner.documents.study import columns, trial_rows
 from tuner.options.coerce import OPTIONS, argument, option
 from tuner.options.output_files import REPORT, check_output
-from tuner.options.search import SearchOptions, check_path, storage_url
+from tuner.options.search import SearchOptions
+from tuner.workflows.stored import read_stored, trial_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -69,18 +68,7 @@ class Result:
 
     def trial(self, number: int) -> TrialRecord:
         """One trial; raises UserError when the study does not have it."""
-        number = argument("trial", "number", number, int)
-        if not 0 <= number < len(self.study.trials):
-            last = len(self.study.trials) - 1
-            raise UserError(
-                f"the study {self.study.name!r} has no trial {number}",
-                f"It has trials 0 to {last}."
-                if last > 0
-                else "It has trial 0."
-                if last == 0
-                else "It has none.",
-            )
-        return self.study.trials[number]
+        return trial_of(self.study, argument("trial", "number", number, int))
 
     def export(self, folder: str | Path, trial: int | None = None) -> Path:
         """Writes an engine with its evidence into a folder, the recommended one by default.
@@ -134,26 +122,7 @@ def load(
 ) -> Result:
     """A stored study, the newest by default; raises UserError when there is none."""
     name, folder = option("load", "study", study), option("load", "workspace", workspace)
-    with open_storage(require_storage(folder, option("load", "storage", storage))) as opened:
-        names = opened.study_names()
-        if name is None and not names:
-            raise UserError("there are no studies yet", "Run tuner search MODEL.")
-        return Result(opened.read_study(names[-1] if name is None else name), Workspace(folder))
-
-
-def require_storage(workspace: Path, storage: str | None) -> str:
-    """The name of a database that exists; raises UserError where there is none to read."""
-    check_path(workspace)
-    url = parse_url(storage_url(workspace, storage))
-    if url.get_backend_name() == "sqlite" and not str(url.database).startswith("file:"):
-        if storage is None and not Path(str(url.database)).exists():
-            raise UserError(
-                f"there are no studies in {str(workspace)!r}",
-                "Run tuner search MODEL, or name the folder with --workspace.",
-            )
-        if not Path(str(url.database)).exists():
-            raise UserError(f"there is no database {url.database}", "Check what --storage names.")
-    return storage_url(workspace, storage)
+    return Result(read_stored(name, folder, option("load", "storage", storage)), Workspace(folder))
 
 
 def _options(model: str | Path, given: Mapping[str, Any]) -> SearchOptions:

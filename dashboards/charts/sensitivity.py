@@ -14,7 +14,7 @@ from dashboards.html.palette import css_variables, light
 from dashboards.words import formats
 from engines.artifacts.workspace import write_file
 from engines.core.errors import UserError
-from engines.graphs.analysis.sensitivity import NodeError
+from engines.core.results import NodeError
 
 NOT_FINITE = "NaN or infinite"
 # how much longer than the longest that has an end a bar without one is drawn

@@ -45,6 +45,16 @@ def priors(earlier: Sequence[Prior]) -> str:
     )
 
 
+def prior_notes(earlier: Sequence[Prior], goes_on: bool) -> tuple[str, ...]:
+    """What a search should say of what it begins with; nothing where there is nothing to learn from."""
+    if not earlier:
+        return ()
+    verb = "goes on" if goes_on else "begins"
+    count = plural(len(earlier), "earlier study", "earlier studies")
+    said = priors(earlier)
+    return (f"{verb} with what {count} on this machine showed: {said}; --no-prior leaves them out",)
+
+
 def counted(study: StudyRecord) -> str:
     """How many trials there are of each state, those with none left out."""
     counts = {state: count(study, state) for state in ("feasible", "infeasible", "failed")}

@@ -14,8 +14,7 @@ from engines.artifacts.workspace import write_file
 from engines.core.errors import UserError
 from engines.core.values import Tensors, Workload
 from engines.core.wire import digest
-
-PROVIDERS = ["CPUExecutionProvider"]
+from engines.models.ort import PROVIDERS, one_line
 
 
 def run(workload: Workload, batches: Sequence[Tensors]) -> list[Tensors]:
@@ -52,12 +51,6 @@ def _refuse_empty_of_numbers(batches: Sequence[Tensors]) -> None:
                     f"output {name!r} of the model itself is NaN or infinite throughout",
                     "Check the model's weights, or give real inputs with --inputs.",
                 )
-
-
-def one_line(error: Exception) -> str:
-    """ONNX Runtime's message without its codes and line breaks."""
-    text = " ".join(str(error).split())
-    return re.sub(r"^\[ONNXRuntimeError\] : \d+ : (\w+ : )?", "", text) or type(error).__name__
 
 
 def _cannot_load(error: Exception) -> UserError:

@@ -106,6 +106,18 @@ class Accuracy:
         return max((output.max_abs for output in self.outputs), default=0.0)
 
 
+@dataclass(frozen=True)
+class NodeError:
+    """The relative L2 error of the worst output when this node alone is lowered.
+
+    It is inf where an output is not finite.
+    """
+
+    node: str
+    operator: str
+    error: float
+
+
 FailureKind = Literal[
     "refused",  # the vendor's library said no
     "crashed",  # the worker died

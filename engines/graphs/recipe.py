@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engines.core.errors import EngineError, UserError
+from engines.core.results import NodeError
 from engines.core.values import Settings, Value, Workload
 from engines.data.calibration import calibration_batches, calibration_identity
 from engines.graphs.calibrated_ranges import counted_batches, on_data, ranges
@@ -21,8 +22,6 @@ from engines.graphs.passes import modelopt, simplify
 
 if TYPE_CHECKING:
     import onnx
-
-    from engines.graphs.analysis import sensitivity
 
 # each node costs a run of the model on every batch, so they are small
 RANKING_BATCHES = 2
@@ -54,9 +53,9 @@ def make_graph(
 
     Raises EngineError where it cannot be made, and UserError for what the user must mend first.
     """
-    from engines.accuracy.reference import one_line
     from engines.graphs.passes import selection
     from engines.models import onnx_files
+    from engines.models.ort import one_line
 
     making = Making(workload, settings, caches, report)
     try:
@@ -127,7 +126,7 @@ def kept_nodes(
     return named | frozenset(ranked[:count])
 
 
-def ranking(making: Making, model: "onnx.ModelProto") -> "tuple[sensitivity.NodeError, ...]":
+def ranking(making: Making, model: "onnx.ModelProto") -> tuple[NodeError, ...]:
     """How much each node hurts when it alone is lowered, the most hurtful first; kept in the caches."""
     from engines.graphs.analysis import sensitivity
 
@@ -135,7 +134,7 @@ def ranking(making: Making, model: "onnx.ModelProto") -> "tuple[sensitivity.Node
     few = replace(making.workload, batch=min(making.workload.batch, RANKING_SAMPLES))
     batches = list(islice(calibration_batches(few), RANKING_BATCHES))
 
-    def rank() -> tuple[sensitivity.NodeError, ...]:
+    def rank() -> tuple[NodeError, ...]:
         amax = ranges(making, model, precision) if precision in CALIBRATED else {}
         return sensitivity.rank(model, precision, batches, amax, making.report)
 

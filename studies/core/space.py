@@ -6,9 +6,13 @@ import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from engines.core.errors import UserError
 from engines.core.values import Candidate, Dimension, Settings, Value, text_of
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
 
 Point = Mapping[str, Value]
 Space = tuple[Dimension, ...]
@@ -154,3 +158,11 @@ def _chosen(dimension: Dimension, wanted: Sequence[str]) -> tuple[Value, ...]:
 def _choices_hint(dimension: Dimension) -> str:
     values = dict.fromkeys(text_of(choice) for choice in (*dimension.choices, *dimension.fixable))
     return f"It can be {', '.join(values)}{', or any other integer' if dimension.any_integer else ''}."
+
+
+def distributions(space: Space) -> "dict[str, BaseDistribution]":
+    """The searched dimensions as Optuna has them."""
+    # reports need the space and not Optuna
+    from optuna.distributions import CategoricalDistribution
+
+    return {one.name: CategoricalDistribution(one.choices) for one in searched(space)}

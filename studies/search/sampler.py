@@ -21,7 +21,6 @@ from studies.core.records import Direction
 from studies.core.space import Space
 from studies.search.observations import USUAL_VARIANCE, Observation
 from studies.search.searcher import Searcher
-from studies.storage.optuna_mirror import distributions
 
 SECONDS = "seconds"
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
@@ -45,7 +44,7 @@ class EngineSampler(BaseSampler):
         self._told: set[int] = set()
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        return distributions(self._space)
+        return spaces.distributions(self._space)
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]

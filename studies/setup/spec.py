@@ -28,8 +28,7 @@ from engines.models.read import read_model
 from engines.shapes.resolve import batch_of, resolve
 from engines.shapes.text import parse_shapes
 from engines.statistics.estimates import TIMINGS
-from engines.worker.client import Worker
-from engines.worker.protocol import Open
+from engines.worker.protocol import Open, Opened
 from studies.belief.certificates import BOUND, FEWEST_INFERENCES
 from studies.core.metrics import known_metrics
 from studies.core.objectives import parse_constraints, parse_objectives
@@ -110,9 +109,8 @@ def settle(request: Request, workspace: Workspace) -> Question:
     return Question(workload, opening, objectives, constraints, fixed, (*backend_note, *notes))
 
 
-def specify(question: Question, worker: Worker) -> tuple[StudySpec, tuple[str, ...]]:
+def specify(question: Question, opened: Opened) -> tuple[StudySpec, tuple[str, ...]]:
     """The study's specification, with the backend's machine and space; and notes for the user."""
-    opened = worker.open()
     spec = StudySpec(
         workload=question.workload,
         backend=question.backend.backend,

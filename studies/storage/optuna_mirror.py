@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import optuna
-from optuna.distributions import BaseDistribution, CategoricalDistribution
 from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
 from optuna.trial import FrozenTrial, TrialState, create_trial
@@ -20,7 +19,6 @@ from sqlalchemy.exc import DBAPIError
 from engines.core.errors import UserError
 from studies.core import space as spaces
 from studies.core.records import Constraint, StudySpec, TrialRecord
-from studies.core.space import Space
 from studies.storage.storage import Storage
 
 # beyond any limit that is missed by a factor, so that samplers keep away from what cannot be built
@@ -94,7 +92,7 @@ def as_trial(record: TrialRecord, spec: StudySpec) -> FrozenTrial:
     a sampler would take it for the point that has the rest of its settings.
     """
     settings = record.candidate.settings
-    inside = distributions(spec.space) if spaces.contains(spec.space, settings) else {}
+    inside = spaces.distributions(spec.space) if spaces.contains(spec.space, settings) else {}
     values = [record.metrics[one.metric].value for one in spec.objectives if one.metric in record.metrics]
     failed = record.state == "failed" or len(values) < len(spec.objectives)
     violations = {"failed": FAILED_VIOLATION} if failed else relative_violations(record, spec.constraints)
@@ -106,11 +104,6 @@ def as_trial(record: TrialRecord, spec: StudySpec) -> FrozenTrial:
         user_attrs={name: value for name, value in settings.items() if name not in inside},
         constraints=violations,
     )
-
-
-def distributions(space: Space) -> dict[str, BaseDistribution]:
-    """The searched dimensions as Optuna has them."""
-    return {one.name: CategoricalDistribution(one.choices) for one in spaces.searched(space)}
 
 
 @contextmanager

@@ -1,14 +1,13 @@
 """Questions about a tiny model, with data and functions of one's own beside it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
 from engines.core.values import Dimension, Machine, Policy
-from engines.worker.client import Worker
 from engines.worker.protocol import Opened
 from studies.core.records import StudySpec
 from studies.setup.spec import Question, Request, ShapeRequest, specify
@@ -67,15 +66,10 @@ def request_in(folder: Path, **changes: Any) -> Request:
     return replace(usual, **changes)
 
 
-@dataclass(frozen=True)
-class Started:
-    """A worker that has been opened, of a backend with every kind of precision."""
-
-    dimensions: tuple[Dimension, ...] = SPACE
-
-    def open(self) -> Opened:
-        return Opened(Machine("gpu", "a GPU", 1, 2**30, "Linux"), self.dimensions, ("the GPU is hot",))
+def opened(dimensions: tuple[Dimension, ...] = SPACE) -> Opened:
+    """What a worker says that was opened, of a backend with every kind of precision."""
+    return Opened(Machine("gpu", "a GPU", 1, 2**30, "Linux"), dimensions, ("the GPU is hot",))
 
 
 def specified(question: Question) -> tuple[StudySpec, tuple[str, ...]]:
-    return specify(question, cast("Worker", Started()))
+    return specify(question, opened())

@@ -49,4 +49,6 @@ def command(*, as_json: bool, quiet: bool, model: Path | None, **options: Any) -
     if as_json:
         print(dump(doctor.diagnosis_document(diagnosis)), end="")
     else:
-        doctor.print_diagnosis(diagnosis)
+        from tuner.output.doctor import print_diagnosis
+
+        print_diagnosis(diagnosis)

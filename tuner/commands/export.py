@@ -38,7 +38,7 @@ def command(*, arguments: tuple[Path, ...], workspace: Path, storage: str | None
 def _refuse_study_alone(name: str, workspace: Path, storage: str | None) -> None:
     """A study named alone is one whose folder was forgotten, and not a folder for the newest study."""
     from studies.storage.storage import open_storage
-    from tuner.api import require_storage
+    from tuner.workflows.stored import require_storage
 
     with open_storage(require_storage(workspace, storage)) as opened:
         if name in opened.study_names() and not Path(name).exists():

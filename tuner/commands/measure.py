@@ -42,7 +42,8 @@ def command(*, like_trtexec: str | None, as_json: bool, quiet: bool, **options: 
 
     Nothing is compared with the original model, and nothing is kept.
     """
-    from tuner.progress.watchers import DOING, watcher_for
+    from dashboards.words.stages import DOING
+    from tuner.progress.watchers import watcher_for
     from tuner.workflows.measure import MeasureOptions, measure, plan
 
     major = int(like_trtexec) if like_trtexec else None

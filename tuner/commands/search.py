@@ -22,8 +22,9 @@ from tuner.commands.workload import WORKLOAD
 
 if TYPE_CHECKING:
     from tuner.options.search import SearchOptions
+    from tuner.workflows.outcome import Outcome
     from tuner.workflows.plan import Prediction
-    from tuner.workflows.search import Outcome, Watcher
+    from tuner.workflows.search import Watcher
 
 EXIT_CODES = "Exit codes: 0 found, 1 internal error, 2 wrong use, 3 nothing feasible, 130 interrupted."
 
@@ -162,8 +163,9 @@ def _search(asked: "SearchOptions", watcher: "Watcher", as_json: bool) -> int:
 
 
 def _print_outcome(outcome: "Outcome", as_json: bool) -> None:
-    from tuner.documents.study import dump, outcome_document
+    from tuner.documents.study import dump
     from tuner.output.summary import print_outcome
+    from tuner.workflows.outcome import outcome_document
 
     if as_json:
         print(dump(outcome_document(outcome)), end="")

@@ -53,4 +53,6 @@ def command(*, as_json: bool, quiet: bool, **options: Any) -> None:
     if as_json:
         print(dump(sensitivity.ranking_document(ranked)), end="")
     else:
-        sensitivity.print_ranking(ranked, asked.top)
+        from tuner.output.sensitivity import print_ranking
+
+        print_ranking(ranked, asked.top)

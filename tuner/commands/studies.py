@@ -13,9 +13,9 @@ from tuner.commands.common import json_option, workspace_options
 def command(*, workspace: Path, storage: str | None, as_json: bool) -> None:
     """List the studies, the newest last."""
     from studies.storage.storage import open_storage
-    from tuner.api import require_storage
     from tuner.documents.study import dump, studies_document
     from tuner.output.showing import print_studies
+    from tuner.workflows.stored import require_storage
 
     with open_storage(require_storage(workspace, storage)) as opened:
         summaries = opened.summaries()

@@ -20,7 +20,6 @@ from tuner.documents.measurement import (
 
 if TYPE_CHECKING:
     from studies.storage.storage import StudySummary
-    from tuner.workflows.search import Outcome
 
 SCHEMA = 1
 FIRST_COLUMNS = ("number", "state")
@@ -40,20 +39,6 @@ def study_document(study: StudyRecord) -> dict[str, Any]:
         "pareto_front": [trial.number for trial in pareto_front(study)],
         **repeats_document(study),
         "trials": [trial_document(study, trial) for trial in study.trials],
-    }
-
-
-def outcome_document(outcome: "Outcome") -> dict[str, Any]:
-    """What a search ended with, the whole study included."""
-    return {
-        **study_document(outcome.study),
-        "ending": outcome.ending,
-        "left_to_gain": finite(outcome.left.gain) if outcome.left else None,
-        "chance_of_more": finite(outcome.left.chance) if outcome.left else None,
-        "least_gain": finite(outcome.left.least) if outcome.left else None,
-        "new_trials": outcome.new_trials,
-        "report": str(outcome.report),
-        "exported": str(outcome.exported) if outcome.exported else None,
     }
 
 

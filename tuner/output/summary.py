@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from studies.run.limits import Limits
     from studies.search.stopping import Left
-    from tuner.workflows.search import Outcome
+    from tuner.workflows.outcome import Outcome
 
 MOST_REASONS = 12
 LONGEST_REASON = 160

@@ -3,6 +3,7 @@
 import time
 from typing import TYPE_CHECKING
 
+from dashboards.words.stages import DOING
 from studies.analysis.standing import Standing
 from studies.belief.rigour import TRIALS_ALONE, Rigour
 from tuner.progress.lines import beginning
@@ -13,16 +14,6 @@ if TYPE_CHECKING:
     from studies.run.limits import Limits
     from studies.search.stopping import Left
 
-DOING = {
-    "prepare": "preparing",
-    "graph": "making the graph",
-    "build": "building the engine",
-    "load": "loading the engine",
-    "check": "checking the outputs",
-    "warm-up": "warming up",
-    "wait": "waiting for another tuner to leave the GPU",
-    "measure": "measuring",
-}
 STOPPING = "finishing what is in flight; Ctrl-C again stops at once"
 
 

@@ -4,7 +4,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from tuner.progress.base import DOING, STOPPING, Following, Silent
+from tuner.progress.base import STOPPING, Following, Silent
 from tuner.progress.lines import counts_line, log_lines, standing_line, trial_line
 from tuner.progress.live import Live
 from tuner.terminal import streams
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from studies.core.records import TrialRecord
     from tuner.workflows.search import Watcher
 
-__all__ = ["DOING", "STOPPING", "Lines", "Live", "Silent", "watcher_for"]
+__all__ = ["STOPPING", "Lines", "Live", "Silent", "watcher_for"]
 
 # a line for what takes long where there is no live display: after this, then twice as long, ...
 FIRST_REMINDER_SECONDS = 30.0

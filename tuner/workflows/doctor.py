@@ -13,7 +13,6 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dashboards.words import formats
 from engines.artifacts.workspace import Workspace
 from engines.backends.registry import BACKENDS
 from engines.core.errors import UserError
@@ -42,7 +41,6 @@ METRIC = DEFAULT_OBJECTIVE
 IDLE_SECONDS = 0.5
 # of one run, in which the first builds the engine
 LONGEST_RUN_SECONDS = 1800.0
-VERDICTS = ("noisy", "fine", "unknown")
 
 
 @dataclass(frozen=True)
@@ -121,18 +119,6 @@ def diagnosis_document(diagnosis: Diagnosis) -> dict[str, Any]:
     }
 
 
-def print_diagnosis(diagnosis: Diagnosis) -> None:
-    """The diagnosis for people, what is noisy first."""
-    from tuner.terminal.tables import add_row, new_table, print_table
-
-    table = new_table("condition", "verdict", "found", "what to do")
-    for one in sorted(diagnosis.conditions, key=lambda one: VERDICTS.index(one.verdict)):
-        add_row(table, one.name, one.verdict, one.found, one.advice)
-    print_table(table)
-    if diagnosis.test is not None:
-        print("\n" + "\n".join(_test_lines(diagnosis.test, diagnosis.model)))
-
-
 @contextmanager
 def _workspace(options: DoctorOptions) -> Iterator[Workspace]:
     if options.workspace is not None:
@@ -181,7 +167,7 @@ def _self_test(
     """The test, and every block that was timed in it."""
     watcher.preparing(f"starting the backend {question.backend.backend}")
     with Worker(question.backend, workspace) as worker:
-        spec, _ = specify(question, worker)
+        spec, _ = specify(question, worker.open())
         _prepare(worker, question, watcher)
         watcher.note(f"measuring the same engine {runs} times")
         evaluations = [
@@ -230,15 +216,3 @@ def _test_document(test: SelfTest) -> dict[str, Any]:
         "spread": test.noise.spread,
         "detectable": test.noise.detectable,
     }
-
-
-def _test_lines(test: SelfTest, model: Path | None) -> list[str]:
-    low, high = (formats.number(end(one.value for one in test.values)) for end in (min, max))
-    runs = f"{len(test.values)} runs of {formats.number(test.seconds, 2)} s"
-    smallest = f"{formats.number(100 * test.noise.detectable, 2)} %"
-    lines = [
-        f"The same engine took {low} to {high} {METRICS[METRIC].unit}"
-        f" ({METRICS[METRIC].about}) with {test.backend} on {test.machine.processor}.",
-        f"This machine can tell two engines apart that differ by {smallest} or more ({runs}).",
-    ]
-    return lines if model else [*lines, "That was a made-up network; tuner doctor MODEL says it of yours."]

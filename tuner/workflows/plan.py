@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from dashboards.words.stages import DOING
 from engines.artifacts.workspace import Workspace
 from engines.core.errors import Interrupted, UserError
 from engines.core.values import Candidate, Stage
@@ -20,14 +21,12 @@ from studies.core.records import StudySpec, TrialRecord
 from studies.run.limits import Limits, Stop
 from studies.run.loop import Owner
 from studies.search.stopping import Left
-from studies.search.transfer.find import priors_of
+from studies.search.transfer.find import begun_with, priors_of
 from studies.setup.naming import choose_study
 from studies.setup.spec import Question
 from studies.storage.storage import Storage, open_storage
 from tuner.options.budget import candidates_of, limits_of
 from tuner.options.search import SearchOptions, storage_url
-from tuner.progress.watchers import DOING
-from tuner.workflows.prior import begun_with
 from tuner.workflows.search import Watcher, compute_reference, settled, versions
 
 

@@ -5,10 +5,11 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
+from dashboards.words.verdict import prior_notes
 from engines.artifacts.workspace import Workspace
 from engines.core.errors import Interrupted
 from engines.core.values import Candidate, Stage
@@ -17,24 +18,23 @@ from studies.analysis.comparison import recommended
 from studies.belief.rigour import TRIALS_ALONE, Rigour, fitting
 from studies.core.objectives import DEFAULT_OBJECTIVE
 from studies.core.records import StudyRecord, StudySpec, TrialRecord
-from studies.run.limits import BASELINE_SECONDS, Ended, Ending, Limits, Stop
+from studies.run.limits import BASELINE_SECONDS, Ended, Limits, Stop
 from studies.run.loop import Owner
 from studies.search.observations import Earlier
 from studies.search.stopping import Left
-from studies.search.transfer.find import priors_of
+from studies.search.transfer.find import begun_with, priors_of
 from studies.setup.naming import choose_study
 from studies.setup.spec import Question, Request, ShapeRequest, settle, specify
 from studies.storage.storage import open_storage
-from tuner import __version__
 from tuner.bundles import engine
 from tuner.options import output_files
 from tuner.options.budget import limits_of
 from tuner.options.output_files import check_output
 from tuner.options.search import SearchOptions, storage_url
 from tuner.workflows import finals
-from tuner.workflows.prior import begun_with, notes
+from tuner.workflows.outcome import Outcome
 
-VERSIONED = ("optuna", "numpy", "onnx")
+VERSIONED = ("trt-tuner", "optuna", "numpy", "onnx")
 ENGINE = "engine"
 REPORT = "report.html"
 
@@ -74,25 +74,6 @@ class Watcher(Protocol):
         """The search is over; may be called twice."""
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """What a search ended with.
-
-    `exported` is the folder of the engine that is recommended, None when nothing is feasible; `new_trials`
-    counts those that this run added to the study, and `new_repeats` what it measured again. `left` is what
-    going on might still gain, None where nobody can tell.
-    """
-
-    study: StudyRecord
-    ending: Ending
-    report: Path
-    exported: Path | None
-    new_trials: int
-    new_repeats: int = 0
-    limits: Limits | None = None
-    left: Left | None = None
-
-
 def run(options: SearchOptions, watcher: Watcher, stop: Stop) -> Outcome:
     """Runs or goes on with the study; raises UserError for what the user must mend."""
     workspace = Workspace(options.workspace).create()
@@ -114,7 +95,7 @@ def run(options: SearchOptions, watcher: Watcher, stop: Stop) -> Outcome:
             taught = begun_with(storage, spec, name, before, options.prior)
         if not exists:
             storage.create_study(name, spec, versions(), priors_of(taught))
-        for note in (*question.notes, *notes(taught, goes_on=bool(earlier))):
+        for note in (*question.notes, *prior_notes(priors_of(taught), goes_on=bool(earlier))):
             watcher.note(note)
         owner = Owner(name, spec, storage, worker, watcher, options.seed, options.remeasure, rigour, taught)
         watcher.begin(name, spec, limits, earlier, rigour)
@@ -143,8 +124,7 @@ def _check_folder(output: Path) -> None:
 
 def versions() -> dict[str, str]:
     """The versions of the packages that decide what a search does."""
-    found = {name: importlib.metadata.version(name) for name in VERSIONED}
-    return {"trt-tuner": __version__, **found}
+    return {name: importlib.metadata.version(name) for name in VERSIONED}
 
 
 @contextmanager
@@ -156,7 +136,7 @@ def settled(
     question = settle(_request(options), workspace)
     watcher.preparing(f"starting the backend {question.backend.backend}")
     with Worker(question.backend, workspace) as worker:
-        spec, notes = specify(question, worker)
+        spec, notes = specify(question, worker.open())
         yield replace(question, notes=notes), worker, spec
 
 

@@ -1,14 +1,11 @@
 """`tuner sensitivity`: which nodes of a model hurt when they are lowered; no backend is needed for it."""
 
-import glob
 import math
-import shlex
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dashboards.words import formats
 from engines.core.errors import EngineError, UserError
 from engines.core.values import InputSource, Settings, Workload
 from engines.data.calibration import check_calibration, parse_calibration
@@ -21,7 +18,7 @@ from tuner.options.search import check_path
 
 if TYPE_CHECKING:
     from dashboards.charts.sensitivity import Sensitivity
-    from engines.graphs.analysis.sensitivity import NodeError
+    from engines.core.results import NodeError
     from tuner.workflows.search import Watcher
 
 SCHEMA = 1
@@ -94,44 +91,6 @@ def ranking_document(ranked: Ranked) -> dict[str, Any]:
             for place, one in enumerate(ranked.nodes, 1)
         ],
     }
-
-
-def print_ranking(ranked: Ranked, top: int) -> None:
-    """The ranking for people, and what to do with it."""
-    from dashboards.charts.sensitivity import error_text
-    from tuner.terminal.tables import add_row, new_table, print_table
-
-    shares = squared_shares([one.error for one in ranked.nodes])
-    table = new_table("rank", "node", "operator", "error alone", "share")
-    for place, (one, share) in enumerate(list(zip(ranked.nodes, shares, strict=True))[:top], 1):
-        part = formats.MISSING if share is None else formats.percent(share)
-        add_row(table, str(place), one.node, one.operator, error_text(one.error), part)
-    print_table(table)
-    left_out = len(ranked.nodes) - top
-    if left_out > 0:
-        print(f"and {formats.plural(left_out, 'node')} that hurt less; --top {len(ranked.nodes)} shows all")
-    print(f"\n{advice(ranked)}")
-
-
-def squared_shares(errors: list[float]) -> list[float | None]:
-    """Each error's part in the sum of squares, as independent errors add; None where one is not finite."""
-    squares = [error**2 for error in errors]
-    total = sum(squares)
-    if not math.isfinite(total):
-        return [None] * len(errors)
-    return [square / total if total else 0.0 for square in squares]
-
-
-def advice(ranked: Ranked) -> str:
-    """What to do with the ranking, in a sentence."""
-    endless = [one for one in ranked.nodes if not math.isfinite(one.error)]
-    kept = " ".join(
-        f"--keep-fp32 {shlex.quote(glob.escape(one.node))}" for one in endless or ranked.nodes[:1]
-    )
-    what = "These give NaN or infinite outputs by themselves, so keep" if len(endless) > 1 else "Keep"
-    which = "them" if len(endless) > 1 else "the first"
-    command = f"tuner search {shlex.quote(ranked.workload.model.path)} --precision {ranked.precision} {kept}"
-    return f"{what} {which} in FP32: {command}"
 
 
 def chart(ranked: Ranked, top: int) -> "Sensitivity":

@@ -4,15 +4,16 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from engines.artifacts.workspace import Workspace
 from engines.core.errors import UserError
 from engines.core.values import ModelFacts, Settings, Tensors
 from engines.data.tensor_files import read_arrays
 from engines.models.read import read_model
 from engines.shapes.resolve import with_batch
-from tuner.api import load
 from tuner.bundles.engine import engine_folder
 from tuner.bundles.engine_files import EngineFile, find_engine
 from tuner.options.search import check_path
+from tuner.workflows.stored import read_stored, trial_of
 
 WHAT_CAN_BE = (
     "Name an ONNX file, a folder that tuner export wrote, a plan of TensorRT, an npz file of outputs, "
@@ -61,17 +62,18 @@ def find_side(text: str, places: Places) -> Side:
 
 
 def _trial(study: str | None, number: int, places: Places) -> Side:
-    found = load(study, workspace=places.workspace, storage=places.storage)
-    trial, spec = found.trial(number), found.study.spec
-    name = f"trial {number} of {found.study.name}"
+    found = read_stored(study, places.workspace, places.storage)
+    trial, spec = trial_of(found, number), found.spec
+    workspace = Workspace(places.workspace)
+    name = f"trial {number} of {found.name}"
     if trial.engine is None:
         failure = trial.failure
         why = f": it failed at {failure.stage} ({failure.message})" if failure is not None else ""
         raise UserError(f"{name} has no engine{why}", "Choose another trial.")
-    folder = engine_folder(trial, found.workspace)
+    folder = engine_folder(trial, workspace)
     if folder is None:
         raise UserError(
-            f"the engine of {name} is no longer in {str(found.workspace.engines)!r}",
+            f"the engine of {name} is no longer in {str(workspace.engines)!r}",
             "Name the workspace that it was built in, or search again: that builds what is missing.",
         )
     workload, settings = spec.workload, trial.candidate.settings

@@ -17,7 +17,7 @@ import onnxruntime as ort
 from engines.accuracy import reference
 from engines.artifacts.fingerprints import FINGERPRINT, digest_of_files
 from engines.backends.base import Detail, Runner
-from engines.backends.onnxruntime.session import SessionRunner, translated
+from engines.backends.onnxruntime.session import SessionRunner
 from engines.core.errors import UserError
 from engines.core.values import Candidate, Dimension, Machine, Policy, Settings, Tensors, Value, Workload
 from engines.graphs import dimensions as choices
@@ -27,10 +27,10 @@ from engines.machine import cpu
 from engines.machine.device_lock import Shared
 from engines.machine.telemetry import Probe
 from engines.models.onnx_files import EXTERNAL_WEIGHTS_BYTES, has_external_weights
+from engines.models.ort import PROVIDERS, translated
 from engines.shapes.plan import batch_choices, powers_of_two
 
 ENGINE = "engine.onnx"
-PROVIDERS = ["CPUExecutionProvider"]
 # in the order of what they do; a level that this version lacks is left out
 LEVELS = {
     "disable_all": "ORT_DISABLE_ALL",

@@ -8,12 +8,11 @@ import onnx
 import onnxruntime as ort
 
 from engines.backends.base import Runner
-from engines.backends.onnxruntime.session import SessionRunner, translated
+from engines.backends.onnxruntime.session import SessionRunner
 from engines.core.errors import UserError
 from engines.core.values import Policy, TensorFacts, Tensors, Workload
+from engines.models.ort import PROVIDERS, translated
 from engines.models.weights import dtype_name
-
-PROVIDERS = ["CPUExecutionProvider"]
 
 
 class ModelFile:

@@ -2,17 +2,16 @@
 
 import threading
 import time
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import onnxruntime as ort
 
-from engines.accuracy import reference
 from engines.core.errors import EngineError
 from engines.core.results import Block
 from engines.core.values import Tensors
 from engines.machine import cpu
+from engines.models.ort import one_line, translated
 
 
 class SessionRunner:
@@ -47,7 +46,7 @@ class SessionRunner:
             thread.join()
         for client in clients:
             if client.error is not None:
-                raise EngineError(reference.one_line(client.error)) from client.error
+                raise EngineError(one_line(client.error)) from client.error
         stamps = np.concatenate(
             [np.array(client.stamps, dtype=np.int64).reshape(-1, 2) for client in clients]
         )
@@ -111,15 +110,3 @@ class _Client:
                     return
         except Exception as error:  # handed to the thread that asked for the block
             self.error = error
-
-
-def translated(call: Callable[[], Any]) -> Any:
-    """What the call gives; ONNX Runtime's exceptions become EngineError."""
-    try:
-        return call()
-    except (MemoryError, OSError):
-        raise
-    except Exception as error:
-        text = reference.one_line(error)
-        kind = "out_of_memory" if "bad_alloc" in text or "Failed to allocate memory" in text else "refused"
-        raise EngineError(text, kind=kind) from error

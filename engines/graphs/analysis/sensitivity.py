@@ -3,7 +3,7 @@
 import json
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import astuple, dataclass
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
@@ -12,25 +12,14 @@ from numpy.typing import NDArray
 from onnx import ModelProto
 
 from engines.accuracy import errors as accuracy
-from engines.accuracy.reference import PROVIDERS
 from engines.artifacts.workspace import write_file
 from engines.core.errors import EngineError
+from engines.core.results import NodeError
 from engines.core.values import Tensors
 from engines.graphs.analysis.gating import GATES, gated
 from engines.graphs.passes.selection import lowerable
 from engines.models.onnx_files import save
-
-
-@dataclass(frozen=True)
-class NodeError:
-    """The relative L2 error of the worst output when this node alone is lowered.
-
-    It is inf where an output is not finite.
-    """
-
-    node: str
-    operator: str
-    error: float
+from engines.models.ort import PROVIDERS, translated
 
 
 def rank(
@@ -92,8 +81,6 @@ class GatedSession:
     def __init__(self, model: ModelProto, folder: Path) -> None:
         import onnxruntime as ort
 
-        from engines.backends.onnxruntime.session import translated
-
         file = folder / "gated.onnx"
         save(model, file)
         options = ort.SessionOptions()
@@ -107,8 +94,6 @@ class GatedSession:
 
     def run(self, batch: Tensors, gates: NDArray[np.bool_]) -> Tensors:
         """The outputs with the nodes lowered whose gates are true."""
-        from engines.backends.onnxruntime.session import translated
-
         feed = {**batch, GATES: gates}
         return dict(zip(self._names, translated(lambda: self._session.run(None, feed)), strict=True))
 

@@ -12,8 +12,8 @@ from onnx import NodeProto, TensorProto, helper
 from engines.core.values import Tensors
 from engines.models import file
 from engines.models.onnx_files import name_nodes
+from engines.models.ort import PROVIDERS, translated
 
-PROVIDERS = ["CPUExecutionProvider"]
 FLOATS = ("tensor(float)", "tensor(float16)", "tensor(double)", "tensor(bfloat16)")
 # numpy has no such type, and ONNX Runtime does not give it
 UNKNOWN_TO_NUMPY = "tensor(bfloat16)"
@@ -74,8 +74,6 @@ class TappedGraph:
     def _session(self, names: Sequence[str], types: dict[str, str]) -> Any:
         import onnxruntime as ort
 
-        from engines.backends.onnxruntime.session import translated
-
         options = ort.SessionOptions()
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
         options.add_session_config_entry(
@@ -112,8 +110,6 @@ class TapSession:
     def run(self, batch: Tensors) -> Tensors:
         """The tensors for one batch of inputs; only what leads to them is computed."""
         import onnxruntime as ort
-
-        from engines.backends.onnxruntime.session import translated
 
         options = ort.RunOptions()
         options.only_execute_path_to_fetches = True

@@ -79,7 +79,7 @@ def _slim(model: "ModelProto") -> "ModelProto":
         raise EngineError("the graph cannot be simplified", INSTALL)
     import onnxslim
 
-    from engines.accuracy.reference import one_line
+    from engines.models.ort import one_line
 
     try:
         with contextlib.redirect_stdout(io.StringIO()):

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from engines.core.values import Machine, Workload
 from studies.core.identity import machine_identity
 from studies.core.metrics import ACCURACY_METRICS
-from studies.core.records import Prior, StudySpec, TrialRecord
+from studies.core.records import Prior, StudyRecord, StudySpec, TrialRecord
 from studies.search.observations import Earlier, observation_of
 from studies.search.transfer.adapt import FEWEST_OBSERVATIONS, MOST_OBSERVATIONS, taken_over, worth_reading
 from studies.search.transfer.similarity import are_of_one_family, similarity
@@ -28,6 +28,17 @@ OTHER_VERSIONS = 0.8
 LATENCIES = frozenset({"latency_ms", "mean_ms", "p90_ms", "p95_ms", "p99_ms"})
 # they say nothing of the candidate
 ACCIDENTS = ("internal", "disk_full")
+
+
+def begun_with(
+    storage: Storage, spec: StudySpec, name: str, before: StudyRecord | None, wanted: bool
+) -> tuple[Earlier, ...]:
+    """The earlier studies to learn from; for a study that is gone on with, those that it began with."""
+    if not wanted:
+        return ()
+    if before is not None:
+        return recorded_studies(storage, spec, before.priors)
+    return earlier_studies(storage, spec, but=name)
 
 
 def earlier_studies(storage: Storage, spec: StudySpec, but: str | None = None) -> tuple[Earlier, ...]:

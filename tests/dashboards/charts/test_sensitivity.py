@@ -7,7 +7,7 @@ import pytest
 from dashboards.charts import sensitivity
 from dashboards.charts.sensitivity import Sensitivity
 from engines.core.errors import UserError
-from engines.graphs.analysis.sensitivity import NodeError
+from engines.core.results import NodeError
 
 NODES = (
     NodeError("/layer[3]/MatMul", "MatMul", math.inf),

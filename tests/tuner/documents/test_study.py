@@ -26,12 +26,11 @@ from tuner.documents.study import (
     dump,
     export_document,
     one_trial_document,
-    outcome_document,
     study_document,
     to_csv,
     trial_rows,
 )
-from tuner.workflows.search import Outcome
+from tuner.workflows.outcome import Outcome, outcome_document
 
 PAGE = DOCS / "json.md"
 # objects whose keys depend on the study

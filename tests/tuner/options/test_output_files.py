@@ -11,7 +11,7 @@ import tuner
 from dashboards.charts import sensitivity
 from dashboards.pages import study
 from engines.core.errors import UserError
-from engines.graphs.analysis.sensitivity import NodeError
+from engines.core.results import NodeError
 from engines.landscapes import file as landscapes
 from examples import models
 from tests.command import Command

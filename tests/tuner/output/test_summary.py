@@ -23,7 +23,7 @@ from tuner.output.summary import (
     reasons_of,
 )
 from tuner.terminal.tables import add_row, new_table, print_table
-from tuner.workflows.search import Outcome
+from tuner.workflows.outcome import Outcome
 
 
 def _failing(trial: TrialRecord, number: int, message: str) -> TrialRecord:

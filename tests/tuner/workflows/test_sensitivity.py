@@ -6,13 +6,14 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from engines.core.results import NodeError
 from engines.core.values import Workload
-from engines.graphs.analysis.sensitivity import NodeError
 from engines.graphs.passes.half_precision import lower
 from examples import models
 from tests.command import Command
 from tests.workloads import example
-from tuner.workflows.sensitivity import Ranked, advice, squared_shares
+from tuner.output.sensitivity import advice, squared_shares
+from tuner.workflows.sensitivity import Ranked
 
 
 @pytest.fixture

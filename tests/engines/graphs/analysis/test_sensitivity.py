@@ -11,9 +11,10 @@ import pytest
 from onnx import numpy_helper
 
 from engines.core.errors import EngineError
+from engines.core.results import NodeError
 from engines.core.values import Tensors
 from engines.data.inputs import make_inputs
-from engines.graphs.analysis.sensitivity import NodeError, cached_rank, error_of, rank
+from engines.graphs.analysis.sensitivity import cached_rank, error_of, rank
 from engines.graphs.passes.half_precision import lower
 from engines.graphs.passes.selection import lowerable
 from examples import models

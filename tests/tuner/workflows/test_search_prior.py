@@ -13,7 +13,6 @@ from studies.search.observations import Earlier
 from studies.storage.storage import open_storage
 from tests.command import Command
 from tests.workloads import tiny_conv
-from tuner.workflows.prior import notes
 
 BACKEND = "fake:trial_seconds=0"
 ARGUMENTS = ("--study", "net", "--backend", BACKEND, "--self-test", 0, "--workspace", "w")
@@ -85,7 +84,3 @@ def test_no_prior_begins_with_nothing(
     assert "earlier study" not in ended.err
     assert recorded() == ()
     assert given == [(), ()]
-
-
-def test_nothing_is_said_where_there_is_nothing_to_begin_with() -> None:
-    assert notes((), goes_on=False) == ()
