@@ -19,7 +19,8 @@ from benchmarks.runs import heading, verdict
 from benchmarks.subjects import add_options, loaded, policy_of, say, subject_of, workspace_at
 from engines.core.results import Measurement
 from engines.core.values import Candidate, Policy
-from engines.statistics.estimates import TIMINGS, Estimate
+from engines.statistics import metrics
+from engines.statistics.estimates import Estimate
 from engines.trials import sampling
 from engines.trials.evaluation import evaluate
 from engines.trials.sampling import Meter
@@ -116,7 +117,7 @@ def estimates_of(stretches: Sequence[Stretch], metric: str) -> tuple[list[Estima
 
 
 def _estimate(measurement: Measurement, metric: str) -> Estimate:
-    found = TIMINGS[metric].of(measurement)
+    found = metrics.METRICS[metric].derive(measurement)
     assert found is not None
     return found
 

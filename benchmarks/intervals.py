@@ -18,8 +18,9 @@ from engines.core.values import Bar, Samples
 from engines.statistics import estimates as statistics
 from engines.statistics.deadlines import certify
 from engines.statistics.distributions import student_t
-from engines.statistics.estimates import TIMINGS, Estimate, design_effect
+from engines.statistics.estimates import Estimate, design_effect
 from engines.statistics.futility import guarded_spread, is_behind
+from engines.statistics.metrics import METRICS
 
 Array = NDArray[np.float64]
 Random = np.random.Generator
@@ -119,7 +120,7 @@ def show_coverage(random: Random, repeats: int) -> None:
 
 
 def _coverage(measurements: Iterable[Measurement], name: str, truth: float) -> str:
-    estimates = [TIMINGS[name].of(one) for one in measurements]
+    estimates = [METRICS[name].derive(one) for one in measurements]
     known = [one for one in estimates if one is not None and one.high is not None]
     if not known:
         return "none (0 %)"

@@ -16,7 +16,8 @@ from benchmarks.subjects import Subject
 from engines.core.results import Accuracy, Block, Evaluation, Failure, FailureKind, Measurement, OutputError
 from engines.core.values import Candidate, Policy
 from engines.core.wire import from_json, to_json
-from engines.statistics.estimates import TIMINGS, counted
+from engines.statistics.estimates import counted
+from engines.statistics.metrics import METRICS
 from studies.core.records import StudySpec
 from tuner.workflows.search import versions
 
@@ -72,7 +73,7 @@ def run_of(number: int, candidate: int, evaluation: Evaluation, metric: str) -> 
         assert evaluation.failure is not None
         return Run(number, candidate, error=error, failure=evaluation.failure.kind)
     blocks = counted(measurement.blocks)
-    singles = [TIMINGS[metric].of(replace(measurement, blocks=(block,))) for block in blocks]
+    singles = [METRICS[metric].derive(replace(measurement, blocks=(block,))) for block in blocks]
     values = tuple(_rounded(one.value) for one in singles if one is not None)
     return Run(number, candidate, values, tuple(_rounded(block.span_seconds) for block in blocks), error)
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from benchmarks.search.world import State, World
 from engines.core.values import NOTHING
-from studies.core.metrics import ACCURACY_METRICS
+from studies.core.metrics import accuracy_metrics
 from studies.core.records import StudySpec
 from studies.search.observations import Earlier, Observation
 from studies.search.transfer.adapt import taken_over
@@ -59,5 +59,5 @@ def _taken(world: World, other: World) -> tuple[Observation, ...]:
         world.space,
         world.places[0].candidate,
         [one.direction for one in world.objectives],
-        [one.metric in ACCURACY_METRICS for one in world.constraints],
+        [one.metric in accuracy_metrics() for one in world.constraints],
     )

@@ -9,10 +9,10 @@ from dashboards.charts.drawing import Drawing, plain
 from dashboards.html.palette import light
 from dashboards.words import formats
 from studies.analysis.comparison import Spread, baseline, finite, spread
+from studies.core.metrics import DEFAULT_OBJECTIVE
 from studies.core.records import StudyRecord, TrialRecord
 
 MOST_TRIALS = 30
-_ORDERED_BY = "latency_ms"
 # the other roles have a soft colour of their own
 FILLS = {"feasible": "line", "behind": "surface"}
 
@@ -57,7 +57,7 @@ def distributions(study: StudyRecord, most: int = MOST_TRIALS) -> Distributions:
 
 
 def _medians(study: StudyRecord) -> list[tuple[float, TrialRecord]]:
-    found = [(finite(trial, _ORDERED_BY), trial) for trial in study.trials if trial.measurement]
+    found = [(finite(trial, DEFAULT_OBJECTIVE), trial) for trial in study.trials if trial.measurement]
     return [(estimate.value, trial) for estimate, trial in found if estimate is not None]
 
 

@@ -14,6 +14,7 @@ from dashboards.words.telemetry import is_behind, marks_of
 from engines.statistics.estimates import Estimate
 from studies.analysis.comparison import baseline, best, objective_value
 from studies.analysis.effects import chosen
+from studies.core.metrics import DEFAULT_ERROR
 from studies.core.records import StudyRecord, TrialRecord
 
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Liberation Sans', sans-serif"
@@ -75,8 +76,9 @@ def hover(study: StudyRecord, trial: TrialRecord) -> str:
         f"{objective.metric} {formats.metric(objective.metric, objective_value(trial, objective))}"
         for objective in study.spec.objectives
     ]
-    if "error" in trial.metrics and all(objective.metric != "error" for objective in study.spec.objectives):
-        values.append(f"error {formats.metric('error', trial.metrics['error'])}")
+    is_objective = any(objective.metric == DEFAULT_ERROR for objective in study.spec.objectives)
+    if DEFAULT_ERROR in trial.metrics and not is_objective:
+        values.append(f"{DEFAULT_ERROR} {formats.metric(DEFAULT_ERROR, trial.metrics[DEFAULT_ERROR])}")
     failure = trial.failure
     if failure is not None:
         values = [formats.shortened(f"{failure.stage}, {failure.kind}: {failure.message}", 90)]

@@ -12,10 +12,8 @@ from dashboards.html.palette import light
 from dashboards.words import formats
 from engines.statistics.estimates import Estimate
 from studies.analysis.comparison import finite, pareto_front
-from studies.core.metrics import ACCURACY_METRICS
+from studies.core.metrics import DEFAULT_ERROR, DEFAULT_OBJECTIVE, accuracy_metrics, names_where
 from studies.core.records import Constraint, StudyRecord
-
-ERRORS = ("error", "max_abs_error", "mean_abs_error")
 
 
 class Axis(NamedTuple):
@@ -87,7 +85,7 @@ def plane(study: StudyRecord, x_metric: str, y_metric: str) -> Plane | None:
 
 def _axis(study: StudyRecord, metric: str, values: Sequence[float]) -> Axis:
     limits = tuple(constraint for constraint in study.spec.constraints if constraint.metric == metric)
-    logarithmic = metric in ERRORS or drawing.log_scale(values)
+    logarithmic = metric in _errors() or drawing.log_scale(values)
     floor = _floor(values, limits) if logarithmic and min(values) <= 0 else None
     ends = [value if floor is None else max(value, floor) for value in values]
     near = [limit.limit for limit in limits if logarithmic or _is_near(limit.limit, ends)]
@@ -99,6 +97,11 @@ def _axis(study: StudyRecord, metric: str, values: Sequence[float]) -> Axis:
     span = (high - low) or abs(high) or 1.0
     bottom = low - 0.08 * span
     return Axis(metric, False, bottom if low < 0 else max(bottom, 0.0), high + 0.08 * span, limits, floor)
+
+
+def _errors() -> tuple[str, ...]:
+    """Measures of accuracy that are 0 where outputs are right, and differ by powers of ten."""
+    return names_where(lambda metric: metric.source == "accuracy" and metric.better == "minimize")
 
 
 def _floor(values: Sequence[float], limits: Sequence[Constraint]) -> float:
@@ -173,7 +176,7 @@ def _layout(axis: Axis) -> dict[str, Any]:
     if not axis.logarithmic:
         return made
     made |= {"type": "log", "range": [math.log10(axis.low), math.log10(axis.high)]}
-    return made | _decades(axis) if axis.metric in ERRORS else made
+    return made | _decades(axis) if axis.metric in _errors() else made
 
 
 def _decades(axis: Axis) -> dict[str, Any]:
@@ -214,10 +217,10 @@ def metrics(study: StudyRecord) -> tuple[str, str]:
     named = [constraint.metric for constraint in study.spec.constraints]
     named += [objective.metric for objective in study.spec.objectives]
     own = [metric.name for metric in study.spec.workload.metrics]
-    measures = [*own, *ERRORS, *sorted(ACCURACY_METRICS.difference(ERRORS))]
-    measure = next((metric for metric in measures if metric in named), ERRORS[0])
+    measures = [*own, *accuracy_metrics()]
+    measure = next((metric for metric in measures if metric in named), DEFAULT_ERROR)
     others = [one.metric for one in study.spec.objectives if one.metric not in measures]
-    return measure, others[0] if others else "latency_ms"
+    return measure, others[0] if others else DEFAULT_OBJECTIVE
 
 
 def _title(data: Plane) -> str:

@@ -9,6 +9,7 @@ from engines.core.results import Failure
 from engines.core.values import Dimension, Value
 from studies.analysis.comparison import baseline, best, comparison, finite, pareto_front
 from studies.analysis.effects import chosen
+from studies.core.metrics import DEFAULT_ERROR
 from studies.core.records import StudyRecord, TrialRecord
 from studies.finals.rebuilds import rebuilt
 from studies.finals.verdict import Finalist, finals
@@ -74,7 +75,7 @@ def shown_metrics(study: StudyRecord) -> tuple[str, ...]:
     """The metrics that the study is about: objectives, what constraints limit, and the error."""
     named = [objective.metric for objective in study.spec.objectives]
     named += [constraint.metric for constraint in study.spec.constraints]
-    return tuple(dict.fromkeys([*named, "error"]))
+    return tuple(dict.fromkeys([*named, DEFAULT_ERROR]))
 
 
 def _metric_row(metric: str, trials: Sequence[TrialRecord | None]) -> Html:

@@ -15,6 +15,7 @@ from engines.core.values import Dimension
 from engines.statistics.estimates import sample_count
 from studies.analysis.comparison import finite
 from studies.analysis.effects import chosen
+from studies.core.metrics import METRICS
 from studies.core.records import StudyRecord, TrialRecord
 
 
@@ -63,8 +64,8 @@ def columns(study: StudyRecord) -> tuple[Column, ...]:
         *(_metric_column(metric) for metric in shown_metrics(study)),
         *(_dimension_column(dimension) for dimension in searched_dimensions(study)),
         *(column for column in _MEASURED if _is_filled(column, study)),
-        Column("engine", "size of the engine on disk", _metric_cell("engine_bytes")),
-        Column("build", "time that building the engine took", _metric_cell("build_seconds")),
+        Column("engine", METRICS["engine_bytes"].about, _metric_cell("engine_bytes")),
+        Column("build", METRICS["build_seconds"].about, _metric_cell("build_seconds")),
         Column(
             "total",
             "time of the whole trial",

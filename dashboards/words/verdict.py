@@ -1,14 +1,22 @@
 """What a study found, in sentences: the same words for the page, its charts and the command."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from dashboards.words.formats import estimate, factor, interval, plural, unit_of
 from engines.statistics.estimates import Estimate
+from engines.statistics.metrics import Adjective
 from studies.analysis.comparison import Comparison, comparison, objective_value
-from studies.belief.certificates import BOUND
+from studies.core.metrics import METRICS, names_where
 from studies.core.records import Objective, Prior, StudyRecord, TrialRecord
 from studies.finals.verdict import verdict_of
+
+# of each adjective what is better, and what is worse
+COMPARATIVES: Mapping[Adjective, tuple[str, str]] = {
+    "fast": ("faster", "slower"),
+    "small": ("smaller", "larger"),
+    "large": ("larger", "smaller"),
+}
 
 
 def verdict(study: StudyRecord) -> str:
@@ -72,18 +80,17 @@ def value_of(trial: TrialRecord, objective: Objective) -> str:
 
 def comparative(objective: Objective, better: bool = True) -> str:
     """What being better or worse in the objective is called."""
-    if unit_of(objective.metric) in ("ms", "s", "samples/s"):
-        return "faster" if better else "slower"
-    return "smaller" if better == (objective.direction == "minimize") else "larger"
+    return COMPARATIVES[quality(objective)][0 if better else 1]
 
 
 def missed(trial: TrialRecord) -> str:
     """The constraints that the trial misses, with the values that it has instead."""
     parts = []
+    needs_many = names_where(lambda one: one.requires == "certify")
     for constraint in trial.violations:
         metric = constraint.replace(">=", "<=").split("<=")[0]
         value = estimate(trial.metrics.get(metric), unit_of(metric))
-        unknown = metric == BOUND and metric not in trial.metrics
+        unknown = metric in needs_many and metric not in trial.metrics
         parts.append(f"{constraint} ({'too few samples to tell' if unknown else f'is {value}'})")
     return ", ".join(parts)
 
@@ -155,7 +162,8 @@ def _looks_better(found: Comparison) -> bool:
     return (after.value < before.value) == (found.objective.direction == "minimize")
 
 
-def quality(objective: Objective) -> str:
-    """What being good in the objective is called."""
-    word = comparative(objective)
-    return {"faster": "fast", "smaller": "small", "larger": "large"}[word]
+def quality(objective: Objective) -> Adjective:
+    """What an engine is called that is good in the objective: small or large in a user's own metric."""
+    if objective.metric in METRICS:
+        return METRICS[objective.metric].adjective
+    return "small" if objective.direction == "minimize" else "large"

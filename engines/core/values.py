@@ -199,7 +199,7 @@ class Candidate:
 class Policy:
     """How an engine is warmed up and timed; times in seconds.
 
-    `statistic` names what is to be known well (see `engines.statistics.estimates.TIMINGS`), and
+    `statistic` names what is to be known well (see `engines.statistics.metrics`), and
     `target_half_width` how well: 0.02 stops sampling once its 95 % interval is within 2 % of the value; None
     leaves it to the machine. Sampling goes on for at least `minimum_inferences`, and with `certify` until
     they are enough to bound the 99th percentile. `transfers` times the copies to and from the device too,

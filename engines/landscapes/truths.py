@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.landscapes.file import Landscape, Run, evaluation_of
-from engines.statistics.estimates import TIMINGS
+from engines.statistics.metrics import METRICS
 
 POLISHES = 10
 
@@ -15,7 +15,7 @@ def truths(landscape: Landscape, metric: str | None = None) -> tuple[float | Non
     """The value of each candidate: the median logarithm of its runs, each freed of the level of its pass.
 
     In the metric's unit, at the level of the first pass; None for what was never measured. The metric is the
-    objective unless another of `engines.statistics.estimates.TIMINGS` is named. Single runs may have been
+    objective unless another of `engines.statistics.metrics.METRICS` is named. Single runs may have been
     disturbed.
     """
     values = [(run, value_of(landscape, run, metric)) for run in landscape.runs]
@@ -37,10 +37,10 @@ def centres_of(
 
 def value_of(landscape: Landscape, run: Run, metric: str | None = None) -> float | None:
     """What one run shows; None where it failed."""
-    measurement = evaluation_of(landscape, run).measurement
-    if measurement is None:
+    evaluation = evaluation_of(landscape, run)
+    if evaluation.measurement is None:
         return None
-    found = TIMINGS[metric or landscape.objective].of(measurement)
+    found = METRICS[metric or landscape.objective].of(evaluation)
     return found.value if found is not None and found.value > 0 else None
 
 

@@ -9,9 +9,8 @@ Percentiles have theirs from order statistics (see `latency_percentile`).
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -44,14 +43,6 @@ class Estimate:
         if self.low is None or self.high is None or self.value == 0:
             return None
         return (self.high - self.low) / 2 / abs(self.value)
-
-
-@dataclass(frozen=True)
-class Timing:
-    """A metric of a measurement; `of` gives None where the measurement does not have it."""
-
-    better: Direction
-    of: Callable[[Measurement], Estimate | None]
 
 
 def counted(blocks: Sequence[Block]) -> Sequence[Block]:
@@ -230,17 +221,3 @@ def _inferences(blocks: Sequence[Block]) -> int:
 
 def _seconds(blocks: Sequence[Block]) -> float:
     return sum(block.span_seconds for block in blocks)
-
-
-TIMINGS: Mapping[str, Timing] = {
-    "latency_ms": Timing("minimize", partial(latency, statistic=median)),
-    "mean_ms": Timing("minimize", partial(latency, statistic=mean)),
-    "p90_ms": Timing("minimize", partial(latency_percentile, percent=90)),
-    "p95_ms": Timing("minimize", partial(latency_percentile, percent=95)),
-    "p99_ms": Timing("minimize", partial(latency_percentile, percent=99)),
-    "throughput": Timing("maximize", throughput),
-    "cold_ms": Timing("minimize", cold),
-    "energy_mj": Timing("minimize", energy),
-    "power_w": Timing("minimize", partial(state, name="power_w")),
-    "clock_mhz": Timing("maximize", partial(state, name="clock_mhz")),
-}

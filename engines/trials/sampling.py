@@ -12,9 +12,9 @@ from engines.backends.base import Runner
 from engines.core.results import Block, Measurement
 from engines.core.values import Bar, Policy
 from engines.machine.telemetry import Probe, Reading, between, disturbance
-from engines.statistics import estimates
 from engines.statistics.deadlines import p99_bound
 from engines.statistics.futility import is_behind
+from engines.statistics.metrics import METRICS
 
 # fewer give an interval that says nothing, so even a slow engine is run this often
 MINIMUM_BLOCKS = 5
@@ -165,21 +165,17 @@ def _is_enough(measurement: Measurement, policy: Policy) -> bool:
 
 
 def _is_narrow(measurement: Measurement, policy: Policy) -> bool:
-    estimate = _timing(policy).of(measurement)
+    estimate = METRICS[policy.statistic].derive(measurement)
     width = estimate.relative_half_width if estimate else None
     target = TARGET if policy.target_half_width is None else policy.target_half_width
     return width is not None and width <= target
 
 
 def _is_behind(measurement: Measurement, bar: Bar, policy: Policy) -> bool:
-    timing = _timing(policy)
-    singles = [timing.of(replace(measurement, blocks=(block,))) for block in measurement.blocks]
+    metric = METRICS[policy.statistic]
+    singles = [metric.derive(replace(measurement, blocks=(block,))) for block in measurement.blocks]
     values = [one.value for one in singles if one is not None]
-    return len(values) == len(singles) and is_behind(values, bar, timing.better)
-
-
-def _timing(policy: Policy) -> estimates.Timing:
-    return estimates.TIMINGS[policy.statistic]
+    return len(values) == len(singles) and is_behind(values, bar, metric.better)
 
 
 def _is_steady(blocks: list[Block], readings: list[Reading], policy: Policy) -> bool:

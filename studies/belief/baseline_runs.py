@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 
 from engines.statistics.distributions import student_t
-from engines.statistics.estimates import TIMINGS, Estimate, with_log_half_width
+from engines.statistics.estimates import Estimate, with_log_half_width
 from studies.belief.noise import Noise, noise_of
-from studies.core.metrics import value_of
+from studies.core.metrics import is_timed, value_of
 from studies.core.records import RepeatRecord, StudyRecord, TrialRecord
 
 
@@ -126,7 +126,7 @@ def _timed_runs(
     trials: Sequence[TrialRecord], repeats: Sequence[RepeatRecord], metric: str
 ) -> tuple[BaselineRun, ...]:
     """The runs of the baseline in a metric that differs from run to run."""
-    return baseline_runs(trials, repeats, metric) if metric in TIMINGS else ()
+    return baseline_runs(trials, repeats, metric) if is_timed(metric) else ()
 
 
 def _drift(runs: Sequence[BaselineRun]) -> Drift | None:

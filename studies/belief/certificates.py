@@ -6,9 +6,9 @@ from engines.core.results import Measurement
 from engines.core.values import Samples
 from engines.statistics.deadlines import Certificate, certify
 from engines.statistics.estimates import design_effect
+from studies.core.metrics import P99_BOUND
 from studies.core.records import StudyRecord, TrialRecord
 
-BOUND = "p99_bound_ms"
 PERCENT = 99.0
 # 299 show p99 at 95 % without a miss; a few misses are to leave a certificate possible
 FEWEST_INFERENCES = 600
@@ -16,7 +16,7 @@ FEWEST_INFERENCES = 600
 
 def deadline_of(study: StudyRecord) -> float | None:
     """The deadline that the study certifies, in ms; None without one."""
-    limits = [one.limit for one in study.spec.constraints if one.metric == BOUND]
+    limits = [one.limit for one in study.spec.constraints if one.metric == P99_BOUND]
     return min(limits, default=None)
 
 

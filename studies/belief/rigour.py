@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from engines.statistics import estimates
+from studies.core.metrics import METRICS, is_timed
 from studies.core.records import Objective
 
 
@@ -30,7 +30,7 @@ TRIALS_ALONE = Rigour(self_test_runs=0, anchor_every=0, racing=False, finalists=
 
 def fitting(rigour: Rigour, objectives: tuple[Objective, ...]) -> Rigour:
     """What of it can tell something of these objectives."""
-    if not is_timed(objectives):
+    if not are_timed(objectives):
         return replace(TRIALS_ALONE, sessions=rigour.sessions, rounds=rigour.rounds)
     return replace(
         rigour,
@@ -39,19 +39,16 @@ def fitting(rigour: Rigour, objectives: tuple[Objective, ...]) -> Rigour:
     )
 
 
-def is_timed(objectives: tuple[Objective, ...]) -> bool:
+def are_timed(objectives: tuple[Objective, ...]) -> bool:
     """Whether the first objective differs from run to run, as what is timed does."""
-    return objectives[0].metric in estimates.TIMINGS
+    return is_timed(objectives[0].metric)
 
 
 def can_have_finals(objectives: tuple[Objective, ...]) -> bool:
     """Whether there is one winner to be found, and by measuring again."""
-    return len(objectives) == 1 and is_timed(objectives)
+    return len(objectives) == 1 and are_timed(objectives)
 
 
 def can_race(objectives: tuple[Objective, ...]) -> bool:
-    """Whether being slow is being worse in what the timed blocks show.
-
-    They do not show cold_ms: caches are flushed behind them.
-    """
-    return can_have_finals(objectives) and objectives[0].metric != "cold_ms"
+    """Whether the timed blocks show early that a trial will be worse."""
+    return can_have_finals(objectives) and METRICS[objectives[0].metric].raced

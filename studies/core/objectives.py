@@ -10,12 +10,17 @@ from engines.core.errors import UserError
 from engines.core.results import Evaluation
 from engines.core.values import TaskMetric
 from engines.statistics.estimates import Estimate
-from studies.belief.certificates import BOUND
-from studies.core.metrics import ACCURACY_METRICS, known_metrics, metrics_of
+from studies.core.metrics import (
+    DEFAULT_ERROR,
+    DEFAULT_OBJECTIVE,
+    accuracy_metrics,
+    known_metrics,
+    metrics_of,
+    names_where,
+)
 from studies.core.records import Constraint, Objective, StudySpec, TrialRecord, TrialState
 
-DEFAULT_OBJECTIVE = "latency_ms"
-DEFAULT_ERROR_LIMIT = Constraint("error", "<=", 0.01)
+DEFAULT_ERROR_LIMIT = Constraint(DEFAULT_ERROR, "<=", 0.01)
 
 
 def parse_objectives(names: Sequence[str], metrics: Sequence[TaskMetric] = ()) -> tuple[Objective, ...]:
@@ -37,10 +42,10 @@ def parse_constraints(texts: Sequence[str], metrics: Sequence[TaskMetric] = ()) 
     """
     known = known_metrics(metrics)
     constraints = tuple(_parse_constraint(text, known) for text in texts)
-    costs = {name for name, metric in known_metrics().items() if metric.better == "minimize"}
+    costs = names_where(lambda metric: metric.better == "minimize")
     for constraint in constraints:
         _check_possible(constraint, constraints, costs)
-    limiting = ACCURACY_METRICS | {metric.name for metric in metrics}
+    limiting = {*accuracy_metrics(), *(metric.name for metric in metrics)}
     if any(constraint.metric in limiting for constraint in constraints):
         return constraints
     return (*constraints, DEFAULT_ERROR_LIMIT)
@@ -96,10 +101,11 @@ def check_told(baseline: TrialRecord, spec: StudySpec) -> None:
     if baseline.measurement is None:
         return
     # that a block has no value, or a bound too few samples, may be otherwise in the next trial
-    known = {BOUND, *baseline.metrics, *chain(*(one.telemetry for one in baseline.measurement.blocks))}
+    bounds = names_where(lambda metric: metric.requires == "certify")
+    known = {*bounds, *baseline.metrics, *chain(*(one.telemetry for one in baseline.measurement.blocks))}
     objectives, constraints = ([one.metric for one in some] for some in (spec.objectives, spec.constraints))
     for name in dict.fromkeys([*objectives, *constraints]):
-        if name in ACCURACY_METRICS - known:
+        if name in accuracy_metrics() and name not in known:
             raise UserError(f"the outputs of this model have no {name}", "Name another metric of accuracy.")
         if name not in known:
             raise UserError(

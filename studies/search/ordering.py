@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.core.values import Dimension, Value
-from studies.core.metrics import SPEED_METRICS
+from studies.core.metrics import METRICS, names_where
 from studies.search.encoding import IDLE, Encoding
 
 # instead of which defaults what is advised; fewer than 16 bits need calibration and cost accuracy
@@ -20,7 +20,6 @@ ADVISED: Mapping[str, tuple[tuple[Value, ...], tuple[Value, ...]]] = {
     "profile": (("wide", "narrow"), ("static",)),
     "cuda_graph": ((False,), (True,)),
 }
-BATCHED = "throughput"
 # a code for each place in a row that something is advised for
 Part = Mapping[int, int]
 
@@ -41,17 +40,21 @@ class Advice:
 
 def _advised(encoding: Encoding, metric: str) -> list[Part]:
     """What comes first first: for throughput with the largest batch, then without in case it does not fit."""
-    if metric not in SPEED_METRICS:
+    if metric not in _speed_metrics():
         return []
     dimensions = list(enumerate(encoding.searched))
     choices = {place: _codes(one, _choices(one)) for place, one in dimensions}
     batches = {
         place: _codes(one, [max(one.choices, key=float)])
         for place, one in dimensions
-        if one.name == "batch" and metric == BATCHED
+        if one.name == "batch" and METRICS[metric].concurrent
     }
     found = [*_products({**choices, **batches}), *_products(choices)]
     return [codes for number, codes in enumerate(found) if codes and codes not in found[:number]]
+
+
+def _speed_metrics() -> tuple[str, ...]:
+    return names_where(lambda metric: metric.speed)
 
 
 def _choices(dimension: Dimension) -> list[Value]:
@@ -79,7 +82,7 @@ class Sparing:
 
     def __init__(self, encoding: Encoding, metrics: Sequence[str]) -> None:
         self.places: NDArray[np.int64] = encoding.places(("graph",))
-        is_for_speed = bool(metrics) and SPEED_METRICS.issuperset(metrics)
+        is_for_speed = bool(metrics) and set(metrics) <= set(_speed_metrics())
         self._nodes = {
             place: [float(choice) for choice in one.choices]
             for place, one in enumerate(encoding.searched)

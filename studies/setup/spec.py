@@ -27,16 +27,14 @@ from engines.data.user_functions import parse_metric
 from engines.models.read import read_model
 from engines.shapes.resolve import batch_of, resolve
 from engines.shapes.text import parse_shapes
-from engines.statistics.estimates import TIMINGS
 from engines.worker.protocol import Open, Opened
-from studies.belief.certificates import BOUND, FEWEST_INFERENCES
-from studies.core.metrics import known_metrics
+from studies.belief.certificates import FEWEST_INFERENCES
+from studies.core.metrics import METRICS, P99_BOUND, known_metrics, names_where
 from studies.core.objectives import parse_constraints, parse_objectives
 from studies.core.records import Constraint, Objective, StudySpec
 from studies.core.space import baseline_of, narrow, parse_fixed
 
 # what is gained by working on more at a time, at the cost of each
-CONCURRENT_METRICS = ("throughput",)
 
 
 @dataclass(frozen=True)
@@ -102,7 +100,7 @@ def settle(request: Request, workspace: Workspace) -> Question:
         workspace=str(workspace.root.resolve()),
         workload=workload,
         policy=_policy(request, objectives, constraints),
-        concurrent=any(objective.metric in CONCURRENT_METRICS for objective in objectives),
+        concurrent=are_concurrent(objectives),
         metrics=(*(one.metric for one in objectives), *(one.metric for one in constraints)),
     )
     backend_note = (f"the backend is {name}, {why}",) if why else ()
@@ -125,23 +123,31 @@ def specify(question: Question, opened: Opened) -> tuple[StudySpec, tuple[str, .
     return spec, (*question.notes, *_random_ranges(spec), *opened.warnings)
 
 
+def are_concurrent(objectives: Sequence[Objective]) -> bool:
+    """Whether several inferences at once and larger batches may be better in any of the objectives."""
+    concurrent = names_where(lambda metric: metric.concurrent)
+    return any(one.metric in concurrent for one in objectives)
+
+
 def _deadline(request: Request) -> tuple[str, ...]:
     """The constraint that certifies the deadline."""
     if request.deadline_seconds is None:
         return ()
-    return (f"{BOUND}<={request.deadline_seconds * 1e3:.10g}",)
+    return (f"{P99_BOUND}<={request.deadline_seconds * 1e3:.10g}",)
 
 
 def _policy(request: Request, objectives: Sequence[Objective], constraints: Sequence[Constraint]) -> Policy:
     """The policy with what objectives and constraints need to be known."""
-    named = {one.metric for one in objectives} | {one.metric for one in constraints}
-    timed = [one.metric for one in objectives if one.metric in TIMINGS and one.metric != "cold_ms"]
+    named = [*(one.metric for one in objectives), *(one.metric for one in constraints)]
+    required = {METRICS[name].requires for name in named if name in METRICS}
+    raced = names_where(lambda metric: metric.raced)
+    statistics = [one.metric for one in objectives if one.metric in raced]
     policy = replace(
         request.policy,
-        statistic=timed[0] if timed else request.policy.statistic,
-        cold=request.policy.cold or "cold_ms" in named,
+        statistic=statistics[0] if statistics else request.policy.statistic,
+        cold=request.policy.cold or "cold" in required,
     )
-    if BOUND in named:
+    if "certify" in required:
         fewest = max(policy.minimum_inferences, FEWEST_INFERENCES)
         return replace(policy, minimum_inferences=fewest, certify=True)
     return policy

@@ -7,6 +7,7 @@ from dashboards.words import finalists, formats, verdict
 from dashboards.words.deadlines import deadline
 from dashboards.words.telemetry import facts, marks_of
 from engines.core.values import Dimension, Stage, Value
+from studies.core.metrics import DEFAULT_ERROR
 from studies.core.records import StudyRecord, TrialRecord
 from studies.core.space import searched
 from studies.finals.verdict import finals
@@ -14,8 +15,6 @@ from studies.storage.storage import StudySummary
 from tuner.output.summary import lines_after, print_tables
 from tuner.terminal.tables import add_row, new_table, print_table
 from tuner.terminal.texts import one_line, plain
-
-METRICS_SHOWN = ("error",)
 
 
 def print_studies(summaries: Sequence[StudySummary]) -> None:
@@ -36,7 +35,7 @@ def print_study(study: StudyRecord) -> None:
         one.name for one in study.spec.space if one in searched(study.spec.space) or _varies(study, one)
     ]
     own = [metric.name for metric in study.spec.workload.metrics]
-    metrics = list(dict.fromkeys([*(one.metric for one in study.spec.objectives), *own, *METRICS_SHOWN]))
+    metrics = list(dict.fromkeys([*(one.metric for one in study.spec.objectives), *own, DEFAULT_ERROR]))
     table = new_table("trial", "state", *metrics, *dimensions, "why")
     for trial in study.trials:
         values = (formats.metric(name, trial.metrics.get(name)) for name in metrics)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from dashboards.words import evidence, finalists, formats, verdict
 from studies.analysis.comparison import comparison, recommended
+from studies.core.metrics import names_where
 from studies.core.records import StudyRecord, TrialRecord
 from studies.finals.verdict import Finals, finals
 from tuner.options.budget import candidates_of
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 MOST_REASONS = 12
 LONGEST_REASON = 160
-SHOWN = ("latency_ms", "p99_ms", "throughput", "error", "engine_bytes", "build_seconds")
 ENDINGS = {
     "complete": "",
     "exhausted": "Nothing is left to try: what was not tried cannot be made, or is the same as what was.",
@@ -100,12 +100,18 @@ def comparison_table(study: StudyRecord) -> "Table":
     columns = [("baseline", found.baseline), ("best", None if same else found.best)]
     present = [(name, trial) for name, trial in columns if trial is not None]
     table = new_table("", *(f"{name} (trial {trial.number})" for name, trial in present))
-    for metric in dict.fromkeys([*(objective.metric for objective in study.spec.objectives), *SHOWN]):
+    for metric in _shown_metrics(study):
         add_row(table, metric, *(formats.metric(metric, trial.metrics.get(metric)) for _, trial in present))
     for name in _different([trial for _, trial in present]):
         settings = (formats.setting(trial.candidate.settings.get(name)) for _, trial in present)
         add_row(table, name, *settings)
     return table
+
+
+def _shown_metrics(study: StudyRecord) -> tuple[str, ...]:
+    """The objectives, and what is shown of every study."""
+    objectives = [objective.metric for objective in study.spec.objectives]
+    return tuple(dict.fromkeys([*objectives, *names_where(lambda metric: metric.summarised)]))
 
 
 def finals_table(study: StudyRecord, held: Finals) -> "Table":

@@ -21,12 +21,12 @@ from engines.graphs.dimensions import HALVES, QUANTIZED, base_precision
 from engines.models.read import read_model
 from engines.worker.client import Worker
 from engines.worker.protocol import Open
-from studies.core.metrics import ACCURACY_METRICS
+from studies.core.metrics import accuracy_metrics
 from studies.core.objectives import DEFAULT_ERROR_LIMIT, judge
 from studies.core.records import Constraint, StudyRecord, StudySpec, TrialRecord
 from studies.run.limits import BASELINE_SECONDS
 from studies.search.bisection import smallest_set
-from studies.setup.spec import CONCURRENT_METRICS
+from studies.setup.spec import are_concurrent
 
 if TYPE_CHECKING:
     from tuner.workflows.search import Watcher
@@ -79,7 +79,7 @@ def bisect(study: StudyRecord, trial: TrialRecord, workspace: Workspace, watcher
 def accuracy_limits(spec: StudySpec) -> tuple[Constraint, ...]:
     """The study's constraints on what is right, the default one where it has none."""
     own = {metric.name for metric in spec.workload.metrics}
-    found = tuple(one for one in spec.constraints if one.metric in ACCURACY_METRICS | own)
+    found = tuple(one for one in spec.constraints if one.metric in {*accuracy_metrics(), *own})
     return found or (DEFAULT_ERROR_LIMIT,)
 
 
@@ -170,7 +170,7 @@ def _opening(spec: StudySpec, workspace: Workspace) -> Open:
         workspace=str(workspace.root.resolve()),
         workload=spec.workload,
         policy=CHECKED_ONLY,
-        concurrent=any(objective.metric in CONCURRENT_METRICS for objective in spec.objectives),
+        concurrent=are_concurrent(spec.objectives),
     )
 
 

@@ -27,8 +27,7 @@ from engines.statistics.estimates import Estimate
 from engines.worker.client import Worker
 from engines.worker.protocol import Open
 from studies.belief.noise import FEWEST_RUNS, Noise, noise_of
-from studies.core.metrics import METRICS
-from studies.core.objectives import DEFAULT_OBJECTIVE
+from studies.core.metrics import DEFAULT_OBJECTIVE, METRICS
 from studies.setup.spec import Question, Request, ShapeRequest, settle, specify
 from tuner.options.search import check_path
 

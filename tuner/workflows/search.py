@@ -16,7 +16,7 @@ from engines.core.values import Candidate, Stage
 from engines.worker.client import Worker
 from studies.analysis.comparison import recommended
 from studies.belief.rigour import TRIALS_ALONE, Rigour, fitting
-from studies.core.objectives import DEFAULT_OBJECTIVE
+from studies.core.metrics import DEFAULT_OBJECTIVE
 from studies.core.records import StudyRecord, StudySpec, TrialRecord
 from studies.run.limits import BASELINE_SECONDS, Ended, Limits, Stop
 from studies.run.loop import Owner

@@ -6,12 +6,7 @@ from engines.core.errors import UserError
 from engines.core.values import InputSource, Policy, Workload
 from engines.landscapes.file import Landscape
 from engines.shapes.text import format_shapes
-
-# what a replay tells as it was; other metrics it would make up, or take from its own process
-TOLD = (
-    *("latency_ms", "mean_ms", "p90_ms", "p95_ms", "p99_ms", "p99_bound_ms", "throughput", "variation"),
-    *("error", "cosine", "snr_db", "engine_bytes", "build_seconds"),
-)
+from engines.statistics.metrics import names_where
 
 
 def check(
@@ -58,7 +53,8 @@ def _unlike(landscape: Landscape, file: str, option: str, was: object) -> UserEr
 def _check_told(landscape: Landscape, policy: Policy, metrics: Collection[str]) -> None:
     outputs = [output for run in landscape.runs for output in run.outputs]
     made_up = {"cosine"} if any(output.cosine is None for output in outputs) else set()
-    told = [name for name in TOLD if name not in made_up]
+    # other metrics it would make up, or take from its own process
+    told = [name for name in names_where(lambda metric: metric.replayed) if name not in made_up]
     for name in metrics:
         if name not in told:
             raise UserError(f"a replay does not tell {name}", f"It tells {', '.join(told)}.")

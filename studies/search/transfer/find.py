@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from engines.core.values import Machine, Workload
 from studies.core.identity import machine_identity
-from studies.core.metrics import ACCURACY_METRICS
+from studies.core.metrics import METRICS, accuracy_metrics, names_where
 from studies.core.records import Prior, StudyRecord, StudySpec, TrialRecord
 from studies.search.observations import Earlier, observation_of
 from studies.search.transfer.adapt import FEWEST_OBSERVATIONS, MOST_OBSERVATIONS, taken_over, worth_reading
@@ -24,8 +24,6 @@ MOST_READ = 250
 LEAST_SIMILARITY = 0.5
 # the same processor with another driver, another version of a library, or other options of the backend
 OTHER_VERSIONS = 0.8
-# they rank candidates alike
-LATENCIES = frozenset({"latency_ms", "mean_ms", "p90_ms", "p95_ms", "p99_ms"})
 # they say nothing of the candidate
 ACCIDENTS = ("internal", "disk_full")
 
@@ -63,13 +61,19 @@ def priors_of(earlier: Iterable[Earlier]) -> tuple[Prior, ...]:
 def relevance(spec: StudySpec, other: StudySpec) -> float:
     """How much the other study tells of this one, from 0 to 1."""
     first, second = spec.objectives[0].metric, other.objectives[0].metric
-    same_kind = first == second or {first, second} <= LATENCIES
+    same_kind = first == second or second in _of_one_family(first)
     same_place = spec.backend == other.backend and _processor(spec.machine) == _processor(other.machine)
     shared = {one.name for one in spec.space} & {one.name for one in other.space}
     if not (same_kind and same_place and shared and are_of_one_family(spec.workload, other.workload)):
         return 0.0
     versions = [(machine_identity(one.machine), one.backend_options) for one in (spec, other)]
     return similarity(spec.workload, other.workload) * (1.0 if versions[0] == versions[1] else OTHER_VERSIONS)
+
+
+def _of_one_family(name: str) -> tuple[str, ...]:
+    """The metrics that rank candidates as this one does."""
+    family = METRICS[name].family if name in METRICS else None
+    return names_where(lambda metric: family is not None and metric.family == family)
 
 
 def _ranked(storage: Storage, spec: StudySpec, but: str | None) -> Iterator[tuple[str, float]]:
@@ -109,7 +113,7 @@ def _read(storage: Storage, spec: StudySpec, name: str, alike: float, most: int)
     assert other is not None
     same = _measured(other.workload) == _measured(spec.workload)
     # how far a time is from its limit is another model's own matter
-    comparable = [same or one.metric in ACCURACY_METRICS for one in spec.constraints]
+    comparable = [same or one.metric in accuracy_metrics() for one in spec.constraints]
     found = taken_over(
         [
             observation_of(trial, spec)

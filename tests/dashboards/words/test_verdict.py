@@ -1,16 +1,20 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from dashboards.words import verdict
 from dashboards.words.formats import TIMES
 from engines.core.results import Evaluation
-from studies.core.records import StudyRecord
+from engines.statistics.estimates import Direction
+from studies.core.metrics import METRICS
+from studies.core.records import Objective, StudyRecord
 from tests.records import FAILURES, candidate, failed, measured, study_of, study_record
 from tests.repeats import with_baseline_again
 
 BASE = candidate("fp32", "all", 2, True)
 OTHER = candidate("int8", "all", 4, True)
+COMPARATIVES = {"fast": "faster", "small": "smaller", "large": "larger"}
 
 
 def made(latency_ms: float, error: float = 0.0, blocks: int = 6) -> Evaluation:
@@ -31,6 +35,19 @@ def test_a_gain_is_said_with_its_interval() -> None:
     assert head.endswith(f"{TIMES} faster")
     assert sentence.startswith("Trial 1 is ")
     assert "faster than the baseline (95 % interval " in sentence
+
+
+@pytest.mark.parametrize("name", METRICS)
+def test_every_metric_has_words_for_better_and_worse(name: str) -> None:
+    objective = Objective(name, METRICS[name].better)
+    better, worse = (verdict.comparative(objective, better=which) for which in (True, False))
+    assert better == COMPARATIVES[verdict.quality(objective)]
+    assert {better, worse} in ({"faster", "slower"}, {"smaller", "larger"})
+
+
+@pytest.mark.parametrize(("direction", "word"), [("minimize", "smaller"), ("maximize", "larger")])
+def test_a_metric_of_the_users_is_called_small_or_large(direction: Direction, word: str) -> None:
+    assert verdict.comparative(Objective("f1", direction)) == word
 
 
 def test_no_difference_says_to_keep_the_baseline() -> None:

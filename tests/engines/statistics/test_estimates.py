@@ -7,6 +7,7 @@ import pytest
 from engines.core.results import Block, Measurement
 from engines.statistics import estimates
 from engines.statistics.estimates import Estimate
+from engines.statistics.metrics import METRICS, names_where
 
 
 def _measurement(*blocks: list[float], batch: int = 1, span: float = 1.0) -> Measurement:
@@ -105,7 +106,7 @@ def test_disturbed_blocks_do_not_count_while_five_others_remain() -> None:
     measurement = replace(_measurement(), blocks=(*calm, throttled))
     assert estimates.sample_count(measurement) == 5
     for name in ("latency_ms", "mean_ms", "p99_ms", "throughput"):
-        estimate = estimates.TIMINGS[name].of(measurement)
+        estimate = METRICS[name].derive(measurement)
         assert estimate is not None
         assert estimate.value == 1.0
 
@@ -179,12 +180,12 @@ def _told(telemetry: dict[str, float], blocks: int = 6, span: float = 0.1) -> Me
 
 
 def test_energy_is_that_of_all_blocks_by_their_inferences() -> None:
-    found = estimates.TIMINGS["energy_mj"].of(_told({"energy_mj": 3000.0}))
+    found = METRICS["energy_mj"].derive(_told({"energy_mj": 3000.0}))
     assert found == Estimate(30.0, 30.0, 30.0)
 
 
 def test_energy_is_unknown_without_a_counter_or_over_too_short_a_time() -> None:
-    of = estimates.TIMINGS["energy_mj"].of
+    of = METRICS["energy_mj"].derive
     assert of(_told({})) is None
     assert of(_told({"energy_mj": 3000.0}, blocks=4)) is None
     known = _told({"energy_mj": 3000.0})
@@ -194,25 +195,23 @@ def test_energy_is_unknown_without_a_counter_or_over_too_short_a_time() -> None:
 def test_power_and_clock_are_means_over_the_blocks_that_tell() -> None:
     measurement = _told({"power_w": 300.0, "clock_mhz": 1500.0})
     silent = replace(measurement, blocks=(*measurement.blocks, Block(np.ones(100), 0.1, 0.0)))
-    assert estimates.TIMINGS["power_w"].of(silent) == Estimate(300.0, 300.0, 300.0)
-    assert estimates.TIMINGS["clock_mhz"].of(measurement) == Estimate(1500.0, 1500.0, 1500.0)
-    assert estimates.TIMINGS["power_w"].of(_told({})) is None
+    assert METRICS["power_w"].derive(silent) == Estimate(300.0, 300.0, 300.0)
+    assert METRICS["clock_mhz"].derive(measurement) == Estimate(1500.0, 1500.0, 1500.0)
+    assert METRICS["power_w"].derive(_told({})) is None
 
 
 def test_the_cold_latency_is_the_median_of_the_cold_blocks() -> None:
     measurement = _measurement([1.0], [1.0])
-    assert estimates.TIMINGS["cold_ms"].of(measurement) is None
+    assert METRICS["cold_ms"].derive(measurement) is None
     cold = replace(measurement, cold=_measurement([2.0, 3.0, 7.0], [3.0]).blocks)
-    found = estimates.TIMINGS["cold_ms"].of(cold)
+    found = METRICS["cold_ms"].derive(cold)
     assert found is not None
     assert found.value == 3.0
 
 
 def test_more_is_better_of_throughput_and_clocks_alone() -> None:
-    assert {name for name, timing in estimates.TIMINGS.items() if timing.better == "maximize"} == {
-        "throughput",
-        "clock_mhz",
-    }
+    found = names_where(lambda metric: metric.timed and metric.better == "maximize")
+    assert set(found) == {"throughput", "clock_mhz"}
 
 
 def test_a_ratio_widens_by_both_intervals() -> None:

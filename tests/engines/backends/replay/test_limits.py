@@ -12,19 +12,19 @@ from engines.backends.base import Limited
 from engines.backends.fake.backend import Fake
 from engines.backends.replay import limits
 from engines.backends.replay.backend import Replay
-from engines.backends.replay.limits import TOLD
 from engines.core.errors import UserError
 from engines.core.values import NOTHING, InputSource, Policy, Settings, ShapeRange, TaskMetric, Workload
 from engines.landscapes.file import Landscape, save
 from engines.trials.evaluation import evaluate
 from engines.trials.session import Bench
-from studies.core.metrics import METRICS, metrics_of
+from studies.core.metrics import METRICS, metrics_of, names_where
 from tests import landscapes
 from tests.landscapes import BASELINE, run
 from tests.workloads import QUICK
 
 DATA = InputSource(path="data.npz", digest="d")
 OTHER_DATA = InputSource(path="data.npz", digest="e")
+TOLD = names_where(lambda metric: metric.replayed)
 
 
 @pytest.fixture
