@@ -19,7 +19,7 @@ from engines.statistics import estimates as statistics
 from engines.statistics.deadlines import certify
 from engines.statistics.distributions import student_t
 from engines.statistics.estimates import Estimate, design_effect
-from engines.statistics.futility import guarded_spread, is_behind
+from engines.statistics.futility import guarded_spread, should_prune
 from engines.statistics.metrics import METRICS
 
 Array = NDArray[np.float64]
@@ -243,7 +243,7 @@ def _race(
     spread = guarded_spread(float(np.std(shorter[rivals:], ddof=1)), runs - 1)
     bar = Bar(float(np.exp(shorter[:rivals].min())), spread)
     values = ((1 + slower) * np.exp(timed[-1])).tolist()
-    return next((count for count in range(3, LOOKS) if is_behind(values[:count], bar, "minimize")), LOOKS)
+    return next((count for count in range(3, LOOKS) if should_prune(values[:count], bar, "minimize")), LOOKS)
 
 
 def show_pairs(random: Random, repeats: int, blocks: int = 6) -> None:

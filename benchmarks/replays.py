@@ -23,7 +23,7 @@ from benchmarks.runs import heading, verdict
 from benchmarks.subjects import repeat, study, trial
 from engines.core.results import Evaluation
 from engines.core.values import Bar
-from engines.statistics.futility import is_behind
+from engines.statistics.futility import should_prune
 from studies.analysis.comparison import best, recommended
 from studies.belief.bar import bar_of
 from studies.belief.baseline_runs import noise
@@ -132,7 +132,7 @@ def dropped_at(values: Sequence[float], bar: Bar | None) -> int | None:
     if bar is None:
         return None
     counts = range(1, len(values) + 1)
-    return next((end for end in counts if is_behind(values[:end], bar, "minimize")), None)
+    return next((end for end in counts if should_prune(values[:end], bar, "minimize")), None)
 
 
 def print_finals(rounds: Rounds, replays: int, random: np.random.Generator) -> bool:

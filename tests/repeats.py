@@ -146,7 +146,7 @@ def with_measurement(
 
 
 def cut_short(measurement: Measurement) -> Measurement:
-    return replace(measurement, blocks=measurement.blocks[:3], behind=True, converged=False)
+    return replace(measurement, blocks=measurement.blocks[:3], pruned=True, converged=False)
 
 
 def throttled(block: Block) -> Block:

@@ -98,8 +98,8 @@ def _title(study: StudyRecord) -> str:
 def _note(data: Progress) -> str:
     without = [mark.number for mark in data.marks if mark.estimate is None]
     rail = f" At the foot, trials without a value: {drawing.numbers(without)}." if without else ""
-    behind = any(mark.role == "behind" for mark in data.marks)
-    pale = " Those behind were stopped early, clearly worse than the best by then." if behind else ""
+    pruned = any(mark.role == "pruned" for mark in data.marks)
+    pale = " Pruned ones were stopped early, clearly worse than the best by then." if pruned else ""
     return (
         "The line is the best feasible trial so far; bars are 95 % intervals. "
         f"Infeasible trials miss a constraint and never count as the best.{pale}{rail}"

@@ -14,7 +14,7 @@ from studies.core.records import StudyRecord, TrialRecord
 
 MOST_TRIALS = 30
 # the other roles have a soft colour of their own
-FILLS = {"feasible": "line", "behind": "surface"}
+FILLS = {"feasible": "line", "pruned": "surface"}
 
 
 class Row(NamedTuple):
@@ -86,12 +86,12 @@ def _title(data: Distributions) -> str:
 
 def _note(data: Distributions) -> str:
     rest = f" {formats.plural(data.left_out, 'slower trial')} left out." if data.left_out else ""
-    behind = (
-        " Pale: stopped early as clearly behind." if any(row.role == "behind" for row in data.rows) else ""
+    pruned = (
+        " Pale: stopped early as clearly worse." if any(row.role == "pruned" for row in data.rows) else ""
     )
     return (
         "Latency of single inferences, the smallest median first. Box: the middle half, with the median; "
-        f"whiskers: 1st to 99th percentile.{behind}{rest}"
+        f"whiskers: 1st to 99th percentile.{pruned}{rest}"
     )
 
 

@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 
 from dashboards.html.palette import light
 from dashboards.words import formats
-from dashboards.words.telemetry import is_behind, marks_of
+from dashboards.words.telemetry import is_pruned, marks_of
 from engines.statistics.estimates import Estimate
 from studies.analysis.comparison import baseline, best, objective_value
 from studies.analysis.effects import chosen
@@ -19,14 +19,14 @@ from studies.core.records import StudyRecord, TrialRecord
 
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Liberation Sans', sans-serif"
 SYMBOLS = {
-    "behind": "circle-open",
+    "pruned": "circle-open",
     "feasible": "circle",
     "infeasible": "triangle-up-open",
     "failed": "x-thin",
     "baseline": "diamond",
     "best": "star",
 }
-SIZES = {"behind": 7, "feasible": 7, "infeasible": 9, "failed": 8, "baseline": 12, "best": 15}
+SIZES = {"pruned": 7, "feasible": 7, "infeasible": 9, "failed": 8, "baseline": 12, "best": 15}
 ROLES = tuple(SYMBOLS)
 # of what the values span, on either side: for intervals, and beyond them
 WHISKERS, MARGIN = 0.25, 0.08
@@ -44,7 +44,7 @@ class Drawing:
 def roles_of(study: StudyRecord) -> dict[int, str]:
     """How every trial is marked, by its number; the baseline when it is the best too is marked best.
 
-    A feasible trial that was stopped early is marked behind.
+    A feasible trial that was stopped early is marked pruned.
     """
     roles: dict[int, str] = {trial.number: _role(trial) for trial in study.trials}
     for role, trial in (("baseline", baseline(study)), ("best", best(study))):
@@ -54,7 +54,7 @@ def roles_of(study: StudyRecord) -> dict[int, str]:
 
 
 def _role(trial: TrialRecord) -> str:
-    return "behind" if trial.state == "feasible" and is_behind(trial) else trial.state
+    return "pruned" if trial.state == "feasible" and is_pruned(trial) else trial.state
 
 
 def figure(traces: Sequence[Any], height: int, **layout: Any) -> go.Figure:
@@ -126,7 +126,7 @@ def numbers(trials: Sequence[int], most: int = 20) -> str:
 
 def marker(role: str) -> dict[str, Any]:
     """How trials of a role are drawn."""
-    thin = role in ("failed", "infeasible", "behind")
+    thin = role in ("failed", "infeasible", "pruned")
     line = {"width": 2 if thin else 1, "color": light(role if thin else "surface")}
     return {"symbol": SYMBOLS[role], "size": SIZES[role], "color": light(role), "line": line}
 

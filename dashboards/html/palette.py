@@ -21,7 +21,7 @@ PALETTE = {
     "best": Shades("#0a63b8", "#5fb0ff"),
     "baseline": Shades("#a65f00", "#f2ad4b"),
     "feasible": Shades("#5f6f87", "#8ea0ba"),
-    "behind": Shades("#7f8ca1", "#5f6d82"),
+    "pruned": Shades("#7f8ca1", "#5f6d82"),
     "again": Shades("#00756b", "#4fc7b4"),
     "infeasible": Shades("#8f3f97", "#d792df"),
     "failed": Shades("#b3261e", "#ff8a80"),

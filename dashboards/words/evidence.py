@@ -9,7 +9,7 @@ import numpy as np
 
 from dashboards.words import deadlines, formats
 from dashboards.words.finalists import name_of
-from dashboards.words.telemetry import disturbances, is_behind
+from dashboards.words.telemetry import disturbances, is_pruned
 from dashboards.words.verdict import comparative, quality
 from engines.core.results import Measurement
 from engines.statistics.jitter import is_uneven
@@ -210,12 +210,12 @@ def stopped_early(study: StudyRecord) -> StoppedEarly:
         for trial in study.trials
         if trial.measurement is not None and not trial.reused and trial.same_as is None
     }
-    behind = tuple(trial.number for trial in study.trials if is_behind(trial))
-    complete = [span for number, span in spans.items() if number not in behind]
-    if len(complete) < FEWEST_COMPLETE or not behind:
-        return StoppedEarly(behind, None)
+    pruned = tuple(trial.number for trial in study.trials if is_pruned(trial))
+    complete = [span for number, span in spans.items() if number not in pruned]
+    if len(complete) < FEWEST_COMPLETE or not pruned:
+        return StoppedEarly(pruned, None)
     usual = float(np.median(complete))
-    return StoppedEarly(behind, sum(max(0.0, usual - spans.get(number, usual)) for number in behind))
+    return StoppedEarly(pruned, sum(max(0.0, usual - spans.get(number, usual)) for number in pruned))
 
 
 def _span(measurement: Measurement) -> float:

@@ -59,9 +59,9 @@ def disturbances(blocks: Sequence[Block]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(block.disturbed for block in blocks if block.disturbed))
 
 
-def is_behind(trial: TrialRecord) -> bool:
+def is_pruned(trial: TrialRecord) -> bool:
     """Whether its measuring was stopped early, as it was clearly worse than the best by then."""
-    return trial.measurement is not None and trial.measurement.behind
+    return trial.measurement is not None and trial.measurement.pruned
 
 
 def marks_of(trial: TrialRecord) -> tuple[str, ...]:
@@ -72,7 +72,7 @@ def marks_of(trial: TrialRecord) -> tuple[str, ...]:
         marks.append(f"same engine as trial {trial.same_as}")
     if measurement is None:
         return tuple(marks)
-    if measurement.behind:
+    if measurement.pruned:
         marks.append("stopped early")
     # a reason begins with its kind
     kinds = [reason.partition(":")[0] for reason in disturbances(measurement.blocks)]
@@ -83,8 +83,8 @@ def how_measured(measurement: Measurement) -> str:
     """The blocks of a measurement in words: how many, whether they sufficed, and which were discarded."""
     blocks, discarded = measurement.blocks, measurement.discarded
     ended = (
-        "stopped early as clearly behind"
-        if measurement.behind
+        "stopped early as clearly worse"
+        if measurement.pruned
         else "converged"
         if measurement.converged
         else "not converged"

@@ -44,7 +44,7 @@ class Measurement:
     """Raw samples of one engine under one run spec; statistics are derived from it, never kept instead.
 
     `batch` is the number of samples in one inference, `converged` whether the interval became narrow
-    enough before the time was up, `behind` whether sampling ended early because the engine was clearly
+    enough before the time was up, `pruned` whether sampling ended early because the engine was clearly
     worse than the bar it was held to. `cold` are blocks timed with caches flushed before each inference,
     `discarded` those that were disturbed and repeated. `memory_bytes` (the host's) and
     `device_memory_bytes` are None where the machine does not tell, the latter also where loads are shared.
@@ -58,7 +58,7 @@ class Measurement:
     converged: bool
     memory_bytes: int | None = None
     device_memory_bytes: int | None = None
-    behind: bool = False
+    pruned: bool = False
     cold: tuple[Block, ...] = ()
     discarded: tuple[Block, ...] = ()
 

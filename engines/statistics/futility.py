@@ -15,7 +15,7 @@ RACING_CONFIDENCE = 0.9995
 RACING_QUANTILE = 3.290527  # of the normal distribution
 
 
-def is_behind(values: Sequence[float], bar: Bar, better: Direction) -> bool:
+def should_prune(values: Sequence[float], bar: Bar, better: Direction) -> bool:
     """Whether a candidate is clearly worse than the bar, from the statistic of each block so far.
 
     It is when the mean logarithm is worse than the bar's by twice what Student's t over the blocks and the

@@ -13,7 +13,7 @@ from engines.core.results import Block, Measurement
 from engines.core.values import Bar, Policy
 from engines.machine.telemetry import Probe, Reading, between, disturbance
 from engines.statistics.deadlines import p99_bound
-from engines.statistics.futility import is_behind
+from engines.statistics.futility import should_prune
 from engines.statistics.metrics import METRICS
 
 # fewer give an interval that says nothing, so even a slow engine is run this often
@@ -76,15 +76,15 @@ def measure(meter: Meter, warmup: list[Block], bar: Bar | None = None) -> Measur
     while True:
         sampler.add()
         measurement = sampler.measurement(warmup)
-        if bar is not None and _is_behind(measurement, bar, meter.policy):
-            return replace(measurement, behind=True)
+        if bar is not None and _should_prune(measurement, bar, meter.policy):
+            return replace(measurement, pruned=True)
         if _is_enough(measurement, meter.policy):
             return measurement
 
 
 def cold_blocks(meter: Meter, measurement: Measurement) -> tuple[Block, ...]:
     """Blocks with caches flushed, where the policy asks for them; none of what was cut short."""
-    if not meter.policy.cold or measurement.behind or measurement.cold:
+    if not meter.policy.cold or measurement.pruned or measurement.cold:
         return measurement.cold
     return tuple(cold_block(meter) for _ in range(MINIMUM_BLOCKS))
 
@@ -171,11 +171,11 @@ def _is_narrow(measurement: Measurement, policy: Policy) -> bool:
     return width is not None and width <= target
 
 
-def _is_behind(measurement: Measurement, bar: Bar, policy: Policy) -> bool:
+def _should_prune(measurement: Measurement, bar: Bar, policy: Policy) -> bool:
     metric = METRICS[policy.statistic]
     singles = [metric.derive(replace(measurement, blocks=(block,))) for block in measurement.blocks]
     values = [one.value for one in singles if one is not None]
-    return len(values) == len(singles) and is_behind(values, bar, metric.better)
+    return len(values) == len(singles) and should_prune(values, bar, metric.better)
 
 
 def _is_steady(blocks: list[Block], readings: list[Reading], policy: Policy) -> bool:

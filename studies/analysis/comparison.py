@@ -176,7 +176,7 @@ def _improves(trial: TrialRecord, found: TrialRecord | None, objective: Objectiv
 
 def _may_win(trial: TrialRecord) -> bool:
     """It is feasible, and was not cut short: then it was clearly worse than another by then."""
-    return trial.state == "feasible" and not (trial.measurement is not None and trial.measurement.behind)
+    return trial.state == "feasible" and not (trial.measurement is not None and trial.measurement.pruned)
 
 
 def _cost(trial: TrialRecord, objective: Objective) -> float | None:

@@ -40,7 +40,7 @@ def bar_of(
 
 def _was_measured_here(record: TrialRecord) -> bool:
     """To its end, and by this study."""
-    return not record.reused and not (record.measurement is not None and record.measurement.behind)
+    return not record.reused and not (record.measurement is not None and record.measurement.pruned)
 
 
 def _level(change: Drift | None, direction: Direction, at: datetime | None) -> float:

@@ -76,8 +76,8 @@ def judge(
     if evaluation.failure is not None:
         return "failed", metrics, {}
     # what was cut short, because it was beaten, may not have come to where the metric is known
-    behind = evaluation.measurement is not None and evaluation.measurement.behind
-    violations = violations_of(metrics, constraints, unknown_is_missed=not behind)
+    pruned = evaluation.measurement is not None and evaluation.measurement.pruned
+    violations = violations_of(metrics, constraints, unknown_is_missed=not pruned)
     return ("infeasible" if violations else "feasible"), metrics, violations
 
 

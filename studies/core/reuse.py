@@ -40,7 +40,7 @@ def same_as(evaluation: Evaluation, earlier: Iterable[TrialRecord]) -> int | Non
 def _is_source(record: TrialRecord) -> bool:
     """Whether it was measured here, and not cut short against a bar that was another then."""
     measurement = record.measurement
-    return measurement is not None and not measurement.behind and not record.reused
+    return measurement is not None and not measurement.pruned and not record.reused
 
 
 def _is_measured_alike(one: Candidate, other: Candidate) -> bool:

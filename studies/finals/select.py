@@ -39,7 +39,7 @@ def _values(study: StudyRecord) -> list[tuple[TrialRecord, Estimate]]:
         if trial.state == "feasible"
         and metric in trial.metrics
         and trial.number not in wrong
-        and not _is_behind(trial)
+        and not _is_pruned(trial)
     ]
 
 
@@ -53,8 +53,8 @@ def _unshared(values: list[tuple[TrialRecord, Estimate]]) -> list[tuple[TrialRec
     return [pair for pair in values if pair[0].number in kept]
 
 
-def _is_behind(trial: TrialRecord) -> bool:
-    return trial.measurement is not None and trial.measurement.behind
+def _is_pruned(trial: TrialRecord) -> bool:
+    return trial.measurement is not None and trial.measurement.pruned
 
 
 def _overlap(one: Estimate, other: Estimate) -> bool:

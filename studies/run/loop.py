@@ -174,9 +174,9 @@ class Owner:
         if evaluation is assumed:
             # nobody tried it, so it is no answer for another study
             key = f"{key}-assumed"
-        elif evaluation.measurement is not None and evaluation.measurement.behind:
+        elif evaluation.measurement is not None and evaluation.measurement.pruned:
             # cut short against a bar that another study does not have
-            key = f"{key}-behind"
+            key = f"{key}-pruned"
         stop_on_full_disk(evaluation)
         log = "" if reused else self.executor.log_since(log_start)
         seconds = time.perf_counter() - start

@@ -92,7 +92,7 @@ def _margin(record: TrialRecord, constraint: Constraint) -> float | None:
     estimate = record.metrics.get(constraint.metric)
     if estimate is not None:
         return margin(estimate.value, constraint.limit, constraint.operator == "<=")
-    is_cut_short = record.measurement is None or record.measurement.behind
+    is_cut_short = record.measurement is None or record.measurement.pruned
     return None if is_cut_short else math.inf
 
 

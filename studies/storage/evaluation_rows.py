@@ -7,14 +7,14 @@ from typing import Any
 
 import msgspec
 import numpy as np
-from sqlalchemy import ColumnElement, Connection, Row, Table, insert, select
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import ColumnElement, Connection, Row, insert, select
 
 from engines.artifacts.fingerprints import MEASURED_AS
 from engines.core import wire
 from engines.core.results import Accuracy, Artifact, Block, Evaluation, Failure, Measurement, OutputError
 from engines.core.values import Candidate, Samples
 from studies.storage import schema
+from studies.storage.statements import insert_once
 
 # the mantissas of timings are noise: higher levels cost twice the time and save nothing
 _COMPRESSION = 1
@@ -22,14 +22,6 @@ _COMPRESSION = 1
 _MEASURES = ("relative_l2", "max_abs", "mean_abs", "cosine", "top1")
 # what the blocks of a measurement are, as its fields are named; what latencies are made of is not kept
 _ROLES = ("blocks", "cold", "discarded")
-
-
-def insert_once(connection: Connection, table: Table, **values: object) -> None:
-    """Adds a row unless its primary key is there already."""
-    if connection.dialect.name == "postgresql":
-        connection.execute(postgresql.insert(table).on_conflict_do_nothing(), values)
-    else:
-        connection.execute(sqlite.insert(table).on_conflict_do_nothing(), values)
 
 
 def insert_evaluation(connection: Connection, key: str, evaluation: Evaluation) -> int:
@@ -139,7 +131,7 @@ def _measurement_row(evaluation_id: int, measurement: Measurement) -> dict[str, 
         "converged": measurement.converged,
         "memory_bytes": measurement.memory_bytes,
         "device_memory_bytes": measurement.device_memory_bytes,
-        "behind": measurement.behind,
+        "pruned": measurement.pruned,
         "blocks": [_block_facts(role, block) for role, block in roles],
         "samples": zlib.compress(b"".join(block.tobytes() for block in samples), _COMPRESSION),
     }
@@ -200,7 +192,7 @@ def _measurement(row: Row[Any]) -> Measurement:
         converged=row.converged,
         memory_bytes=row.memory_bytes,
         device_memory_bytes=row.device_memory_bytes,
-        behind=row.behind,
+        pruned=row.pruned,
     )
 
 

@@ -4,6 +4,7 @@ from sqlalchemy import Connection, func, insert, select
 
 from studies.core.records import RepeatRecord
 from studies.storage import schema
+from studies.storage.device_rows import find_device_id
 from studies.storage.evaluation_rows import insert_evaluation, read_evaluations
 
 
@@ -19,6 +20,7 @@ def insert_repeat(connection: Connection, study_id: int, key: str, repeat: Repea
         "build": repeat.build,
         "evaluation_id": evaluation_id,
         "started_at": repeat.started_at,
+        "device_id": find_device_id(connection, study_id, repeat.device),
     }
     connection.execute(insert(schema.repeat), values)
 
@@ -31,8 +33,12 @@ def count_repeats(connection: Connection, study_id: int) -> int:
 
 def read_repeats(connection: Connection, study_id: int) -> tuple[RepeatRecord, ...]:
     """The study's repeats in the order in which they were made."""
-    query = select(schema.repeat).where(schema.repeat.c.study_id == study_id).order_by(schema.repeat.c.id)
-    rows = connection.execute(query).all()
+    rows = connection.execute(
+        select(schema.repeat, schema.device.c.name.label("device"))
+        .select_from(schema.repeat.outerjoin(schema.device))
+        .where(schema.repeat.c.study_id == study_id)
+        .order_by(schema.repeat.c.id)
+    ).all()
     chosen = select(schema.repeat.c.evaluation_id).where(schema.repeat.c.study_id == study_id)
     evaluations = read_evaluations(connection, schema.evaluation.c.id.in_(chosen))
     return tuple(
@@ -44,6 +50,7 @@ def read_repeats(connection: Connection, study_id: int) -> tuple[RepeatRecord, .
             build=row.build,
             evaluation=evaluations[row.evaluation_id],
             started_at=row.started_at,
+            device=row.device or "",
         )
         for row in rows
     )

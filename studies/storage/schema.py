@@ -1,7 +1,8 @@
 """The tables of a storage as they are now, beside Optuna's own in the same database.
 
 How an older database gets here is in `studies.storage.migrations`; a test holds the two together. Rows are
-only ever added, and a trial's all at once, so that whoever reads meanwhile finds each trial whole.
+only ever added, and a trial's all at once, so that whoever reads meanwhile finds each trial whole. Attempts
+alone change and go.
 """
 
 from sqlalchemy import (
@@ -38,6 +39,21 @@ machine = Table(
     Column("facts", Text, nullable=False),
 )
 
+# as its study's machine was at the time: with another driver it is another row
+device = Table(
+    "tuner_device",
+    metadata,
+    Column("id", Integer, Identity(), primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("host", Text, nullable=False),
+    Column("uuid", Text, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("processor", Text, nullable=False),
+    Column("index", Integer, nullable=False),
+    Column("machine_digest", ForeignKey("tuner_machine.digest"), nullable=False),
+    UniqueConstraint("name", "machine_digest"),
+)
+
 study = Table(
     "tuner_study",
     metadata,
@@ -52,6 +68,24 @@ study = Table(
     Column("spec", Text, nullable=False),
     # the earlier studies that it began with; NULL in older databases
     Column("priors", PlainJson),
+)
+
+# a file or folder by the digest of what is in it, with the place where it was last seen
+file = Table(
+    "tuner_file",
+    metadata,
+    Column("digest", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("where", Text, nullable=False),
+)
+
+# `role` is model, inputs, calibration, expected, or metric and the metric's name
+study_file = Table(
+    "tuner_study_file",
+    metadata,
+    Column("study_id", ForeignKey("tuner_study.id"), primary_key=True),
+    Column("role", Text, primary_key=True),
+    Column("digest", ForeignKey("tuner_file.digest"), nullable=False),
 )
 
 # as first stored; what later evaluations found in the workspace is in their own rows
@@ -107,7 +141,7 @@ measurement = Table(
     Column("blocks", PlainJson, nullable=False),
     Column("samples", LargeBinary, nullable=False),
     Column("device_memory_bytes", BigInteger),
-    Column("behind", Boolean, nullable=False),
+    Column("pruned", Boolean, nullable=False),
 )
 
 accuracy = Table(
@@ -136,6 +170,8 @@ trial = Table(
     Column("finished_at", UtcTime, nullable=False),
     Column("seconds", Double, nullable=False),
     Column("reused", Boolean, nullable=False),
+    # NULL in older databases
+    Column("device_id", ForeignKey("tuner_device.id")),
     UniqueConstraint("study_id", "number"),
 )
 
@@ -151,7 +187,22 @@ repeat = Table(
     Column("build", Integer, nullable=False),
     Column("evaluation_id", ForeignKey("tuner_evaluation.id"), nullable=False),
     Column("started_at", UtcTime, nullable=False),
+    Column("device_id", ForeignKey("tuner_device.id")),
     Index("tuner_repeat_study", "study_id"),
+)
+
+# what is under way: `device` is a name, and nothing is stored of it before its trial is
+attempt = Table(
+    "tuner_attempt",
+    metadata,
+    Column("study_id", ForeignKey("tuner_study.id"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("candidate", Text, nullable=False),
+    Column("device", Text, nullable=False),
+    Column("stage", Text, nullable=False),
+    Column("detail", CleanText, nullable=False),
+    Column("since", UtcTime, nullable=False),
+    Column("heartbeat", UtcTime, nullable=False),
 )
 
 log = Table(

@@ -1,6 +1,7 @@
 """Studies kept in a database: what was asked, and everything that came of it, from the first trial on.
 
-The database may also hold Optuna's own tables. Nothing is ever changed or deleted here, only added.
+The database may also hold Optuna's own tables. Nothing is ever changed or deleted here, only added; what is
+under way (attempts) alone changes, and goes when its trial is stored.
 """
 
 import json
@@ -16,16 +17,26 @@ from sqlalchemy.exc import IntegrityError
 
 from engines.core.errors import UserError
 from engines.core.results import Evaluation
-from studies.core.records import Constraint, Prior, RepeatRecord, StudyRecord, StudySpec, TrialRecord
-from studies.storage import database, study_rows
+from engines.machine.device import Device
+from studies.core.records import (
+    AttemptRecord,
+    Constraint,
+    Prior,
+    RepeatRecord,
+    StudyRecord,
+    StudySpec,
+    TrialRecord,
+)
+from studies.storage import attempt_rows, database, device_rows, file_rows, study_rows
 from studies.storage.database import location, reading, writing
 from studies.storage.errors import is_duplicate, translated
 from studies.storage.evaluation_rows import newest_evaluation_id, read_evaluation
+from studies.storage.file_rows import StudyFile
 from studies.storage.migrations import migrate
 from studies.storage.repeat_rows import count_repeats, insert_repeat
 from studies.storage.study_rows import Event, FinishedTrial, NewTrial, StudySummary
 
-__all__ = ["Event", "FinishedTrial", "Storage", "StudySummary", "open_storage"]
+__all__ = ["Event", "FinishedTrial", "Storage", "StudyFile", "StudySummary", "open_storage"]
 
 
 def open_storage(url: str) -> "Storage":
@@ -119,7 +130,7 @@ class Storage:
         with self._reading() as connection:
             return study_rows.read_trials(connection, study, numbers, constraints, metrics)
 
-    def add_trial(
+    def add_trial(  # noqa: PLR0913  (all that a trial is)
         self,
         study: str,
         number: int,
@@ -130,13 +141,15 @@ class Storage:
         seconds: float,
         reused: bool,
         log: str,
+        device: str = "",
     ) -> None:
         """Stores a trial in one transaction; one that is reused refers to the newest evaluation of its key.
 
-        `key` is the digest of everything that decides the outcome. Raises UserError when the study has a
-        trial of that number.
+        `key` is the digest of everything that decides the outcome, `device` the name of the device that it
+        was measured on ("" when it is not known). The attempt of that number goes. Trials may be stored in
+        any order of their numbers. Raises UserError when the study has a trial of that number.
         """
-        trial = NewTrial(number, started_at, seconds, reused, log)
+        trial = NewTrial(number, started_at, seconds, reused, log, device)
         try:
             with writing(self.engine) as connection:
                 study_rows.insert_trial(connection, study, key, evaluation, trial)
@@ -155,6 +168,40 @@ class Storage:
         """How often trials of the study were measured again; reads no samples."""
         with self._reading() as connection:
             return count_repeats(connection, study_rows.find_study_id(connection, study))
+
+    def add_device(self, study: str, device: Device) -> None:
+        """Stores what is known of a device of the study's machine, unless it is there."""
+        with writing(self.engine) as connection:
+            device_rows.add_device(connection, study_rows.find_study_id(connection, study), device)
+
+    def devices(self, study: str) -> tuple[Device, ...]:
+        """The devices of the study's machine, as they were added."""
+        with self._reading() as connection:
+            return device_rows.read_devices(connection, study_rows.find_study_id(connection, study))
+
+    def files(self, study: str) -> tuple[StudyFile, ...]:
+        """The files and folders that the study names, in order of what it has them for."""
+        with self._reading() as connection:
+            return file_rows.read_files(connection, study_rows.find_study_id(connection, study))
+
+    def set_attempt(self, study: str, attempt: AttemptRecord) -> None:
+        """Notes a trial that is under way, or how far it is now."""
+        with writing(self.engine) as connection:
+            attempt_rows.set_attempt(connection, study_rows.find_study_id(connection, study), attempt)
+
+    def remove_attempts(self, study: str, numbers: Collection[int] | None = None) -> None:
+        """Removes the attempts of these numbers, or all that an earlier search left."""
+        with writing(self.engine) as connection:
+            study_id = study_rows.find_study_id(connection, study)
+            attempt_rows.remove_attempts(connection, study_id, numbers)
+
+    def attempts(self, study: str) -> tuple[AttemptRecord, ...]:
+        """The study's trials that are under way, in order of their numbers.
+
+        A search that crashed leaves its own behind, with an old heartbeat, until the study is gone on with.
+        """
+        with self._reading() as connection:
+            return attempt_rows.read_attempts(connection, study_rows.find_study_id(connection, study))
 
     def finished(self, study: str) -> tuple[FinishedTrial, ...]:
         """The number, candidate and evaluation key of every trial, in order; reads no samples."""

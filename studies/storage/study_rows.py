@@ -18,15 +18,18 @@ from studies.core.objectives import judge
 from studies.core.records import Constraint, Prior, StudyRecord, StudySpec, TrialRecord
 from studies.core.reuse import marked
 from studies.storage import schema
+from studies.storage.attempt_rows import remove_attempts
+from studies.storage.device_rows import find_device_id
 from studies.storage.evaluation_rows import (
     decode_log,
     encode_log,
     insert_evaluation,
-    insert_once,
     newest_evaluation_id,
     read_evaluations,
 )
+from studies.storage.file_rows import insert_files
 from studies.storage.repeat_rows import read_repeats
+from studies.storage.statements import insert_once
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,7 @@ class NewTrial:
     seconds: float
     reused: bool
     log: str
+    device: str
 
 
 def insert_study(
@@ -91,7 +95,8 @@ def insert_study(
         "spec": wire.to_json(spec).decode(),
         "priors": tuple(priors),
     }
-    connection.execute(insert(schema.study), values)
+    study_id = connection.execute(insert(schema.study).returning(schema.study.c.id), values).scalar_one()
+    insert_files(connection, study_id, spec.workload)
 
 
 def insert_trial(
@@ -110,9 +115,11 @@ def insert_trial(
         "finished_at": trial.started_at + timedelta(seconds=trial.seconds),
         "seconds": trial.seconds,
         "reused": trial.reused,
+        "device_id": find_device_id(connection, study_id, trial.device),
     }
     statement = insert(schema.trial).returning(schema.trial.c.id)
     trial_id: int = connection.execute(statement, values).scalar_one()
+    remove_attempts(connection, study_id, (trial.number,))
     if trial.log:
         connection.execute(insert(schema.log), {"trial_id": trial_id, "text": encode_log(trial.log)})
 
@@ -149,7 +156,7 @@ def find_spec(connection: Connection, name: str) -> StudySpec | None:
 def read_study(connection: Connection, name: str) -> StudyRecord:
     study_id = find_study_id(connection, name)
     study, spec = _header(connection, study_id)
-    trials = connection.execute(_TRIALS.where(schema.trial.c.study_id == study_id)).all()
+    trials = connection.execute(_LOGGED_TRIALS.where(schema.trial.c.study_id == study_id)).all()
     # read after the trials: whatever others add meanwhile, the evaluation of each of these is there
     evaluations = _evaluations(connection, study_id)
     records = marked([_trial(row, spec.constraints, evaluations[row.evaluation_id]) for row in trials])
@@ -167,7 +174,7 @@ def read_trials(
 ) -> tuple[TrialRecord, ...]:
     study_id = find_study_id(connection, name)
     these = schema.trial.c.study_id == study_id, schema.trial.c.number.in_(numbers)
-    rows = connection.execute(select(schema.trial).where(*these).order_by(schema.trial.c.number)).all()
+    rows = connection.execute(_TRIALS.where(*these)).all()
     ids = {row.evaluation_id for row in rows}
     evaluations = read_evaluations(connection, schema.evaluation.c.id.in_(ids))
     return tuple(_trial(row, constraints, evaluations[row.evaluation_id], metrics) for row in rows)
@@ -203,9 +210,13 @@ def read_events(connection: Connection, study: str) -> tuple[Event, ...]:
 
 
 _TRIALS = (
-    select(schema.trial, schema.log.c.text.label("log"))
-    .select_from(schema.trial.outerjoin(schema.log))
+    select(schema.trial, schema.device.c.name.label("device"))
+    .select_from(schema.trial.outerjoin(schema.device))
     .order_by(schema.trial.c.number)
+)
+
+_LOGGED_TRIALS = _TRIALS.add_columns(schema.log.c.text.label("log")).outerjoin(
+    schema.log, schema.log.c.trial_id == schema.trial.c.id
 )
 
 _LAST_EVENTS = select(schema.event.c.study_id, func.max(schema.event.c.at).label("at")).group_by(
@@ -262,6 +273,7 @@ def _trial(
         seconds=row.seconds,
         reused=row.reused,
         log=decode_log(row.log) if only is None else "",
+        device=row.device or "",
     )
 
 

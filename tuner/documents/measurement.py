@@ -51,7 +51,7 @@ def measurement_document(measurement: Measurement) -> dict[str, Any]:
         "warmup_seconds": round(measurement.warmup_seconds, 6),
         "warmup_runs": measurement.warmup_runs,
         "converged": measurement.converged,
-        "behind": measurement.behind,
+        "behind": measurement.pruned,
         "cold_samples": _count(measurement.cold),
         "disturbed_blocks": sum(bool(block.disturbed) for block in blocks),
         "discarded_blocks": len(measurement.discarded),

@@ -154,7 +154,7 @@ def _row(trial: TrialRecord) -> dict[str, Any]:
             row |= {f"{name}_low": estimate.low, f"{name}_high": estimate.high}
     failure = trial.failure
     return row | {
-        "behind": trial.measurement is not None and trial.measurement.behind,
+        "behind": trial.measurement is not None and trial.measurement.pruned,
         "violated": " ".join(trial.violations),
         "failed_at": failure.stage if failure else "",
         "failure": failure.message if failure else "",

@@ -33,7 +33,7 @@ def trial_line(record: "TrialRecord", standing: Standing) -> str:
         line = verdict.value_of(record, standing.objective)
         if record.violations:
             line += f", infeasible: misses {verdict.missed(record)}"
-        if record.measurement is not None and record.measurement.behind:
+        if record.measurement is not None and record.measurement.pruned:
             line += ", stopped early: clearly worse than the best"
     if record.same_as is not None:
         line += f" (same engine as trial {record.same_as})"

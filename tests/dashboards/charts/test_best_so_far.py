@@ -125,10 +125,10 @@ def test_trials_stopped_early_are_marked_and_never_the_best() -> None:
     study = with_racing(study_record(30, failing=0))
     drawing = best_so_far.draw(study)
     assert drawing is not None
-    assert "Those behind were stopped early" in drawing.note
-    behind = [mark.number for mark in progress(study).marks if mark.role == "behind"]
-    trace = next(trace for trace in drawing.views["By trial"].data if trace.name == "behind")
-    assert list(trace.x) == behind
+    assert "Pruned ones were stopped early" in drawing.note
+    pruned = [mark.number for mark in progress(study).marks if mark.role == "pruned"]
+    trace = next(trace for trace in drawing.views["By trial"].data if trace.name == "pruned")
+    assert list(trace.x) == pruned
 
 
 def test_a_study_without_trials_has_no_chart() -> None:

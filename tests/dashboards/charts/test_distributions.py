@@ -43,8 +43,8 @@ def test_trials_stopped_early_are_pale_and_said_to_be() -> None:
     drawing = distributions.draw(with_racing(study_record(20, failing=0)))
     assert drawing is not None
     boxes = {trace.name: trace for trace in drawing.views[""].data if trace.type == "box"}
-    assert boxes["behind"].line.color == light("behind")
-    assert boxes["behind"].fillcolor == light("surface")
+    assert boxes["pruned"].line.color == light("pruned")
+    assert boxes["pruned"].fillcolor == light("surface")
     assert "Pale: stopped early" in drawing.note
 
 

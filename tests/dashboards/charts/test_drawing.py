@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dashboards.charts import drawing
-from dashboards.words.telemetry import is_behind
+from dashboards.words.telemetry import is_pruned
 from engines.statistics.estimates import Estimate
 from tests.records import (
     AWKWARD,
@@ -57,9 +57,9 @@ def test_the_baseline_that_is_best_is_marked_best_and_a_failed_one_failed() -> N
 
 def test_a_feasible_trial_that_was_stopped_early_is_behind_and_an_infeasible_one_stays_so() -> None:
     study = with_racing(study_record(30, failing=0))
-    roles, trials = drawing.roles_of(study), [trial for trial in study.trials if is_behind(trial)]
+    roles, trials = drawing.roles_of(study), [trial for trial in study.trials if is_pruned(trial)]
     assert {(trial.state, roles[trial.number]) for trial in trials} == {
-        ("feasible", "behind"),
+        ("feasible", "pruned"),
         ("infeasible", "infeasible"),
     }
     assert "stopped early" in drawing.hover(study, trials[0]).split("<br>")[0]

@@ -26,7 +26,7 @@ def test_text_and_marks_stand_out_from_their_ground(theme: str, role: str, groun
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("ground", ["ground", "surface"])
 def test_what_is_pale_can_still_be_seen(theme: str, ground: str) -> None:
-    assert 3 <= contrast(getattr(PALETTE["behind"], theme), getattr(PALETTE[ground], theme)) < 4.5
+    assert 3 <= contrast(getattr(PALETTE["pruned"], theme), getattr(PALETTE[ground], theme)) < 4.5
 
 
 def test_light_colours_differ_so_that_each_has_one_dark_partner() -> None:

@@ -107,7 +107,7 @@ def test_trials_that_were_stopped_early_or_disturbed_say_so() -> None:
     study = thorough_study()
     assert cells(study, 1)["state"][0] == "feasible, throttled"
     assert cells(study, 9)["state"][0] == "feasible, stopped early"
-    assert cells(study, 9)["measured in"][0] == "3 blocks, stopped early as clearly behind"
+    assert cells(study, 9)["measured in"][0] == "3 blocks, stopped early as clearly worse"
     failed_trial = next(trial for trial in study.trials if trial.failure)
     assert cells(study, failed_trial.number)["clock"] == ("\N{EN DASH}", None)
 

@@ -9,10 +9,10 @@ from tests.records import candidate, measured, study_of, study_record
 from tests.repeats import cut_short, with_measurement, with_racing
 
 
-def study_with(*behind: int) -> StudyRecord:
+def study_with(*pruned: int) -> StudyRecord:
     study = study_record(6, failing=0)
     trials = [
-        with_measurement(study, trial, cut_short) if trial.number in behind else trial
+        with_measurement(study, trial, cut_short) if trial.number in pruned else trial
         for trial in study.trials
     ]
     return replace(study, trials=tuple(trials))

@@ -40,8 +40,8 @@ def test_a_reader_is_told_how_it_was_measured_and_what_was_discarded() -> None:
     calm = [block() for _ in range(6)]
     assert telemetry.how_measured(measurement(*calm)) == "6 blocks, converged"
     assert telemetry.how_measured(measurement(*calm, converged=False)) == "6 blocks, not converged"
-    assert telemetry.how_measured(measurement(*calm, behind=True)) == (
-        "6 blocks, stopped early as clearly behind"
+    assert telemetry.how_measured(measurement(*calm, pruned=True)) == (
+        "6 blocks, stopped early as clearly worse"
     )
     disturbed = measurement(*calm, throttled(block()), discarded=(throttled(block()), throttled(block())))
     assert telemetry.how_measured(disturbed) == (
@@ -87,7 +87,7 @@ def test_marks_say_that_a_trial_was_reused_stopped_early_or_disturbed() -> None:
 def test_a_failed_trial_has_no_marks() -> None:
     failed = study_record(6, failing=1.0).trials[1]
     assert telemetry.marks_of(failed) == ()
-    assert not telemetry.is_behind(failed)
+    assert not telemetry.is_pruned(failed)
 
 
 def test_ranges_are_written_once_where_both_ends_are_the_same() -> None:

@@ -4,33 +4,33 @@ import numpy as np
 import pytest
 
 from engines.core.values import Bar
-from engines.statistics.futility import guarded_spread, is_behind
+from engines.statistics.futility import guarded_spread, should_prune
 
 BAR = Bar(1.0, 0.002)
 
 
 def test_a_clearly_slower_candidate_is_behind_from_the_third_block_on() -> None:
-    assert not is_behind([2.0, 2.01], BAR, "minimize")
-    assert is_behind([2.0, 2.01, 1.99], BAR, "minimize")
+    assert not should_prune([2.0, 2.01], BAR, "minimize")
+    assert should_prune([2.0, 2.01, 1.99], BAR, "minimize")
 
 
 def test_more_is_worse_or_better_as_the_direction_says() -> None:
-    assert not is_behind([2.0, 2.01, 1.99], BAR, "maximize")
-    assert is_behind([0.5, 0.501, 0.499], BAR, "maximize")
+    assert not should_prune([2.0, 2.01, 1.99], BAR, "maximize")
+    assert should_prune([0.5, 0.501, 0.499], BAR, "maximize")
 
 
 def test_what_the_machine_differs_by_from_run_to_run_is_not_behind() -> None:
     steady = [1.01, 1.0101, 1.0099]
-    assert is_behind(steady, Bar(1.0, 0.0), "minimize")
-    assert not is_behind(steady, Bar(1.0, 0.005), "minimize")
+    assert should_prune(steady, Bar(1.0, 0.0), "minimize")
+    assert not should_prune(steady, Bar(1.0, 0.005), "minimize")
 
 
 def test_what_blocks_differ_by_is_not_behind() -> None:
-    assert not is_behind([1.0, 1.1, 1.2], BAR, "minimize")
+    assert not should_prune([1.0, 1.1, 1.2], BAR, "minimize")
 
 
 def test_values_without_a_logarithm_are_not_behind() -> None:
-    assert not is_behind([0.0, 2.0, 2.0], BAR, "minimize")
+    assert not should_prune([0.0, 2.0, 2.0], BAR, "minimize")
 
 
 def test_an_equal_candidate_is_dropped_less_than_once_in_1000_races() -> None:
@@ -40,7 +40,7 @@ def test_an_equal_candidate_is_dropped_less_than_once_in_1000_races() -> None:
         runs = random.normal(0.0, 0.003, 2)
         values = np.exp(runs[0] + random.normal(0.0, 0.005, 20)).tolist()
         bar = Bar(math.exp(runs[1]), 0.003)
-        dropped += any(is_behind(values[:blocks], bar, "minimize") for blocks in range(3, 21))
+        dropped += any(should_prune(values[:blocks], bar, "minimize") for blocks in range(3, 21))
     assert dropped <= 2
 
 

@@ -165,7 +165,7 @@ def test_what_is_clearly_behind_the_bar_is_measured_no_further_and_marked() -> N
     random = np.random.default_rng(0)
     runner = Clockwork(lambda _: float(random.normal(2.0, 0.01)))
     measurement = measure(meter_of(runner), [runner.block(0.1)], Bar(1.0, 0.001))
-    assert measurement.behind
+    assert measurement.pruned
     assert not measurement.converged or len(measurement.blocks) < MINIMUM_BLOCKS
     assert 3 <= len(measurement.blocks) < MINIMUM_BLOCKS
 
@@ -175,7 +175,7 @@ def test_what_is_level_with_the_bar_or_better_is_measured_to_the_end(bar: float)
     random = np.random.default_rng(0)
     runner = Clockwork(lambda _: float(random.normal(2.0, 0.01)))
     measurement = measure(meter_of(runner), [runner.block(0.1)], Bar(bar, 0.001))
-    assert not measurement.behind
+    assert not measurement.pruned
     assert len(measurement.blocks) >= MINIMUM_BLOCKS
 
 
@@ -183,8 +183,8 @@ def test_more_is_better_where_throughput_is_the_statistic() -> None:
     random = np.random.default_rng(0)
     runner = Clockwork(lambda _: float(random.normal(2.0, 0.01)))
     policy = replace(POLICY, statistic="throughput")
-    assert measure(meter_of(runner, policy), [runner.block(0.1)], Bar(1000.0, 0.001)).behind
-    assert not measure(meter_of(runner, policy), [runner.block(0.1)], Bar(250.0, 0.001)).behind
+    assert measure(meter_of(runner, policy), [runner.block(0.1)], Bar(1000.0, 0.001)).pruned
+    assert not measure(meter_of(runner, policy), [runner.block(0.1)], Bar(250.0, 0.001)).pruned
 
 
 def test_the_reading_behind_a_block_is_the_one_before_the_next() -> None:
@@ -231,7 +231,7 @@ def test_cold_blocks_are_timed_only_when_asked_for_and_not_of_what_is_behind() -
     measurement = measure(meter_of(runner), [runner.block(0.1)])
     asked = meter_of(runner, replace(POLICY, cold=True))
     assert cold_blocks(meter_of(runner), measurement) == ()
-    assert cold_blocks(asked, replace(measurement, behind=True)) == ()
+    assert cold_blocks(asked, replace(measurement, pruned=True)) == ()
     cold = cold_blocks(asked, measurement)
     assert len(cold) == MINIMUM_BLOCKS
     assert all((block.latency_ms == 3.0).all() for block in cold)

@@ -26,7 +26,7 @@ def test_the_bar_is_the_best_feasible_trial_with_the_noise_enlarged_for_its_few_
 def test_an_infeasible_trial_sets_no_bar_and_neither_does_one_that_was_cut_short() -> None:
     trials = study_at(3.0, 1.0).trials
     assert trials[1].measurement is not None
-    short = replace(trials[1].evaluation, measurement=replace(trials[1].measurement, behind=True))
+    short = replace(trials[1].evaluation, measurement=replace(trials[1].measurement, pruned=True))
     for other in (replace(trials[1], state="infeasible"), replace(trials[1], evaluation=short)):
         bar = bar_of([trials[0], other], LATENCY, NOISE)
         assert bar is not None

@@ -57,9 +57,9 @@ def test_what_telemetry_cold_blocks_and_many_samples_add_is_derived_too() -> Non
 def test_a_metric_that_a_trial_cut_short_did_not_come_to_is_not_held_against_it() -> None:
     constraints = parse_constraints(["p99_bound_ms<=33"])
     assert MEASURED.measurement is not None
-    behind = replace(MEASURED, measurement=replace(MEASURED.measurement, behind=True))
+    pruned = replace(MEASURED, measurement=replace(MEASURED.measurement, pruned=True))
     assert "p99_bound_ms<=33" in judge(MEASURED, constraints)[2]
-    assert "p99_bound_ms<=33" not in judge(behind, constraints)[2]
+    assert "p99_bound_ms<=33" not in judge(pruned, constraints)[2]
 
 
 def test_a_failure_has_the_metrics_that_were_known_by_then() -> None:

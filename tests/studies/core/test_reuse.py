@@ -73,8 +73,8 @@ def test_a_measurement_with_other_shapes_is_not_shared(name: str) -> None:
 
 def test_what_was_cut_short_or_comes_from_another_study_is_not_shared() -> None:
     assert FIRST.measurement is not None
-    behind = replace(FIRST, measurement=replace(FIRST.measurement, behind=True))
-    cut, reused, whole = study_of(behind, FIRST, made(evaluation(OTHER, 1.9), "third", "same")).trials
+    pruned = replace(FIRST, measurement=replace(FIRST.measurement, pruned=True))
+    cut, reused, whole = study_of(pruned, FIRST, made(evaluation(OTHER, 1.9), "third", "same")).trials
     reused = replace(reused, reused=True)
     assert measured([cut, reused], PLAIN) == {}
     assert measured([cut, reused, whole], PLAIN)["same"] is whole.evaluation

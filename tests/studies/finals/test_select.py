@@ -38,11 +38,11 @@ def test_what_was_cut_short_or_is_infeasible_is_no_finalist() -> None:
     study = with_self_test(study_at(2.0, 1.0, 1.0, 1.0), QUIET)
     _, one, two, three = study.trials
     assert one.measurement is not None
-    behind = replace(
-        one, evaluation=replace(one.evaluation, measurement=replace(one.measurement, behind=True))
+    pruned = replace(
+        one, evaluation=replace(one.evaluation, measurement=replace(one.measurement, pruned=True))
     )
     wrong = replace(two, state="infeasible")
-    assert numbers(replace(study, trials=(study.trials[0], behind, wrong, three))) == [0, 3]
+    assert numbers(replace(study, trials=(study.trials[0], pruned, wrong, three))) == [0, 3]
 
 
 def test_a_trial_that_was_measured_when_the_machine_was_slow_is_judged_by_its_time() -> None:

@@ -89,16 +89,16 @@ def test_trials_behind_the_best_are_cut_short_and_answer_no_other_study(
     executor = Here(workload, workspace)
     run(owner(storage, workload, executor, racing), 30)
     trials = storage.read_study("study").trials
-    behind = [trial for trial in trials if trial.measurement is not None and trial.measurement.behind]
-    whole = [trial for trial in trials if trial.measurement is not None and not trial.measurement.behind]
-    assert len(behind) > 5
+    pruned = [trial for trial in trials if trial.measurement is not None and trial.measurement.pruned]
+    whole = [trial for trial in trials if trial.measurement is not None and not trial.measurement.pruned]
+    assert len(pruned) > 5
     slowest = max(trial.metrics["latency_ms"].value for trial in whole if trial.state == "feasible")
     best = min(trial.metrics["latency_ms"].value for trial in whole if trial.state == "feasible")
-    assert all(trial.metrics["latency_ms"].value > best for trial in behind)
+    assert all(trial.metrics["latency_ms"].value > best for trial in pruned)
     assert slowest >= best
     keys = {number: key for number, _, key in storage.finished("study")}
-    assert all(keys[trial.number].endswith("-behind") for trial in behind)
-    assert not any(keys[trial.number].endswith("-behind") for trial in whole)
+    assert all(keys[trial.number].endswith("-pruned") for trial in pruned)
+    assert not any(keys[trial.number].endswith("-pruned") for trial in whole)
 
 
 def test_the_noise_that_is_found_is_what_the_machine_has(

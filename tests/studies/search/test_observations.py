@@ -100,6 +100,6 @@ def test_a_metric_that_a_measured_trial_lacks_is_missed() -> None:
     metrics = {name: value for name, value in record.metrics.items() if name != "p99_ms"}
     assert observation_of(replace(record, metrics=metrics), study.spec).margins[1] == math.inf
     assert record.measurement is not None
-    behind = replace(record.evaluation, measurement=replace(record.measurement, behind=True))
-    cut_short = replace(record, metrics=metrics, evaluation=behind)
+    pruned = replace(record.evaluation, measurement=replace(record.measurement, pruned=True))
+    cut_short = replace(record, metrics=metrics, evaluation=pruned)
     assert observation_of(cut_short, study.spec).margins[1] is None

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sqlalchemy import Connection, Engine, inspect, text
+from alembic.operations import Operations
+from sqlalchemy import Engine, inspect, text
 
 from engines.core import wire
 from engines.core.errors import UserError
@@ -25,14 +26,14 @@ def engine(database_url: str) -> Iterator[Engine]:
     engine.dispose()
 
 
-def m999_note_the_machine(connection: Connection) -> None:
-    connection.exec_driver_sql("ALTER TABLE tuner_study ADD COLUMN note TEXT")
-    connection.exec_driver_sql("UPDATE tuner_study SET note = backend")
+def m999_note_the_machine(op: Operations) -> None:
+    op.execute("ALTER TABLE tuner_study ADD COLUMN note TEXT")
+    op.execute("UPDATE tuner_study SET note = backend")
 
 
-def m999_fails_half_way(connection: Connection) -> None:
-    connection.exec_driver_sql("CREATE TABLE tuner_half (id INTEGER PRIMARY KEY)")
-    connection.exec_driver_sql("DROP TABLE tuner_machine_of_old")
+def m999_fails_half_way(op: Operations) -> None:
+    op.execute("CREATE TABLE tuner_half (id INTEGER PRIMARY KEY)")
+    op.execute("DROP TABLE tuner_machine_of_old")
 
 
 def versions(engine: Engine) -> list[int]:

@@ -48,7 +48,7 @@ def test_without_a_baseline_there_is_nothing_to_compare_with(study: StudyRecord)
 def test_what_was_stopped_early_says_so(study: StudyRecord) -> None:
     trial = next(one for one in study.trials if one.state == "feasible")
     assert trial.measurement is not None
-    short = replace(trial.evaluation, measurement=replace(trial.measurement, behind=True))
+    short = replace(trial.evaluation, measurement=replace(trial.measurement, pruned=True))
     line = trial_line(replace(trial, evaluation=short), _standing(study))
     assert line.endswith(", stopped early: clearly worse than the best")
     assert "stopped early" not in trial_line(trial, _standing(study))
