@@ -53,3 +53,10 @@ def environment(variables: Mapping[str, str | None]) -> dict[str, str]:
     """This process's environment, changed; without what makes Python flush every line."""
     changed = {**os.environ, "PYTHONUNBUFFERED": None, **variables}
     return {name: value for name, value in changed.items() if value is not None}
+
+
+def without_finals(arguments: list[str]) -> list[str]:
+    """The arguments; a search that does not say how many finalists it wants has none."""
+    if arguments[:1] != ["search"] or {"--finalists", "--dry-run"} & set(arguments):
+        return arguments
+    return [*arguments, "--finalists", "0"]

@@ -1,3 +1,4 @@
+import gc
 import os
 import signal
 from collections.abc import Callable, Iterator
@@ -13,11 +14,15 @@ def _no_forced_width() -> None:
         os.environ.pop(name, None)
 
 
-@pytest.fixture(autouse=True)
-def _no_finals(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Finals start 25 processes; only tests marked `finals` have a search hold them."""
-    if request.node.get_closest_marker("finals") is None:
-        monkeypatch.setattr("tuner.workflows.finals.finalists", lambda study, most: ())
+@pytest.fixture(scope="module", autouse=True)
+def _little_garbage() -> Iterator[None]:
+    """Trials collect garbage, and a process full of test modules has much to look through each time.
+
+    What a module leaves is collected at its end, so that what was not closed is found there.
+    """
+    gc.freeze()
+    yield
+    gc.collect()
 
 
 @pytest.fixture

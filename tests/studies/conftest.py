@@ -1,6 +1,5 @@
 """What studies are tested with: databases (SQLite, a PostgreSQL server of our own), models and data."""
 
-import gc
 import os
 import shutil
 import subprocess
@@ -115,14 +114,6 @@ def study_spec() -> StudySpec:
         ),
         baseline=Candidate(Settings(precision="fp32"), Settings(mixed=True), Settings(threads=2)),
     )
-
-
-@pytest.fixture
-def quick_collections() -> Iterator[None]:
-    """Each trial collects garbage, and a process full of test modules has much to look through."""
-    gc.freeze()
-    yield
-    gc.unfreeze()
 
 
 @pytest.fixture

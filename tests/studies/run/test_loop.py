@@ -9,8 +9,6 @@ from studies.core.records import TrialRecord
 from studies.storage.storage import Storage
 from tests.studies.owners import Here, Notes, in_order, optuna_trials, owner_of, records_of, run, spec_of
 
-pytestmark = pytest.mark.usefixtures("quick_collections")
-
 
 @pytest.fixture
 def database_url(workspace: Workspace) -> str:

@@ -12,8 +12,6 @@ from engines.core.values import Candidate, Settings, Stage, Workload
 from studies.storage.storage import Storage
 from tests.studies.owners import Here, failed, in_order, optuna_trials, owner_of, records_of, run, spec_of
 
-pytestmark = pytest.mark.usefixtures("quick_collections")
-
 
 @pytest.fixture
 def database_url(workspace: Workspace) -> str:

@@ -12,8 +12,6 @@ from studies.core.objectives import parse_constraints
 from studies.storage.storage import Storage
 from tests.studies.owners import Here, Notes, failed, in_order, owner_of, records_of, run, spec_of
 
-pytestmark = pytest.mark.usefixtures("quick_collections")
-
 
 @pytest.fixture
 def database_url(workspace: Workspace) -> str:

@@ -19,7 +19,6 @@ from studies.storage.storage import open_storage
 from tests.command import Command
 from tuner.workflows.finals import searching_seconds
 
-pytestmark = pytest.mark.finals
 # so noisy that several candidates could be the best
 BACKEND = "fake:noise=0.05,run_noise=0.05"
 
@@ -166,7 +165,7 @@ def test_without_finalists_there_are_no_finals(command: Command, model: Path) ->
     ended = command("search", model, "--backend", BACKEND, "--trials", 5, "--finalists", 0)
     assert ended.code == 0
     assert "measuring again" not in ended.err
-    told = command("search", model, "--backend", BACKEND, "--trials", 6)
+    told = command("search", model, "--backend", BACKEND, "--trials", 6, "--finalists", 4)
     assert "note: measuring again, in turn, in 5 sessions: the baseline, trial " in told.err
 
 

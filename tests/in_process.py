@@ -1,0 +1,150 @@
+"""Workers that answer in a thread of the tests' process, where a worker's process is not what is tested.
+
+Requests and replies pass the wire as they do between processes. What would end its process, prints to its log
+or is a vendor's still gets a process: a backend with the faults `crash` or `hang`, and all but the simulated.
+"""
+
+import io
+import queue
+import threading
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from engines.artifacts.workspace import Workspace
+from engines.backends.fake.machine import FAULTS
+from engines.core.values import Settings
+from engines.worker import client, server
+from engines.worker.process import TICK_SECONDS, OnProgress, Watch, WorkerProcess
+from engines.worker.protocol import CompareGraphs, Message, Open, Reply, RunModel, decode_reply, encode
+
+DEADLY = {"crash", "hang"}
+
+
+@contextmanager
+def workers_in_process() -> Iterator[None]:
+    """Until its end workers start no process where none is needed."""
+    begin = client.Worker.__init__
+
+    def init(self: client.Worker, opening: Open | None, workspace: Workspace, name: str = "") -> None:
+        begin(self, opening, workspace, name)
+        if opening is None or can_run_here(opening.backend, opening.options):
+            self._process = ThreadWorker(self._process.log_path)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(client.Worker, "__init__", init)
+        patch.setattr(server, "keep_what_is_loaded", lambda: None)
+        yield
+
+
+def can_run_here(backend: str, options: Settings) -> bool:
+    """Whether nothing that the backend does harms or disturbs the process that it runs in."""
+    if backend != "fake":
+        return backend == "replay"
+    faults = set(str(options.get("faults", FAULTS)).split("+"))
+    return not options.get("fault_rate") or not faults & DEADLY
+
+
+class ThreadWorker(WorkerProcess):
+    """Serves requests in a thread; in a process after all once a request is about what cannot run here."""
+
+    def __init__(self, log_path: Path) -> None:
+        super().__init__(log_path)
+        self._thread: _Served | None = None
+
+    def is_running(self) -> bool:
+        return super().is_running() or (self._thread is not None and self._thread.is_alive())
+
+    def start(self) -> None:
+        """Nothing is started before it is known what is asked."""
+
+    def ask(self, request: Message, seconds: float, on_progress: OnProgress) -> Reply:
+        if self._process is None and self._thread is None:
+            if _runs_here(request):
+                self._replies = queue.SimpleQueue()
+                self._thread = _Served(self.log_path, self._replies)
+            else:
+                self._start()
+        return super().ask(request, seconds, on_progress)
+
+    def kill(self) -> None:
+        self._end_thread()
+        super().kill()
+
+    def close(self) -> None:
+        self._end_thread()
+        super().close()
+
+    def _end_thread(self) -> None:
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            thread.lines.put(None)
+
+    def _send(self, request: Message) -> None:
+        if self._thread is None:
+            super()._send(request)
+        else:
+            self._thread.lines.put(encode(request))
+
+    def _listen(self, watch: Watch, on_progress: OnProgress) -> Reply:
+        if self._thread is None:
+            return super()._listen(watch, on_progress)
+        while True:
+            try:
+                message = self._replies.get(timeout=min(TICK_SECONDS, watch.seconds_left()))
+            except queue.Empty:
+                if watch.seconds_left():
+                    on_progress(watch.stage, watch.detail)
+                    continue
+                self._end_thread()
+                raise watch.failure("timeout", f"still not done after {watch.limit:.3g} s") from None
+            if message is None:
+                self._end_thread()
+                raise watch.failure("crashed", "the worker ended by itself with exit code 1")
+            assert not isinstance(message, Exception), message
+            return message
+
+
+class _Served(threading.Thread):
+    """A worker's main loop; None in `lines` ends it, as its owner's death ends a process."""
+
+    def __init__(self, log_path: Path, replies: "queue.SimpleQueue[client.Reply | None]") -> None:
+        super().__init__(daemon=True, name="worker")
+        self.lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._log_path, self._replies = log_path, replies
+        self.start()
+
+    def run(self) -> None:
+        try:
+            server.serve(self, _Replies(self._replies))
+        except Exception:
+            with self._log_path.open("a") as log:
+                log.write(traceback.format_exc())
+        except SystemExit:
+            return
+        self._replies.put(None)
+
+    def get(self) -> bytes:
+        line = self.lines.get()
+        if line is None:
+            raise SystemExit
+        return line
+
+
+class _Replies(io.RawIOBase):
+    def __init__(self, to: "queue.SimpleQueue[client.Reply | None]") -> None:
+        self._to = to
+
+    def write(self, line: bytes) -> int:
+        self._to.put(decode_reply(line))
+        return len(line)
+
+
+def _runs_here(request: Message) -> bool:
+    if isinstance(request, CompareGraphs | RunModel):
+        return False
+    backend = getattr(request, "backend", None)
+    return backend is None or can_run_here(backend, getattr(request, "options", Settings()))
