@@ -24,6 +24,7 @@ from engines.artifacts.workspace import Workspace
 from engines.backends.registry import Backend, Runner, choose_backend, open_backend
 from engines.core.values import InputSource, Policy, Settings, Workload
 from engines.data.inputs import make_inputs
+from engines.machine.gpu import has_gpu
 from engines.machine.telemetry import Probe
 from engines.models.read import read_model
 from engines.shapes.resolve import batch_of, resolve
@@ -46,7 +47,7 @@ def main() -> None:
     print(heading())
     with tempfile.TemporaryDirectory() as folder:
         workspace = Workspace(Path(folder)).create()
-        backend = open_backend(choose_backend(arguments.backend)[0], Settings(), workspace.caches)
+        backend = open_backend(choose_backend(arguments.backend, has_gpu)[0], Settings(), workspace.caches)
         machine = backend.machine()
         print(f"backend   {backend.name} on {machine.processor}, driver {machine.driver}\n")
         path = Path(arguments.model) if arguments.model else model(Path(folder))

@@ -83,6 +83,11 @@ def is_running(process: int) -> bool:
         return False
 
 
+def children_of(process: int) -> list[int]:
+    """The processes that it started and that are not reaped."""
+    return list(map(int, Path(f"/proc/{process}/task/{process}/children").read_text().split()))
+
+
 def wait_until(true: Callable[[], object], seconds: float = 20.0) -> None:
     """Looks again and again; fails when the time is up."""
     deadline = time.monotonic() + seconds

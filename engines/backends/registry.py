@@ -3,7 +3,7 @@
 import importlib
 import importlib.util
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -11,7 +11,6 @@ from typing import cast
 from engines.backends.base import Backend, Runner
 from engines.core.errors import UserError
 from engines.core.values import Settings, Value
-from engines.machine.gpu import has_gpu
 
 __all__ = ["BACKENDS", "Backend", "BackendEntry", "Runner", "choose_backend", "open_backend", "parse_backend"]
 
@@ -109,8 +108,11 @@ def parse_value(text: str) -> Value:
     return text
 
 
-def choose_backend(name: str) -> tuple[str, str]:
-    """The backend to use for `name`, and why it was chosen ('' when it was named); raises UserError."""
+def choose_backend(name: str, has_gpu: Callable[[], bool]) -> tuple[str, str]:
+    """The backend to use for `name`, and why it was chosen ('' when it was named); raises UserError.
+
+    `has_gpu` is asked where that decides.
+    """
     if name != "auto":
         _require(name)
         return name, ""

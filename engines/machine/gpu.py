@@ -2,9 +2,11 @@
 
 import importlib
 import os
+import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from engines.core.errors import UserError
@@ -13,6 +15,8 @@ from engines.machine.telemetry import QueryProbe
 
 NO_GPU = "no NVIDIA GPU can be used"
 NO_GPU_HINT = "Check nvidia-smi, or choose --backend onnxruntime."
+# how Linux shows a GPU: by NVIDIA's driver, a Jetson's, or Windows's in WSL
+DEVICES = ("nvidiactl", "nvhost-gpu", "nvgpu", "dxg")
 
 
 def describe(index: int, libraries: Mapping[str, str], system: str) -> Machine:
@@ -77,13 +81,24 @@ def open_nvml() -> Any:
 
 def has_gpu() -> bool:
     """Whether there is a GPU to use; costs a few milliseconds and loads no CUDA."""
-    if os.environ.get("CUDA_VISIBLE_DEVICES", "0").strip() in ("", "-1"):
+    if _is_hidden():
         return False
     try:
         open_nvml()
     except UserError:
         return False
     return True
+
+
+def may_have_gpu(devices: Path = Path("/dev")) -> bool:
+    """Whether it is worth asking NVML for a GPU; loads nothing of any vendor's."""
+    if _is_hidden():
+        return False
+    return sys.platform != "linux" or any((devices / name).exists() for name in DEVICES)
+
+
+def _is_hidden() -> bool:
+    return os.environ.get("CUDA_VISIBLE_DEVICES", "0").strip() in ("", "-1")
 
 
 _LIMITS: Mapping[str, Any] = {

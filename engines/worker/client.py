@@ -142,16 +142,23 @@ class Worker:
         assert isinstance(reply, EngineMeasured)
         return reply
 
-    def answer(self, request: Alone, what: str, seconds: float, on_progress: OnProgress = _ignore) -> Answer:
-        """The answer to what needs no opening; raises UserError where there is none. `what` says what is
-        done.
+    def answer(
+        self,
+        request: Alone,
+        what: str,
+        seconds: float,
+        on_progress: OnProgress = _ignore,
+        hint: str = "Check that the engine was made for this machine.",
+    ) -> Answer:
+        """The answer to what needs no opening; raises UserError where there is none.
+
+        `what` says what is done, and `hint` what to do where it takes the worker down.
         """
         log_start = self.log_position()
         self.start()
         try:
             reply = self._process.ask(request, seconds, on_progress)
         except Lost as lost:
-            hint = "Check that the engine was made for this machine."
             raise self._took_down(what, lost, log_start, hint) from lost
         assert isinstance(reply, Answer)
         return reply

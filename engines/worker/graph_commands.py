@@ -1,25 +1,42 @@
-"""What a worker does with ONNX files alone: it runs one, or compares two tensor by tensor."""
+"""What a worker does with ONNX files alone: it runs one, compares two tensor by tensor, or ranks nodes."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+
+import numpy as np
 
 from engines.accuracy.compare import NodeCompared
 from engines.core.errors import EngineError, UserError
 from engines.core.values import Stage
 from engines.data import tensor_files
+from engines.data.calibration import check_calibration
+from engines.graphs import recipe
 from engines.graphs.analysis.side_by_side import pairs, side_by_side
 from engines.graphs.analysis.taps import TappedGraph
-from engines.worker.protocol import CompareGraphs, EngineRan, GraphsCompared, RunModel
+from engines.graphs.context import Making
+from engines.worker.protocol import (
+    AboutGraphs,
+    CompareGraphs,
+    EngineRan,
+    GraphsCompared,
+    NodesRanked,
+    RankNodes,
+    RunModel,
+)
 
 Report = Callable[[Stage, str], None]
 
 
-def answer(request: RunModel | CompareGraphs, report: Report) -> EngineRan | GraphsCompared:
+def answer(request: AboutGraphs, report: Report) -> EngineRan | GraphsCompared | NodesRanked:
     """Raises UserError for a file that ONNX Runtime cannot run."""
-    if isinstance(request, RunModel):
-        return _run(request, report)
-    return _compare(request, report)
+    match request:
+        case RunModel():
+            return _run(request, report)
+        case CompareGraphs():
+            return _compare(request, report)
+    return _rank(request, report)
 
 
 def _run(request: RunModel, report: Report) -> EngineRan:
@@ -42,6 +59,22 @@ def _compare(request: CompareGraphs, report: Report) -> GraphsCompared:
             if node.compared.is_beyond(request.limit) and not request.to_the_end:
                 break
     return GraphsCompared(tuple(seen), common=len(pairs(first, second)))
+
+
+def _rank(request: RankNodes, report: Report) -> NodesRanked:
+    """As a search ranks them."""
+    check_calibration(request.workload)
+    caches, detail = Path(request.caches), partial(report, "graph")
+    making = Making(request.workload, request.settings, caches, detail)
+    try:
+        found = recipe.ranking(making, recipe.prepared(making))
+    except EngineError as error:
+        raise UserError(f"the nodes cannot be ranked: {error.message}", error.hint or request.hint) from error
+    return NodesRanked(
+        tuple(one.node for one in found),
+        tuple(one.operator for one in found),
+        np.array([one.error for one in found]),
+    )
 
 
 @contextmanager

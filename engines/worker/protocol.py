@@ -19,12 +19,14 @@ from engines.core.values import (
     Machine,
     ModelFacts,
     Policy,
+    Samples,
     Settings,
     Shape,
     ShapeRange,
     Stage,
     Workload,
 )
+from engines.machine.conditions import Condition
 
 
 class Message(msgspec.Struct, frozen=True, tag=True):
@@ -181,6 +183,46 @@ class GraphsCompared(Message, frozen=True):
     common: int
 
 
+class RankNodes(Message, frozen=True):
+    """Rank the nodes that `settings` would lower by how much each hurts alone; what is computed is kept in
+    the folder `caches`. `hint` is for the user where it cannot be done and nothing better is known.
+    """
+
+    workload: Workload
+    settings: Settings
+    caches: str
+    hint: str
+
+
+class NodesRanked(Message, frozen=True):
+    """The nodes with their operators, the most hurtful first.
+
+    An error may be infinite, which JSON cannot say.
+    """
+
+    nodes: tuple[str, ...]
+    operators: tuple[str, ...]
+    errors: Samples
+
+
+class FindGpu(Message, frozen=True):
+    """Say whether there is an NVIDIA GPU to use."""
+
+
+class GpuFound(Message, frozen=True):
+    there: bool
+
+
+class LookAtGpu(Message, frozen=True):
+    """Say how the GPU that CUDA gives this index is set up, and who else uses it."""
+
+    index: int
+
+
+class GpuSeen(Message, frozen=True):
+    conditions: tuple[Condition, ...]
+
+
 class Progress(Message, frozen=True):
     """What the worker is doing now."""
 
@@ -196,9 +238,12 @@ class Refused(Message, frozen=True):
 
 
 # what needs no backend to have been opened
-Alone = MeasureEngine | DescribeEngine | RunEngine | RunModel | CompareGraphs
+AboutGraphs = RunModel | CompareGraphs | RankNodes
+AboutGpus = FindGpu | LookAtGpu
+Alone = MeasureEngine | DescribeEngine | RunEngine | AboutGraphs | AboutGpus
 Request = Open | Prepare | Evaluate | Hold | Sample | Release | Alone
-Answer = EngineMeasured | EngineDescribed | EngineRan | GraphsCompared
+AboutEngine = EngineMeasured | EngineDescribed | EngineRan
+Answer = AboutEngine | GraphsCompared | NodesRanked | GpuFound | GpuSeen
 Reply = Opened | Prepared | Evaluated | Known | Held | Answer | Progress | Refused
 
 

@@ -26,6 +26,7 @@ from engines.backends.registry import open_backend
 from engines.core.errors import UserError
 from engines.core.results import Block, Measurement
 from engines.core.values import Stage
+from engines.machine import gpu, gpu_conditions
 from engines.machine.device_lock import Turn
 from engines.trials.evaluation import Report, evaluate_unless_measured, evaluate_with
 from engines.trials.sampling import (
@@ -43,9 +44,13 @@ from engines.worker.protocol import (
     DescribeEngine,
     Evaluate,
     Evaluated,
+    FindGpu,
+    GpuFound,
+    GpuSeen,
     Held,
     Hold,
     Known,
+    LookAtGpu,
     MeasureEngine,
     Message,
     Open,
@@ -164,6 +169,11 @@ def _alone(request: Alone, report: Report) -> Answer:
             return describe_engine(request)
         case RunEngine():
             return run_engine(request, report)
+        case FindGpu():
+            return GpuFound(gpu.has_gpu())
+        case LookAtGpu(index=index):
+            return GpuSeen(gpu_conditions.states(index))
+    # onnx takes a while to load
     from engines.worker import graph_commands
 
     return graph_commands.answer(request, report)

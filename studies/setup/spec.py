@@ -5,6 +5,7 @@ A user's mistake ends here, as a UserError; it never becomes a failed trial.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from engines.accuracy.reference_file import check_expected
@@ -28,6 +29,7 @@ from engines.models.read import read_model
 from engines.shapes.resolve import batch_of, resolve
 from engines.shapes.text import parse_shapes
 from engines.worker.protocol import Open, Opened
+from engines.worker.questions import has_gpu
 from studies.belief.certificates import FEWEST_INFERENCES
 from studies.core.metrics import METRICS, P99_BOUND, known_metrics, names_where
 from studies.core.objectives import parse_constraints, parse_objectives
@@ -88,7 +90,7 @@ def settle(request: Request, workspace: Workspace) -> Question:
     objectives = parse_objectives(request.objectives, metrics)
     constraints = parse_constraints([*request.constraints, *_deadline(request)], metrics)
     name, options = parse_backend(request.backend)
-    name, why = choose_backend(name)
+    name, why = choose_backend(name, partial(has_gpu, workspace))
     options = _with_plugins(name, options, request.plugins)
     fixed = _fixed(request)
     model, overridden = _model(request)

@@ -35,22 +35,22 @@ def test_a_name_that_cannot_be_read_is_the_users_mistake(text: str, message: str
 
 
 def test_auto_takes_the_best_that_is_installed_and_says_why() -> None:
-    name, why = choose_backend("auto")
+    name, why = choose_backend("auto", lambda: False)
     assert name == "onnxruntime"
     assert "tensorrt needs an NVIDIA GPU" in why or "tensorrt is not installed" in why
 
 
 def test_a_backend_that_was_named_needs_no_reason() -> None:
-    assert choose_backend("fake") == ("fake", "")
+    assert choose_backend("fake", lambda: False) == ("fake", "")
 
 
 def test_a_missing_package_gives_the_command_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
     # find_spec raises ValueError for a name that sys.modules blocks, as it does for a broken installation
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(UserError, match="needs the package 'onnxruntime'") as caught:
-        choose_backend("onnxruntime")
+        choose_backend("onnxruntime", lambda: False)
     assert "pip install onnxruntime" in caught.value.hint
     with pytest.raises(UserError, match="no backend is installed"):
-        choose_backend("auto")
+        choose_backend("auto", lambda: False)
     with pytest.raises(UserError, match="needs the package"):
         open_backend("onnxruntime", Settings(), Path())

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from dashboards.words import formats
 from engines.artifacts.workspace import Workspace
-from engines.core.errors import EngineError, UserError
+from engines.core.errors import UserError
 from engines.core.results import Evaluation
 from engines.core.values import Candidate, Policy, Settings
-from engines.graphs import recipe
-from engines.graphs.context import KEPT_NODES, Making
+from engines.graphs.context import KEPT_NODES
 from engines.graphs.dimensions import HALVES, QUANTIZED, base_precision
 from engines.models.read import read_model
+from engines.worker import questions
 from engines.worker.client import Worker
 from engines.worker.protocol import Open
 from studies.core.metrics import accuracy_metrics
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 SCHEMA = 1
 # outputs are what matters here, and timings are not looked at
 CHECKED_ONLY = Policy(warmup_seconds=0.0, minimum_seconds=0.0, maximum_seconds=0.01, block_seconds=0.01)
+EXPORT_AGAIN = "Export the model again."
 WRONG_OUTPUTS = ("not_finite", "wrong_output")
 
 
@@ -67,9 +68,12 @@ def bisect(study: StudyRecord, trial: TrialRecord, workspace: Workspace, watcher
     # a study that lies elsewhere may have been made with another one
     workspace.create()
     watcher.preparing("ranking the nodes by how much they hurt")
-    ranked = _ranked(spec, trial, workspace, watcher)
     limits = accuracy_limits(spec)
     with Worker(_opening(spec, workspace), workspace, "-bisect") as worker:
+        found = questions.rank_nodes(
+            worker, spec.workload, trial.candidate.graph, workspace.caches, watcher.preparing, EXPORT_AGAIN
+        )
+        ranked = tuple(one.node for one in found)
         worker.open()
         attempts = _Attempts(worker, trial.candidate, limits, watcher)
         nodes = smallest_set(ranked, attempts)
@@ -153,14 +157,6 @@ def _require_model(spec: StudySpec) -> None:
         raise UserError(
             f"{model.path} is not the model that the study is about any more", "Put the old file back."
         )
-
-
-def _ranked(spec: StudySpec, trial: TrialRecord, workspace: Workspace, watcher: "Watcher") -> tuple[str, ...]:
-    making = Making(spec.workload, trial.candidate.graph, workspace.caches, watcher.preparing)
-    try:
-        return tuple(one.node for one in recipe.ranking(making, recipe.prepared(making)))
-    except EngineError as error:
-        raise UserError(f"the nodes cannot be ranked: {error.message}", "Export the model again.") from error
 
 
 def _opening(spec: StudySpec, workspace: Workspace) -> Open:

@@ -19,11 +19,12 @@ from engines.core.errors import UserError
 from engines.core.results import Block, Evaluation
 from engines.core.values import Candidate, Machine, Policy
 from engines.core.wire import to_plain
-from engines.machine import gpu, gpu_conditions, host_conditions
+from engines.machine import host_conditions
 from engines.machine.conditions import Condition, in_test
 from engines.machine.host_conditions import Host
 from engines.models.tiny_model import save_tiny_model
 from engines.statistics.estimates import Estimate
+from engines.worker import questions
 from engines.worker.client import Worker
 from engines.worker.protocol import Open
 from studies.belief.noise import FEWEST_RUNS, Noise, noise_of
@@ -99,7 +100,7 @@ def diagnose(options: DoctorOptions, watcher: "Watcher", host: Host) -> Diagnosi
             watcher.note(note)
         watcher.preparing("looking at the machine")
         # before a worker uses the machine: later its work could not be told from that of others
-        found = (*host_conditions.states(host), *_while_idle(host), *_gpu(question.backend))
+        found = (*host_conditions.states(host), *_while_idle(host), *_gpu(question.backend, workspace))
         if not options.runs:
             return Diagnosis(options.model, found, None)
         before = host_conditions.counters(host)
@@ -148,14 +149,14 @@ def _while_idle(host: Host) -> tuple[Condition, ...]:
     return host_conditions.while_idle(before, host_conditions.counters(host))
 
 
-def _gpu(backend: Open) -> tuple[Condition, ...]:
+def _gpu(backend: Open, workspace: Workspace) -> tuple[Condition, ...]:
     """The GPU that is measured, or the first where there is one beside what is measured."""
     if BACKENDS[backend.backend].needs_gpu:
-        return gpu_conditions.states(int(backend.options.get("device", 0)))
-    if not gpu.has_gpu():
+        return questions.gpu_conditions(workspace, int(backend.options.get("device", 0)))
+    if not questions.has_gpu(workspace):
         return ()
     try:
-        return gpu_conditions.states(0)
+        return questions.gpu_conditions(workspace, 0)
     except UserError as error:
         return (Condition("GPU", "unknown", error.message, error.hint),)
 

@@ -6,22 +6,26 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engines.core.errors import EngineError, UserError
+from engines.artifacts.workspace import Workspace
+from engines.core.errors import UserError
+from engines.core.results import NodeError
 from engines.core.values import InputSource, Settings, Workload
-from engines.data.calibration import check_calibration, parse_calibration
+from engines.data.calibration import parse_calibration
 from engines.data.inputs_file import check_inputs_file
 from engines.models.read import read_model
 from engines.shapes.resolve import batch_of, resolve
 from engines.shapes.text import parse_shapes
+from engines.worker.client import Worker
+from engines.worker.questions import rank_nodes
 from tuner.options.output_files import CHART, check_output
 from tuner.options.search import check_path
 
 if TYPE_CHECKING:
     from dashboards.charts.sensitivity import Sensitivity
-    from engines.core.results import NodeError
     from tuner.workflows.search import Watcher
 
 SCHEMA = 1
+CHECK_THE_FILE = "Check the file with onnx.checker, and --shapes and --inputs."
 RANDOM = "no data is given, so the errors are those of random inputs: give real ones with --inputs"
 
 
@@ -51,7 +55,7 @@ class Ranked:
 
     workload: Workload
     precision: str
-    nodes: "tuple[NodeError, ...]"
+    nodes: tuple[NodeError, ...]
 
 
 def rank(options: SensitivityOptions, watcher: "Watcher") -> Ranked:
@@ -110,7 +114,6 @@ def _workload(options: SensitivityOptions) -> tuple[Workload, tuple[str, ...]]:
     if options.calibration is not None:
         calibration = parse_calibration(options.calibration, model, shapes, batched, Path.cwd())
     workload = Workload(model, shapes, batch, batched, inputs, calibration)
-    check_calibration(workload)
     return workload, notes
 
 
@@ -122,17 +125,10 @@ def _require_float(workload: Workload) -> None:
         raise UserError(f"the model is {how} already, so nothing of it is lowered", "Give the model in FP32.")
 
 
-def _ranked(workload: Workload, precision: str, watcher: "Watcher") -> "tuple[NodeError, ...]":
-    """As a search ranks them."""
-    from engines.graphs import recipe
-    from engines.graphs.context import Making
-
-    with tempfile.TemporaryDirectory() as caches:
-        making = Making(workload, Settings(precision=precision), Path(caches), watcher.preparing)
-        try:
-            return recipe.ranking(making, recipe.prepared(making))
-        except EngineError as error:
-            raise UserError(
-                f"the nodes cannot be ranked: {error.message}",
-                error.hint or "Check the file with onnx.checker, and --shapes and --inputs.",
-            ) from error
+def _ranked(workload: Workload, precision: str, watcher: "Watcher") -> tuple[NodeError, ...]:
+    """As a search ranks them; nothing is kept."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        workspace = Workspace(Path(folder)).create()
+        with Worker(None, workspace) as worker:
+            settings = Settings(precision=precision)
+            return rank_nodes(worker, workload, settings, workspace.caches, watcher.preparing, CHECK_THE_FILE)

@@ -1,4 +1,5 @@
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -104,10 +105,22 @@ def test_a_driver_without_a_gpu_is_none(nvml: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(("visible", "there"), [("", False), ("-1", False), ("0", True), ("GPU-1a2b", True)])
 def test_a_gpu_that_is_hidden_from_cuda_is_not_there(
-    nvml: dict[str, Any], monkeypatch: pytest.MonkeyPatch, visible: str, *, there: bool
+    nvml: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, visible: str, *, there: bool
 ) -> None:
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     assert gpu.has_gpu() is there
+    (tmp_path / "nvidiactl").touch()
+    assert gpu.may_have_gpu(tmp_path) is there
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux shows GPUs as files")
+@pytest.mark.parametrize(("device", "there"), [("nvidiactl", True), ("dxg", True), ("null", False)])
+def test_a_machine_without_a_gpus_device_file_need_not_be_asked(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, device: str, *, there: bool
+) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    (tmp_path / device).touch()
+    assert gpu.may_have_gpu(tmp_path) is there
 
 
 @pytest.mark.parametrize(

@@ -20,9 +20,10 @@ from engines.core.results import Evaluation, Failure
 from engines.core.values import Settings, TaskMetric
 from examples import models
 from studies.core.records import Constraint
+from studies.storage.storage import open_storage
 from tests.command import Command, Ended, start
 from tests.records import candidate, failed, measured, record, study_spec
-from tests.troublesome import is_running, wait_until
+from tests.troublesome import children_of, is_running, wait_until
 from tests.workloads import QUICK
 from tuner.workflows import bisect as bisecting
 
@@ -235,24 +236,34 @@ def test_the_trials_own_count_of_nodes_is_set_aside() -> None:
 
 
 @pytest.fixture
-def running(folder: Path, tmp_path: Path) -> Iterator[tuple["subprocess.Popen[str]", set[int]]]:
-    """A bisection that made its first attempt, and its children."""
-    shutil.copy(folder / "w" / "studies.db", tmp_path / "studies.db")
-    process = start("bisect", 1, "strict", "--workspace", ".", cwd=tmp_path)
-    assert process.stderr is not None
-    for line in process.stderr:
-        if line.startswith("note: "):
-            break
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    yield process, set(map(int, children))
+def running(searched: Path, tmp_path: Path) -> Iterator["subprocess.Popen[str]"]:
+    """A bisection whose first attempt takes ten minutes, as soon as it has a worker."""
+    study = tuner.load("net", workspace=searched).study
+    wrong = next(one for one in study.trials if one.state == "infeasible")
+    slow = replace(study.spec, backend_options=Settings(trial_seconds=600))
+    with open_storage(str(tmp_path / "studies.db")) as storage:
+        storage.create_study("slow", slow, {})
+        storage.add_trial(
+            "slow",
+            0,
+            "key",
+            wrong.evaluation,
+            started_at=wrong.started_at,
+            seconds=1.0,
+            reused=False,
+            log="",
+        )
+    process = start("bisect", 0, "slow", "--workspace", ".", cwd=tmp_path)
+    wait_until(lambda: children_of(process.pid))
+    yield process
     process.kill()
     process.communicate()
 
 
-def test_ctrl_c_leaves_no_process(running: tuple["subprocess.Popen[str]", set[int]]) -> None:
-    process, children = running
+def test_ctrl_c_leaves_no_process(running: "subprocess.Popen[str]") -> None:
+    children = children_of(running.pid)
     assert children
-    process.send_signal(signal.SIGINT)
-    out, said = process.communicate(timeout=30)
-    assert (process.returncode, out, said) == (130, "", "error: interrupted\n")
+    running.send_signal(signal.SIGINT)
+    out, said = running.communicate(timeout=30)
+    assert (running.returncode, out, said) == (130, "", "error: interrupted\n")
     wait_until(lambda: not any(map(is_running, children)))

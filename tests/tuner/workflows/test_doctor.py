@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from engines.artifacts.workspace import Workspace
 from engines.core.errors import UserError
-from engines.machine import gpu
 from engines.machine.host_conditions import STATES, WHILE_BUSY, WHILE_IDLE
+from engines.worker import questions
 from tests.command import Command
 from tests.paths import DOCS
 from tuner.workflows import doctor
@@ -23,7 +24,7 @@ PAGE = DOCS / "json.md"
 def machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody waits for others to do something, and no GPU of this machine is asked."""
     monkeypatch.setattr(doctor, "IDLE_SECONDS", 0.0)
-    monkeypatch.setattr(gpu, "has_gpu", lambda: False)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
 
 
 def _detectable(command: Command, backend: str, *more: object) -> float:
@@ -112,11 +113,11 @@ def test_progress_is_said_on_standard_error_unless_it_is_quiet(command: Command)
 def test_a_gpu_that_cannot_be_asked_is_unknown_where_another_backend_is_measured(
     command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(index: int) -> None:
+    def refuse(workspace: Workspace, index: int) -> None:
         raise UserError("the package 'cuda-bindings' is not installed", "Install it.")
 
-    monkeypatch.setattr(gpu, "has_gpu", lambda: True)
-    monkeypatch.setattr(gpu, "open_gpu", refuse)
+    monkeypatch.setattr(questions, "has_gpu", lambda workspace: True)
+    monkeypatch.setattr(questions, "gpu_conditions", refuse)
     document = command("doctor", *FAKE, "--runs", 0, "--json").document
     (found,) = [one for one in document["conditions"] if one["name"] == "GPU"]
     assert found == {

@@ -1,4 +1,5 @@
 import math
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,8 @@ from engines.core.results import NodeError
 from engines.core.values import Workload
 from engines.graphs.passes.half_precision import lower
 from examples import models
-from tests.command import Command
+from tests.command import Command, start
+from tests.troublesome import children_of, is_running, wait_until
 from tests.workloads import example
 from tuner.output.sensitivity import advice, squared_shares
 from tuner.workflows.sensitivity import Ranked
@@ -122,6 +124,55 @@ def test_a_model_with_nothing_to_lower_is_refused(command: Command, tmp_path: Pa
 )
 def test_a_mistake_is_one_line(command: Command, mlp: Path, arguments: list[object], complaint: str) -> None:
     assert command("sensitivity", mlp, *arguments, "-q").complaint.startswith(complaint)
+
+
+CALIBRATION = """
+import os, pathlib, time
+
+def aborts():
+    os.abort()
+
+def raises():
+    raise ValueError("no data today")
+
+def hangs():
+    pathlib.Path("here").touch()
+    time.sleep(600)
+"""
+
+
+@pytest.fixture
+def task(tmp_path: Path) -> Path:
+    """Functions that give no data to calibrate with."""
+    (tmp_path / "task.py").write_text(CALIBRATION)
+    return tmp_path
+
+
+@pytest.mark.usefixtures("task")
+def test_a_crash_while_ranking_is_one_line(command: Command, mlp: Path) -> None:
+    complaint = command("sensitivity", mlp, "--calibration", "task.py:aborts", "-q").complaint
+    assert complaint.startswith("ranking the nodes took its process down: the worker died of SIGABRT")
+
+
+@pytest.mark.usefixtures("task")
+def test_a_function_that_raises_is_one_line(command: Command, mlp: Path) -> None:
+    complaint = command("sensitivity", mlp, "--calibration", "task.py:raises", "-q").complaint
+    assert "ValueError: no data today" in complaint
+
+
+def test_ctrl_c_while_ranking_leaves_no_process(mlp: Path, task: Path) -> None:
+    run = start("sensitivity", mlp, "--calibration", "task.py:hangs", "-q", cwd=task)
+    try:
+        wait_until((task / "here").exists)
+        children = children_of(run.pid)
+        run.send_signal(signal.SIGINT)
+        assert run.communicate(timeout=30) == ("", "error: interrupted\n")
+        assert run.returncode == 130
+        assert children
+        wait_until(lambda: not any(map(is_running, children)))
+    finally:
+        run.kill()
+        run.communicate()
 
 
 def test_no_such_model_is_one_line(command: Command) -> None:
