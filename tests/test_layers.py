@@ -5,13 +5,62 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
+from graphlib import TopologicalSorter
 
 import pytest
 
+from tests.imports import PACKAGES, arrows, folder_of, imported, is_empty, modules
 from tests.paths import ROOT
 
-LAYERS = ("engines", "studies", "dashboards", "tuner")
+# every folder that holds modules, the lowest first: it may import those above it in this list
+FLOORS = (
+    "engines.core",
+    "engines.statistics",
+    "engines.shapes",
+    "engines.machine",
+    "engines.backends",
+    "engines.artifacts",
+    "engines.data",
+    "engines.models",
+    "engines.accuracy",
+    "engines.graphs.passes",
+    "engines.graphs.analysis",
+    "engines.graphs",
+    "engines.landscapes",
+    "engines.backends.fake",
+    "engines.backends.replay",
+    "engines.backends.onnxruntime",
+    "engines.backends.tensorrt.bindings",
+    "engines.backends.tensorrt.run",
+    "engines.backends.tensorrt.inspect",
+    "engines.backends.tensorrt.build",
+    "engines.backends.tensorrt",
+    "engines.trials",
+    "engines.worker",
+    "studies.core",
+    "studies.belief",
+    "studies.finals",
+    "studies.search",
+    "studies.analysis",
+    "studies.storage",
+    "studies.search.transfer",
+    "studies.recording",
+    "studies.setup",
+    "studies.run",
+    "dashboards.html",
+    "dashboards.words",
+    "dashboards.charts",
+    "dashboards.pages",
+    "tuner.terminal",
+    "tuner.options",
+    "tuner.documents",
+    "tuner.bundles",
+    "tuner.workflows",
+    "tuner.progress",
+    "tuner.output",
+    "tuner",
+    "tuner.commands",
+)
 # what a dashboard may not know of: it is made from records alone
 NOT_FOR_DASHBOARDS = (
     "optuna",
@@ -43,28 +92,19 @@ AT_USE = ("cuda", "dash", "nvtx", "onnxruntime", "pandas", "pynvml", "ray", "ten
 BACKENDS = "engines.backends."
 
 
-def _modules(package: str) -> list[Path]:
-    return sorted((ROOT / package).rglob("*.py"))
-
-
-def _name(path: Path) -> str:
-    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
-
-
-def _imported(tree: ast.AST) -> Iterator[str]:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom):
-            assert node.level == 0, "relative imports hide the layer"
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+def _imports_of(package: str) -> Iterator[tuple[str, str]]:
+    """Each module of the package with each name that it imports."""
+    for module, path in modules().items():
+        if _is_of(module, package):
+            for name in imported(ast.parse(path.read_text(encoding="utf-8"))):
+                yield module, name
 
 
 def _imported_at_load(tree: ast.Module) -> Iterator[str]:
     """What the module imports outside functions and outside `if TYPE_CHECKING`."""
     for node in tree.body:
         if isinstance(node, ast.Import | ast.ImportFrom):
-            yield from _imported(ast.Module([node], []))
+            yield from imported(ast.Module([node], []))
         elif isinstance(node, ast.If) and "TYPE_CHECKING" not in ast.unparse(node.test):
             yield from _imported_at_load(ast.Module([*node.body, *node.orelse], []))
         elif isinstance(node, ast.Try):
@@ -75,24 +115,32 @@ def _is_of(name: str, package: str) -> bool:
     return name == package or name.startswith(f"{package}.")
 
 
-@pytest.mark.parametrize("package", LAYERS)
-def test_a_package_imports_only_itself_and_those_below(package: str) -> None:
-    above = LAYERS[LAYERS.index(package) + 1 :]
+def test_every_folder_with_modules_has_a_floor() -> None:
+    folders = {folder_of(name) for name, path in modules().items() if path.name != "__init__.py"}
+    assert sorted(FLOORS) == sorted(folders)
+
+
+@pytest.mark.parametrize("floor", FLOORS)
+def test_imports_between_folders_go_down_only(floor: str) -> None:
+    below = FLOORS[: FLOORS.index(floor)]
     upward = [
-        f"{_name(path)} imports {name}"
-        for path in _modules(package)
-        for name in _imported(ast.parse(path.read_text(encoding="utf-8")))
-        if any(_is_of(name, other) for other in above)
+        f"{name} imports {other}"
+        for name, others in arrows().items()
+        for other in sorted(others)
+        if folder_of(name) == floor and folder_of(other) not in (floor, *below) and not is_empty(other)
     ]
     assert upward == []
 
 
-@pytest.mark.parametrize("package", LAYERS)
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    assert len(list(TopologicalSorter(arrows()).static_order())) == len(modules())
+
+
+@pytest.mark.parametrize("package", PACKAGES)
 def test_a_package_imports_neither_tests_nor_examples(package: str) -> None:
     outside = [
-        f"{_name(path)} imports {name}"
-        for path in _modules(package)
-        for name in _imported(ast.parse(path.read_text(encoding="utf-8")))
+        f"{module} imports {name}"
+        for module, name in _imports_of(package)
         if any(_is_of(name, other) for other in ("tests", "examples", "benchmarks"))
     ]
     assert outside == []
@@ -100,9 +148,8 @@ def test_a_package_imports_neither_tests_nor_examples(package: str) -> None:
 
 def test_dashboards_know_nothing_of_optuna_databases_and_backends() -> None:
     known = [
-        f"{_name(path)} imports {name}"
-        for path in _modules("dashboards")
-        for name in _imported(ast.parse(path.read_text(encoding="utf-8")))
+        f"{module} imports {name}"
+        for module, name in _imports_of("dashboards")
         if any(_is_of(name, other) for other in NOT_FOR_DASHBOARDS)
     ]
     assert known == []
@@ -110,21 +157,20 @@ def test_dashboards_know_nothing_of_optuna_databases_and_backends() -> None:
 
 def test_engines_know_nothing_of_optuna() -> None:
     known = [
-        f"{_name(path)} imports {name}"
-        for path in _modules("engines")
-        for name in _imported(ast.parse(path.read_text(encoding="utf-8")))
+        f"{module} imports {name}"
+        for module, name in _imports_of("engines")
         if any(_is_of(name, other) for other in ("optuna", "sqlalchemy", "plotly", "click", "rich"))
     ]
     assert known == []
 
 
-@pytest.mark.parametrize("package", LAYERS)
+@pytest.mark.parametrize("package", PACKAGES)
 def test_vendor_packages_are_imported_where_they_are_used(package: str) -> None:
     """A module of a backend may import its own; those are loaded when the backend is opened."""
     early = [
-        f"{_name(path)} imports {name}"
-        for path in _modules(package)
-        if not _name(path).startswith(BACKENDS)
+        f"{module} imports {name}"
+        for module, path in modules().items()
+        if _is_of(module, package) and not module.startswith(BACKENDS)
         for name in _imported_at_load(ast.parse(path.read_text(encoding="utf-8")))
         if any(_is_of(name, vendor) for vendor in AT_USE)
     ]
@@ -145,13 +191,8 @@ def test_importing_tuner_is_quick() -> None:
     assert _loaded_by("import tuner; tuner.__version__") & set(HEAVY) == set()
 
 
-def test_the_command_itself_loads_no_vendors_library() -> None:
-    """It lives in the worker."""
-    assert "onnxruntime" not in _loaded_by("import tuner.api, tuner.output.showing, tuner.output.dry_run")
-
-
 def test_the_table_of_backends_is_read_without_their_packages() -> None:
-    loaded = _loaded_by("import engines.backends.registry as b; b.choose_backend('auto')")
+    loaded = _loaded_by("import engines.backends.registry as b; b.choose_backend('auto', lambda: True)")
     assert loaded & {"onnxruntime", "tensorrt", "tensorrt_rtx", "cuda"} == set()
 
 
