@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from graphlib import TopologicalSorter
 import pytest
 
 from tests.imports import PACKAGES, arrows, folder_of, imported, is_empty, modules
-from tests.paths import ROOT
+from tests.paths import DOCS, ROOT
 
 # every folder that holds modules, the lowest first: it may import those above it in this list
 FLOORS = (
@@ -118,6 +119,12 @@ def _is_of(name: str, package: str) -> bool:
 def test_every_folder_with_modules_has_a_floor() -> None:
     folders = {folder_of(name) for name, path in modules().items() if path.name != "__init__.py"}
     assert sorted(FLOORS) == sorted(folders)
+
+
+def test_the_page_on_the_architecture_names_every_folder_in_its_order() -> None:
+    page = (DOCS / "architecture.md").read_text(encoding="utf-8")
+    named = re.findall(r"^\| `([\w/]+)` \|", page, re.MULTILINE)
+    assert [name.replace("/", ".") for name in named] == list(FLOORS)
 
 
 @pytest.mark.parametrize("floor", FLOORS)
