@@ -1,11 +1,12 @@
 """`tuner bisect`: the smallest set of nodes that must stay in FP32 for a trial's outputs to be right.
 
-Every attempt is a real one: the trial's own graph with other nodes kept, built, run and checked like a trial.
+It is found with few attempts, since each builds an engine. Every attempt is a real one: the trial's own
+graph with other nodes kept, built, run and checked like a trial.
 """
 
 import glob
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,6 @@ from studies.core.metrics import accuracy_metrics
 from studies.core.objectives import DEFAULT_ERROR_LIMIT, judge
 from studies.core.records import Constraint, StudyRecord, StudySpec, TrialRecord
 from studies.run.limits import BASELINE_SECONDS
-from studies.search.bisection import smallest_set
 from studies.setup.spec import are_concurrent
 
 if TYPE_CHECKING:
@@ -35,6 +35,8 @@ SCHEMA = 1
 # outputs are what matters here, and timings are not looked at
 CHECKED_ONLY = Policy(warmup_seconds=0.0, minimum_seconds=0.0, maximum_seconds=0.01, block_seconds=0.01)
 EXPORT_AGAIN = "Export the model again."
+# whether an engine with these nodes kept is within its limits
+IsRight = Callable[[tuple[str, ...]], bool]
 WRONG_OUTPUTS = ("not_finite", "wrong_output")
 
 
@@ -85,6 +87,44 @@ def accuracy_limits(spec: StudySpec) -> tuple[Constraint, ...]:
     own = {metric.name for metric in spec.workload.metrics}
     found = tuple(one for one in spec.constraints if one.metric in {*accuracy_metrics(), *own})
     return found or (DEFAULT_ERROR_LIMIT,)
+
+
+def smallest_set(ranked: Sequence[str], is_right: IsRight) -> tuple[str, ...] | None:
+    """The nodes without any one of which the engine is wrong; None where keeping all of them does not help.
+
+    `ranked` are the nodes that may be kept, the most hurtful first. A prefix of them is found by doubling,
+    and what it holds in vain is taken out as QuickXplain does (Junker, AAAI 2004), which asks about
+    2 k log2(n / k) times for k of n. Where keeping more can make things worse, what is found still helps
+    and none of it can be left out, but there may be a smaller set.
+    """
+    prefix = _helpful_prefix(ranked, is_right)
+    if not prefix:
+        return prefix
+    return _explained((), (), prefix, is_right)
+
+
+def _helpful_prefix(ranked: Sequence[str], is_right: IsRight) -> tuple[str, ...] | None:
+    """A prefix, at most twice as long as it must be, that helps; None without one."""
+    count = 0
+    while not is_right(tuple(ranked[:count])):
+        if count >= len(ranked):
+            return None
+        count = min(max(1, 2 * count), len(ranked))
+    return tuple(ranked[:count])
+
+
+def _explained(
+    background: tuple[str, ...], added: tuple[str, ...], nodes: tuple[str, ...], is_right: IsRight
+) -> tuple[str, ...]:
+    """What of the nodes is needed beside the background, which just got what is `added`."""
+    if added and is_right(background):
+        return ()
+    if len(nodes) == 1:
+        return nodes
+    middle = len(nodes) // 2
+    first, second = nodes[:middle], nodes[middle:]
+    needed = _explained((*background, *first), first, second, is_right)
+    return (*_explained((*background, *needed), needed, first, is_right), *needed)
 
 
 class _Attempts:

@@ -2,7 +2,7 @@ import itertools
 
 import pytest
 
-from studies.search.bisection import smallest_set
+from tuner.workflows.bisect import smallest_set
 
 NODES = [f"node{index}" for index in range(100)]
 
