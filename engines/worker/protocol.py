@@ -25,6 +25,7 @@ from engines.core.values import (
     Stage,
     Workload,
 )
+from engines.machine.device import Device
 
 
 class Message(msgspec.Struct, frozen=True, tag=True):
@@ -48,6 +49,7 @@ class Open(Message, frozen=True):
 
 class Opened(Message, frozen=True):
     machine: Machine
+    device: Device
     dimensions: tuple[Dimension, ...]
     warnings: tuple[str, ...] = ()
 

@@ -8,6 +8,7 @@ from typing import Any, cast
 import numpy as np
 
 from engines.core.values import Dimension, Machine, Policy
+from engines.machine.device import Device
 from engines.worker.client import Worker
 from engines.worker.protocol import Opened
 from studies.core.records import StudySpec
@@ -74,7 +75,9 @@ class Started:
     dimensions: tuple[Dimension, ...] = SPACE
 
     def open(self) -> Opened:
-        return Opened(Machine("gpu", "a GPU", 1, 2**30, "Linux"), self.dimensions, ("the GPU is hot",))
+        machine = Machine("gpu", "a GPU", 1, 2**30, "Linux")
+        device = Device("a-host", "GPU-1a2b", "gpu", machine.processor)
+        return Opened(machine, device, self.dimensions, ("the GPU is hot",))
 
 
 def specified(question: Question) -> tuple[StudySpec, tuple[str, ...]]:
