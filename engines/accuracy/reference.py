@@ -42,6 +42,13 @@ def run(workload: Workload, batches: Sequence[Tensors]) -> list[Tensors]:
     return found
 
 
+def makers() -> Mapping[str, str]:
+    """What `run` computes with, by name and version."""
+    import onnxruntime as ort
+
+    return {"onnxruntime": ort.__version__}
+
+
 def _refuse_empty_of_numbers(batches: Sequence[Tensors]) -> None:
     """With nothing finite to compare with, any engine would pass as right."""
     for outputs in batches:

@@ -31,16 +31,15 @@ def make_graph(
     report: Detail = _ignore,
 ) -> tuple[Artifact, Path]:
     """The graph derived from the model, and its file; the model itself where nothing is to be derived."""
-    key = backend.graph_key(workload, settings)
+    maker = backend.graphs(workload)
+    key = maker.key(settings)
     model = Path(workload.model.path)
     if key is None:
         size = model.stat().st_size
         return Artifact(workload.model.digest, size, seconds=0.0, reused=True), model
     name = digest(workload.model.digest, settings, key)
     folder = workspace.graphs / name
-    artifact = _make(
-        name, folder, lambda new: backend.make_graph(workload, settings, new / GRAPH, report), backend.clock
-    )
+    artifact = _make(name, folder, lambda new: maker.make(settings, new / GRAPH, report), backend.clock)
     return artifact, folder / GRAPH
 
 

@@ -1,11 +1,29 @@
-"""The seam between the search and a vendor's library: what a backend offers, and what runs an engine."""
+"""The seam between the search and a vendor's library: what a backend offers, and what runs an engine.
+
+A backend is the sum of small roles. What only some can do are runtime-checkable roles of their own, asked for
+with `isinstance` in the worker; what the owner must know without loading a vendor is in the table
+`engines.backends.registry.BACKENDS`.
+"""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
 from engines.core.results import Block
-from engines.core.values import Candidate, Dimension, Machine, Policy, Settings, Tensors, Value, Workload
+from engines.core.values import (
+    Candidate,
+    Dimension,
+    Machine,
+    Policy,
+    Settings,
+    ShapeRange,
+    TensorFacts,
+    Tensors,
+    Value,
+    Workload,
+)
+from engines.machine.device import Device
 from engines.machine.device_lock import Shared
 from engines.machine.telemetry import Probe
 
@@ -35,16 +53,14 @@ class Runner(Protocol):
         """Gives back everything that the engine holds."""
 
 
-class Backend(Protocol):
-    """A vendor's library; made with its options and a folder for its caches, lives in a worker process.
-
-    Methods raise UserError where the user must act and EngineError where only this candidate fails.
-    """
-
-    name: str
+class DeviceAccess(Protocol):
+    """The device that engines are measured on, and the machine that it is part of."""
 
     def machine(self) -> Machine:
         """The machine that results belong to."""
+
+    def device(self) -> Device:
+        """The one device of it that engines run on."""
 
     def shared(self) -> Shared:
         """The device that other tuners must leave alone while an engine is measured."""
@@ -52,19 +68,32 @@ class Backend(Protocol):
     def warnings(self) -> tuple[str, ...]:
         """What may disturb measurements on this machine now, a line each."""
 
+    def probe(self) -> Probe:
+        """Reads the state of the machine between blocks."""
+
+    def clock(self) -> float:
+        """Seconds since some beginning: what stages take is read off it, so a made-up machine has its own."""
+
+
+class Space(Protocol):
+    """What there is to choose."""
+
     def dimensions(self, workload: Workload, concurrent: bool) -> tuple[Dimension, ...]:
         """The space for this workload; `concurrent` adds what raises throughput at the cost of latency."""
 
-    def reference(self, workload: Workload, batches: Sequence[Tensors]) -> list[Tensors]:
-        """The right outputs for each batch of inputs."""
 
-    def graph_key(self, workload: Workload, settings: Settings) -> object:
+class GraphMaker(Protocol):
+    """Derives graphs from the model of one workload."""
+
+    def key(self, settings: Settings) -> object:
         """What decides the graph's content beyond model and settings; None when the model itself is used."""
 
-    def make_graph(
-        self, workload: Workload, settings: Settings, file: Path, report: Detail
-    ) -> Mapping[str, Value]:
+    def make(self, settings: Settings, file: Path, report: Detail) -> Mapping[str, Value]:
         """Writes the ONNX graph derived from the model, telling how far it is; gives facts worth keeping."""
+
+
+class Builder(Protocol):
+    """Makes engines of graphs."""
 
     def engine_key(self, workload: Workload, candidate: Candidate) -> object:
         """What decides the engine's content beyond the graph and the build settings."""
@@ -74,16 +103,26 @@ class Backend(Protocol):
     ) -> Mapping[str, Value]:
         """Writes the engine into an empty folder, telling how far it is; gives facts worth keeping."""
 
+
+class Loader(Protocol):
+    """Loads engines."""
+
     def open(
         self, folder: Path, workload: Workload, settings: Settings, inputs: Tensors, policy: Policy
     ) -> Runner:
         """Loads the engine from its folder, to be measured on the inputs as the policy says."""
 
-    def probe(self) -> Probe:
-        """Reads the state of the machine between blocks."""
 
-    def clock(self) -> float:
-        """Seconds since some beginning: what stages take is read off it, so a made-up machine has its own."""
+class Backend(DeviceAccess, Space, Builder, Loader, Protocol):
+    """A vendor's library; made with its options and a folder for its caches, lives in a worker process.
+
+    Methods raise UserError where the user must act and EngineError where only this candidate fails.
+    """
+
+    name: str
+
+    def graphs(self, workload: Workload) -> GraphMaker:
+        """What makes the graphs of a workload: `engines.graphs.recipe.GraphRecipe` wherever they are real."""
 
 
 @runtime_checkable
@@ -92,3 +131,32 @@ class Limited(Protocol):
 
     def check(self, workload: Workload, policy: Policy, metrics: Collection[str]) -> None:
         """Raises UserError for what it cannot serve; `metrics` are those of objectives and constraints."""
+
+
+@runtime_checkable
+class MakesReference(Protocol):
+    """What a backend also is that does not run the model: what is right is then not ONNX Runtime's to say."""
+
+    def reference(self, workload: Workload, batches: Sequence[Tensors]) -> list[Tensors]:
+        """The right outputs for each batch of inputs."""
+
+
+@dataclass(frozen=True)
+class DescribedFile:
+    """A file that a backend runs by itself: what it takes and gives, as it says itself, and what loads it.
+
+    `limits` are the shapes that it takes, by input; empty where it takes any that fit.
+    """
+
+    inputs: tuple[TensorFacts, ...]
+    outputs: tuple[TensorFacts, ...]
+    limits: Mapping[str, ShapeRange]
+    open: Callable[[Workload, Tensors, Policy], Runner]
+
+
+@runtime_checkable
+class Describes(Protocol):
+    """What a backend also is that runs files by themselves; its entry in the table says which."""
+
+    def describe(self, file: Path, settings: Settings) -> DescribedFile:
+        """What the file says of itself, to be run with the settings; raises EngineError if refused."""

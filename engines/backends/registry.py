@@ -3,21 +3,53 @@
 import importlib
 import importlib.util
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
 from engines.backends.base import Backend, Runner
 from engines.core.errors import UserError
-from engines.core.values import Settings, Value
+from engines.core.values import DeviceKind, Settings, Value
 
 __all__ = ["BACKENDS", "Backend", "BackendEntry", "Runner", "choose_backend", "open_backend", "parse_backend"]
 
 
 @dataclass(frozen=True)
+class EngineFiles:
+    """The files that a backend runs by themselves (it is `base.Describes`): `what` they are of whom (`of`).
+
+    `run` are the settings of a file that brings none.
+    """
+
+    what: str
+    of: str
+    suffixes: tuple[str, ...]
+    run: Settings
+
+
+@dataclass(frozen=True)
+class TrtexecProgram:
+    """The vendor's program that builds and times an engine as a backend does.
+
+    Its options are those of trtexec of the major version of `library`, or of the newest where it is None.
+    `graph_strategy`: CUDA graphs are a strategy of the runtime. With `backend_options` the backend loads
+    whatever the program does.
+    """
+
+    name: str
+    library: str | None
+    graph_strategy: bool
+    backend_options: Settings
+
+
+@dataclass(frozen=True)
 class BackendEntry:
-    """Where a backend lives, the package that it needs (None for none), and the command that installs it."""
+    """What the owner knows of a backend without loading it.
+
+    Where it lives, the package that it needs (None for none), the command that installs it, the kind of
+    device it runs on, and what it can do besides searching.
+    """
 
     module: str
     factory: str
@@ -25,13 +57,29 @@ class BackendEntry:
     package: str | None
     install: str
     automatic: bool
-    needs_gpu: bool = False
+    device: DeviceKind = "simulated"
+    takes_plugins: bool = False
+    files: EngineFiles | None = None
+    trtexec: TrtexecProgram | None = None
+
+    @property
+    def needs_gpu(self) -> bool:
+        return self.device == "gpu"
 
     def is_installed(self) -> bool:
         return self.package is None or _has_package(self.package)
 
 
-BACKENDS: Mapping[str, BackendEntry] = {
+PLANS = EngineFiles(
+    "plan",
+    "TensorRT",
+    (".plan", ".engine", ".trt"),
+    Settings(streams=1, cuda_graph=False, kernel_specialization="eager"),
+)
+# like trtexec, an engine that cannot be captured as a CUDA graph is run without one
+LIKE_TRTEXEC = Settings(graph_fallback=True)
+
+BACKENDS: dict[str, BackendEntry] = {
     "tensorrt": BackendEntry(
         "engines.backends.tensorrt.backend",
         "tensorrt",
@@ -39,7 +87,10 @@ BACKENDS: Mapping[str, BackendEntry] = {
         "tensorrt",
         "pip install 'trt-tuner[tensorrt]' --extra-index-url https://pypi.nvidia.com",
         automatic=True,
-        needs_gpu=True,
+        device="gpu",
+        takes_plugins=True,
+        files=PLANS,
+        trtexec=TrtexecProgram("trtexec", "tensorrt", False, LIKE_TRTEXEC),
     ),
     "tensorrt-rtx": BackendEntry(
         "engines.backends.tensorrt.backend",
@@ -48,7 +99,9 @@ BACKENDS: Mapping[str, BackendEntry] = {
         "tensorrt_rtx",
         "pip install 'trt-tuner[tensorrt-rtx]'",
         automatic=True,
-        needs_gpu=True,
+        device="gpu",
+        files=PLANS,
+        trtexec=TrtexecProgram("tensorrt_rtx", None, True, LIKE_TRTEXEC),
     ),
     "onnxruntime": BackendEntry(
         "engines.backends.onnxruntime.backend",
@@ -57,6 +110,8 @@ BACKENDS: Mapping[str, BackendEntry] = {
         "onnxruntime",
         "pip install onnxruntime",
         automatic=True,
+        device="cpu",
+        files=EngineFiles("model", "ONNX Runtime", (".onnx", ".ort"), Settings(streams=1)),
     ),
     "fake": BackendEntry(
         "engines.backends.fake.backend",

@@ -1,11 +1,20 @@
-"""How often engines were opened in a folder, by any process: what gives each opening samples of its own."""
+"""What backends without a real machine share: their device, and how often engines were opened."""
 
 import os
 from pathlib import Path
 
+from engines.machine.device import Device, this_host
+
+
+def simulated_device(processor: str) -> Device:
+    return Device(this_host(), "simulated", "simulated", processor)
+
 
 def count_opening(file: Path) -> int:
-    """How many came before; each leaves a byte in the file."""
+    """How often engines were opened before, by any process; each opening leaves a byte in the file.
+
+    With it each opening has samples of its own.
+    """
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
     try:
         os.write(descriptor, b".")

@@ -147,11 +147,14 @@ class Workload:
     override_shapes: Mapping[str, Shape] = field(default_factory=dict)
 
 
+DeviceKind = Literal["cpu", "gpu", "simulated"]
+
+
 @dataclass(frozen=True)
 class Machine:
     """What a result belongs to: the processor, its driver, and the versions of the libraries that ran."""
 
-    kind: Literal["cpu", "gpu", "simulated"]
+    kind: DeviceKind
     processor: str
     cores: int
     memory_bytes: int

@@ -4,6 +4,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
 from engines.core.values import Dimension, Workload
 from engines.graphs.passes import modelopt
@@ -30,8 +31,9 @@ class Target:
 
     `plain` are precisions that leave the graph as it is, the default first, `lowered` those that are made in
     the graph, and `elsewhere` those that the backend makes by itself; `excluded` says why others are not
-    there. `high_precision` are the types of what is not quantized, the default first. On a CPU, ONNX Runtime
-    itself is asked for what suits it. `refused` says which operators are left out of a precision, and why.
+    there. `high_precision` are the types of what is not quantized, the default first. `int8_by` says whose
+    quantizer makes int8, and `takes_modelopt` whether graphs of NVIDIA ModelOpt are taken. `refused` says
+    which operators are left out of a precision, and why.
     """
 
     plain: tuple[str, ...]
@@ -39,7 +41,8 @@ class Target:
     elsewhere: tuple[str, ...] = ()
     excluded: Mapping[str, str] = field(default_factory=dict)
     high_precision: tuple[str, ...] = ("fp32",)
-    is_cpu: bool = False
+    int8_by: Literal["builtin", "onnxruntime"] = "builtin"
+    takes_modelopt: bool = True
     refused: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
@@ -113,7 +116,7 @@ def _lowering(target: Target, workload: Workload) -> list[Dimension]:
         choices, applies = target.high_precision, {"precision": quantized}
         about = "type of what is not quantized"
         found.append(Dimension("high_precision", "graph", choices, choices[0], about, applies_to=applies))
-    if target.lowered and not target.is_cpu and modelopt.find() is not None:
+    if target.lowered and target.takes_modelopt and modelopt.find() is not None:
         about = "who lowers the graph: onnxruntime's tools or NVIDIA ModelOpt"
         applies = {"precision": target.lowered}
         found.append(

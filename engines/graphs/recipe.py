@@ -6,15 +6,16 @@ is a `Target`; the steps are theirs all the same.
 
 import tempfile
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from engines.core.errors import EngineError, UserError
 from engines.core.results import NodeError
-from engines.core.values import Settings, Value, Workload
+from engines.core.values import Dimension, Settings, Value, Workload
 from engines.data.calibration import calibration_batches, calibration_identity
+from engines.graphs import dimensions as choices
 from engines.graphs.calibrated_ranges import counted_batches, on_data, ranges
 from engines.graphs.context import KEPT_NODES, RECIPE, Detail, Making
 from engines.graphs.dimensions import BUILTIN, CALIBRATED, HALVES, METHODS, Target, base_precision
@@ -28,54 +29,69 @@ RANKING_BATCHES = 2
 RANKING_SAMPLES = 2
 
 
-def graph_key(target: Target, workload: Workload, settings: Settings) -> object:
-    """What decides the graph's content beyond model and settings; None when the model itself is used."""
-    import onnxruntime as ort
+@dataclass(frozen=True)
+class GraphRecipe:
+    """Makes the graphs that a backend takes (`target`); `caches` keeps what several of them need."""
 
-    making = Making(workload, settings, Path(), lambda _: None)
-    lowered = making.precision in target.lowered
-    # nodes are found again by their names, which the model itself need not have
-    named = making.precision in target.elsewhere and making.keeps_some
-    if not (lowered or named or workload.override_shapes) and making.is_at("simplify", simplify.NONE):
-        return None
-    how = str(settings.get("simplify", simplify.NONE))
-    key: list[object] = [RECIPE, ort.__version__, workload.override_shapes, simplify.version(how)]
-    if lowered:
-        key += [calibration_identity(workload), workload.keep_fp32, *_refused(target, making)]
-    environment = None if making.is_at("converter", BUILTIN) else modelopt.find()
-    return [*key, environment.version] if environment else key
+    target: Target
+    workload: Workload
+    caches: Path
+
+    def dimensions(self) -> tuple[Dimension, ...]:
+        """What there is to choose of them."""
+        return choices.dimensions(self.target, self.workload)
+
+    def key(self, settings: Settings) -> object:
+        """What decides the graph's content beyond model and settings; None when the model itself is used."""
+        import onnxruntime as ort
+
+        target, workload = self.target, self.workload
+        making = Making(workload, settings, Path(), lambda _: None)
+        lowered = making.precision in target.lowered
+        # nodes are found again by their names, which the model itself need not have
+        named = making.precision in target.elsewhere and making.keeps_some
+        if not (lowered or named or workload.override_shapes) and making.is_at("simplify", simplify.NONE):
+            return None
+        how = str(settings.get("simplify", simplify.NONE))
+        key: list[object] = [RECIPE, ort.__version__, workload.override_shapes, simplify.version(how)]
+        if lowered:
+            key += [calibration_identity(workload), workload.keep_fp32, *_refused(target, making)]
+        environment = None if making.is_at("converter", BUILTIN) else modelopt.find()
+        return [*key, environment.version] if environment else key
+
+    def make(self, settings: Settings, file: Path, report: Detail) -> Mapping[str, Value]:
+        """Writes the graph, and says what of it was kept in FP32.
+
+        Raises EngineError where it cannot be made, and UserError for what the user must mend first.
+        """
+        from engines.models.ort import one_line
+
+        making = Making(self.workload, settings, self.caches, report)
+        try:
+            return _make(self.target, making, file)
+        except (EngineError, UserError, MemoryError, OSError):
+            raise
+        except Exception as error:
+            raise EngineError(f"cannot make the {making.precision} graph: {one_line(error)}") from error
 
 
-def make_graph(
-    target: Target, workload: Workload, settings: Settings, file: Path, caches: Path, report: Detail
-) -> Mapping[str, Value]:
-    """Writes the graph, and says what of it was kept in FP32.
-
-    Raises EngineError where it cannot be made, and UserError for what the user must mend first.
-    """
+def _make(target: Target, making: Making, file: Path) -> Mapping[str, Value]:
     from engines.graphs.passes import selection
     from engines.models import onnx_files
-    from engines.models.ort import one_line
 
-    making = Making(workload, settings, caches, report)
-    try:
-        model = prepared(making)
-        if making.precision not in target.lowered:
-            onnx_files.save(model, file)
-            return {}
-        left_out = _left_out(target, making.precision, model)
-        keep = kept_nodes(making, model, left_out)
-        if making.precision in HALVES:
-            keep |= left_out
-        if keep >= set(selection.lowerable(model, making.precision)):
-            return _nothing_lowered(making, model, file)
-        with tempfile.TemporaryDirectory(dir=file.parent) as scratch:
-            _lower(target, making, model, keep, Path(scratch), file)
-        return {"kept_fp32": "\n".join(sorted(keep))} if keep else {}
-    except (EngineError, UserError, MemoryError, OSError):
-        raise
-    except Exception as error:
-        raise EngineError(f"cannot make the {making.precision} graph: {one_line(error)}") from error
+    model = prepared(making)
+    if making.precision not in target.lowered:
+        onnx_files.save(model, file)
+        return {}
+    left_out = _left_out(target, making.precision, model)
+    keep = kept_nodes(making, model, left_out)
+    if making.precision in HALVES:
+        keep |= left_out
+    if keep >= set(selection.lowerable(model, making.precision)):
+        return _nothing_lowered(making, model, file)
+    with tempfile.TemporaryDirectory(dir=file.parent) as scratch:
+        _lower(target, making, model, keep, Path(scratch), file)
+    return {"kept_fp32": "\n".join(sorted(keep))} if keep else {}
 
 
 def _nothing_lowered(making: Making, model: "onnx.ModelProto", file: Path) -> Mapping[str, Value]:
@@ -154,7 +170,7 @@ def _lower(
 
     if not making.is_at("converter", BUILTIN):
         _lower_by_modelopt(making, model, keep, scratch, file)
-    elif target.is_cpu and making.precision == "int8":
+    elif target.int8_by == "onnxruntime" and making.precision == "int8":
         source = scratch / "model.onnx"
         onnx_files.save(model, source)
         method = str(making.settings["calibration"])

@@ -11,6 +11,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
+from engines.machine.device import Device, this_host
 from engines.machine.telemetry import QueryProbe
 
 CACHE_BYTES = 64 << 20
@@ -27,6 +28,11 @@ def processor_name() -> str:
     except OSError:
         pass
     return platform.processor() or platform.machine()
+
+
+def device() -> Device:
+    """The processors of this host."""
+    return Device(this_host(), "cpu", "cpu", processor_name())
 
 
 def available_cores() -> int:

@@ -1,7 +1,9 @@
 """The device that a measurement is made on: a GPU, or the processors of a host."""
 
+import platform
 from dataclasses import dataclass
-from typing import Literal
+
+from engines.core.values import DeviceKind
 
 
 @dataclass(frozen=True)
@@ -14,7 +16,7 @@ class Device:
 
     host: str
     uuid: str
-    kind: Literal["cpu", "gpu", "simulated"]
+    kind: DeviceKind
     processor: str
     index: int = 0
 
@@ -22,3 +24,8 @@ class Device:
     def name(self) -> str:
         """What records call it: unique over hosts."""
         return f"{self.host}/{self.uuid}"
+
+
+def this_host() -> str:
+    """The name that records call this host."""
+    return platform.node()

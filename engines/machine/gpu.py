@@ -11,6 +11,7 @@ from typing import Any
 
 from engines.core.errors import UserError
 from engines.core.values import Machine, Value
+from engines.machine.device import Device, this_host
 from engines.machine.telemetry import QueryProbe
 
 NO_GPU = "no NVIDIA GPU can be used"
@@ -38,6 +39,13 @@ def describe(index: int, libraries: Mapping[str, str], system: str) -> Machine:
         libraries={**libraries, "cuda": _cuda_version(nvml)},
         limits=limits,
     )
+
+
+def device(index: int) -> Device:
+    """The GPU that CUDA gives this index, under NVML's number; raises UserError when there is none."""
+    nvml, handle = open_gpu(index)
+    name, number = _text(nvml.nvmlDeviceGetName(handle)), int(nvml.nvmlDeviceGetIndex(handle))
+    return Device(this_host(), _text(nvml.nvmlDeviceGetUUID(handle)), "gpu", name, number)
 
 
 def open_gpu(index: int) -> tuple[Any, Any]:

@@ -27,6 +27,7 @@ from engines.core.values import (
     Workload,
 )
 from engines.machine.conditions import Condition
+from engines.machine.device import Device
 
 
 class Message(msgspec.Struct, frozen=True, tag=True):
@@ -50,6 +51,7 @@ class Open(Message, frozen=True):
 
 class Opened(Message, frozen=True):
     machine: Machine
+    device: Device
     dimensions: tuple[Dimension, ...]
     warnings: tuple[str, ...] = ()
 

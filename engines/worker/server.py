@@ -109,7 +109,7 @@ def serve(lines: "queue.SimpleQueue[bytes]", replies: BinaryIO) -> None:
                 # first, for once this process uses the device it is one of those that disturb
                 warnings = bench.backend.warnings()
                 dimensions = bench.backend.dimensions(bench.workload, request.concurrent)
-                send(Opened(bench.backend.machine(), dimensions, warnings))
+                send(Opened(bench.backend.machine(), bench.backend.device(), dimensions, warnings))
                 keep_what_is_loaded()
             elif isinstance(request, Alone):
                 send(_alone(request, lambda stage, detail: send(Progress(stage, detail))))

@@ -1,7 +1,7 @@
-"""One engine by itself: what `tuner export` wrote, a plan of TensorRT, or a model for ONNX Runtime.
+"""One engine by itself: what `tuner export` wrote, or a file that the backend describes.
 
-It is timed, or run once. Its outputs are compared with nothing, and nothing is kept. A plan or a model says
-itself what it takes.
+It is timed, or run once. Its outputs are compared with nothing, and nothing is kept. Such a file says itself
+what it takes.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -9,7 +9,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from engines.backends.base import Backend, Runner
+from engines.backends.base import Backend, Describes, Runner
 from engines.backends.registry import open_backend
 from engines.core.errors import EngineError, UserError
 from engines.core.results import Block, Measurement
@@ -136,34 +136,11 @@ def _engine(request: EngineRequest, backend: Backend) -> Engine:
 
     if request.model is not None:
         return Engine(request.model, request.preferred, {}, opened)
-    if request.backend == "onnxruntime":
-        return _model_file(request, path)
-    return _plan(request, backend, path)
-
-
-def _model_file(request: EngineRequest, path: Path) -> Engine:
-    from engines.backends.onnxruntime.model_file import ModelFile
-
-    file = ModelFile(path, int(request.run["streams"]))
-    return Engine(_facts(path, file.inputs(), file.outputs()), {}, {}, file.open)
-
-
-def _plan(request: EngineRequest, backend: Backend, path: Path) -> Engine:
-    from engines.backends.tensorrt.backend import TensorRT
-    from engines.backends.tensorrt.inspect import plan
-    from engines.backends.tensorrt.run.load import ENGINE
-
-    if not isinstance(backend, TensorRT):
+    if not isinstance(backend, Describes):
         raise UserError(f"{request.backend} cannot run {path}", "Name the backend that made it.")
-
-    def opened(workload: Workload, inputs: Tensors, policy: Policy) -> Runner:
-        with plan.in_folder(path, ENGINE) as folder:
-            return backend.open(folder, workload, request.run, inputs, policy)
-
-    with plan.in_folder(path, ENGINE) as folder:
-        taken, given, limits = backend.tensors(folder)
-    preferred = {name: of.optimum for name, of in limits.items()}
-    return Engine(_facts(path, taken, given), preferred, limits, opened)
+    found = backend.describe(path, request.run)
+    preferred = {name: of.optimum for name, of in found.limits.items()}
+    return Engine(_facts(path, found.inputs, found.outputs), preferred, found.limits, found.open)
 
 
 def _facts(path: Path, inputs: tuple[TensorFacts, ...], outputs: tuple[TensorFacts, ...]) -> ModelFacts:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from engines.accuracy.reference_file import check_expected
 from engines.artifacts.workspace import Workspace
-from engines.backends.registry import choose_backend, parse_backend
+from engines.backends.registry import BACKENDS, choose_backend, parse_backend
 from engines.core.errors import UserError
 from engines.core.values import (
     InputSource,
@@ -158,9 +158,10 @@ def _policy(request: Request, objectives: Sequence[Objective], constraints: Sequ
 def _with_plugins(backend: str, options: Settings, plugins: Sequence[Path]) -> Settings:
     if not plugins:
         return options
-    if backend != "tensorrt":
+    if not BACKENDS[backend].takes_plugins:
+        takers = " or ".join(name for name, entry in BACKENDS.items() if entry.takes_plugins)
         raise UserError(
-            f"the backend {backend} takes no plugins", "Use --backend tensorrt, or leave them out."
+            f"the backend {backend} takes no plugins", f"Use --backend {takers}, or leave them out."
         )
     return Settings(options, plugins="+".join(str(path.resolve()) for path in plugins))
 

@@ -150,6 +150,7 @@ NVML = {
     "nvmlDeviceGetCount": lambda: 1,
     "nvmlDeviceGetHandleByPciBusId": lambda pciBusId: "handle",  # noqa: N803 - its name
     "nvmlDeviceGetName": lambda handle: "NVIDIA Test GPU",
+    "nvmlDeviceGetIndex": lambda handle: 0,
     "nvmlDeviceGetUUID": lambda handle: "GPU-1a2b",
     "nvmlDeviceGetMemoryInfo": lambda handle, version=None: SimpleNamespace(total=80 * GIB),
     "nvmlSystemGetDriverVersion": lambda: "580.95.05",

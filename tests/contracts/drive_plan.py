@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from engines.backends.tensorrt.run.load import ENGINE
+from engines.core.values import Settings
 from engines.core.wire import to_plain
 from tests.contracts.bindings import PACKAGES
 from tests.contracts.driving import Drive, spaces
@@ -30,8 +30,10 @@ def _tensors(drive: Drive) -> Any:
         ),
         "ICudaEngine.get_tensor_profile_shape": lambda *_: [dims(shape) for shape in BOUNDS],
     }
-    (drive.folder / ENGINE).write_bytes(PLAN)
-    return backend.tensors(drive.folder)
+    file = drive.folder / "net.plan"
+    file.write_bytes(PLAN)
+    found = backend.describe(file, Settings())
+    return found.inputs, found.outputs, found.limits
 
 
 def main() -> None:

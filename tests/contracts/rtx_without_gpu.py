@@ -7,8 +7,10 @@ from pathlib import Path
 import pytest
 
 from engines.backends.base import Detail
+from engines.backends.simulated import simulated_device
 from engines.backends.tensorrt.backend import TensorRT
 from engines.core.values import Candidate, Machine, Settings, Value, Workload
+from engines.machine.device import Device
 from engines.machine.device_lock import Shared
 from engines.machine.telemetry import NoProbe, Probe
 
@@ -23,6 +25,9 @@ class WithoutGpu(TensorRT):
 
     def machine(self) -> Machine:
         return Machine("simulated", "no GPU", cores=1, memory_bytes=0, system="test")
+
+    def device(self) -> Device:
+        return simulated_device("no GPU")
 
     def probe(self) -> Probe:
         return NoProbe()

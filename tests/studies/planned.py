@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from engines.core.values import Dimension, Machine, Policy
+from engines.machine.device import Device
 from engines.worker.protocol import Opened
 from studies.core.records import StudySpec
 from studies.setup.spec import Question, Request, ShapeRequest, specify
@@ -68,7 +69,9 @@ def request_in(folder: Path, **changes: Any) -> Request:
 
 def opened(dimensions: tuple[Dimension, ...] = SPACE) -> Opened:
     """What a worker says that was opened, of a backend with every kind of precision."""
-    return Opened(Machine("gpu", "a GPU", 1, 2**30, "Linux"), dimensions, ("the GPU is hot",))
+    machine = Machine("gpu", "a GPU", 1, 2**30, "Linux")
+    device = Device("a-host", "GPU-1a2b", "gpu", machine.processor)
+    return Opened(machine, device, dimensions, ("the GPU is hot",))
 
 
 def specified(question: Question) -> tuple[StudySpec, tuple[str, ...]]:

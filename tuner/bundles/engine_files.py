@@ -1,13 +1,13 @@
 """What can be measured by itself: an export, a plan of TensorRT, or a model for ONNX Runtime."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from engines.backends.registry import BACKENDS, parse_backend
+from engines.backends.registry import BACKENDS, EngineFiles, parse_backend
 from engines.core.errors import UserError
 from engines.core.values import ModelFacts, Settings, Shape, ShapeRange
 from engines.core.wire import from_json
@@ -15,11 +15,7 @@ from engines.data.named_files import require_file
 from engines.shapes.resolve import batch_of, with_batch
 from tuner.bundles.engine import EVIDENCE
 
-MODELS, PLANS = (".onnx", ".ort"), (".plan", ".engine", ".trt")
-TENSORRT = ("tensorrt", "tensorrt-rtx")
 WHAT_CAN_BE = "Name a folder that tuner export wrote, a plan of TensorRT, or an .onnx or .ort file."
-ALONE = Settings(streams=1)
-PLAN_ALONE = Settings(streams=1, cuda_graph=False, kernel_specialization="eager")
 
 
 @dataclass(frozen=True)
@@ -55,31 +51,39 @@ def find_engine(path: Path, backend: str) -> EngineFile:
 
 
 def _file(path: Path, name: str, options: Settings) -> EngineFile:
-    is_model = path.suffix.lower() in MODELS
-    if name == "auto" and not is_model and path.suffix.lower() not in PLANS:
+    """A file that a backend runs by itself; one of a name that tells nothing is taken to be the backend's."""
+    runners = {one: entry.files for one, entry in BACKENDS.items() if entry.files is not None}
+    takers = [one for one, files in runners.items() if path.suffix.lower() in files.suffixes]
+    if name != "auto":
+        if name not in (takers or runners):
+            raise _not_run_by(name, path, runners[takers[0]].what if takers else "file")
+        return EngineFile(path, (name,), options, runners[name].run)
+    if not takers:
+        suffixes = dict.fromkeys(suffix for files in runners.values() for suffix in files.suffixes)
         raise UserError(
             f"nothing tells what {str(path)!r} is",
-            f"Name its backend with --backend, or call it {', '.join((*PLANS, *MODELS))}.",
+            f"Name its backend with --backend, or call it {', '.join(suffixes)}.",
         )
-    if name == "auto":
-        names = ("onnxruntime",) if is_model else _installed()
-    elif is_model != (name == "onnxruntime") or name not in (*TENSORRT, "onnxruntime"):
-        what = "model" if is_model else "plan"
+    files = runners[takers[0]]
+    return EngineFile(path, _installed(takers, files), options, files.run)
+
+
+def _not_run_by(name: str, path: Path, what: str) -> UserError:
+    return UserError(
+        f"the backend {name} cannot run the {what} {str(path)!r} as it is",
+        "tuner search builds engines from models." if what == "model" else "Leave --backend out.",
+    )
+
+
+def _installed(names: Sequence[str], files: EngineFiles) -> tuple[str, ...]:
+    """Those of the backends that can be used; raises UserError where none can."""
+    found = tuple(name for name in names if BACKENDS[name].is_installed())
+    if not found:
+        commands = " or ".join(BACKENDS[name].install for name in names)
         raise UserError(
-            f"the backend {name} cannot run the {what} {str(path)!r} as it is",
-            "tuner search builds engines from models." if is_model else "Leave --backend out.",
+            f"a {files.what} needs {files.of}, which is not installed", f"Install it: {commands}."
         )
-    else:
-        names = (name,)
-    return EngineFile(path, names, options, ALONE if names == ("onnxruntime",) else PLAN_ALONE)
-
-
-def _installed() -> tuple[str, ...]:
-    names = tuple(name for name in TENSORRT if BACKENDS[name].is_installed())
-    if not names:
-        commands = " or ".join(BACKENDS[name].install for name in TENSORRT)
-        raise UserError("a plan needs TensorRT, which is not installed", f"Install it: {commands}.")
-    return names
+    return found
 
 
 class _Backend(msgspec.Struct):
@@ -121,6 +125,11 @@ def _export(folder: Path, found: _Evidence, name: str, options: Settings) -> Eng
         raise UserError(
             f"the engine in {str(folder)!r} is of the backend {found.backend.name}, not {name}",
             "Leave --backend out.",
+        )
+    if found.backend.name not in BACKENDS:
+        raise UserError(
+            f"the engine in {str(folder)!r} is of the backend {found.backend.name}, which is unknown here",
+            f"Known: {', '.join(BACKENDS)}.",
         )
     missing = [file for file in found.files if not (folder / file).is_file()]
     if missing:

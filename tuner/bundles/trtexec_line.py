@@ -6,6 +6,7 @@ from pathlib import Path
 
 from engines.artifacts.store import GRAPH
 from engines.artifacts.workspace import Workspace
+from engines.backends.registry import BACKENDS, TrtexecProgram
 from engines.backends.tensorrt.build.space import profile_shapes
 from engines.backends.tensorrt.build.weak_typing import is_weak
 from engines.core.errors import UserError
@@ -15,8 +16,6 @@ from engines.statistics.trtexec import VERSIONS
 from studies.core.records import StudyRecord, StudySpec, TrialRecord
 from tuner.bundles.trtexec_options import ELSEWHERE, IN_GRAPH, MAPPERS, WEAK_ONLY, Option, run_switches, words
 
-RTX = "tensorrt-rtx"
-PROGRAMS = {"tensorrt": "trtexec", RTX: "tensorrt_rtx"}
 # from this version on every network is
 STRONGLY_TYPED = 11
 
@@ -27,25 +26,32 @@ def trtexec_lines(study: StudyRecord, trial: TrialRecord, workspace: Workspace) 
     Raises UserError for a trial of another backend, and for one that has no graph.
     """
     spec = study.spec
-    if spec.backend not in PROGRAMS:
-        raise UserError(
-            f"trtexec builds engines of TensorRT, and {study.name!r} is a study of {spec.backend}",
-            f"Show a trial of {' or '.join(PROGRAMS)}.",
-        )
-    program, graph = PROGRAMS[spec.backend], _graph(spec, trial, workspace)
+    program = _program(study)
+    graph = _graph(spec, trial, workspace)
     options = [
         ("onnx", str(graph)),
-        *_typing(spec, trial),
+        *_typing(program, spec, trial),
         *_shapes(spec, trial),
         *_settings(spec, trial),
         ("profilingVerbosity", "detailed"),  # as all our engines are built
-        *_run(spec, trial),
+        *_run(program, spec, trial),
         *_device(spec),
     ]
-    comments = [f"not in {program}: {text}" for text in _unsaid(spec, trial)]
+    comments = [f"not in {program.name}: {text}" for text in _unsaid(spec, trial)]
     if not graph.is_file():
         comments.append(f"{graph} is no longer there")
-    return [shlex.join([program, *words(options)]), *(f"# {text}" for text in comments)]
+    return [shlex.join([program.name, *words(options)]), *(f"# {text}" for text in comments)]
+
+
+def _program(study: StudyRecord) -> TrtexecProgram:
+    """The program that does what the study's backend does; raises UserError where there is none."""
+    programs = {name: entry.trtexec for name, entry in BACKENDS.items() if entry.trtexec is not None}
+    if study.spec.backend not in programs:
+        raise UserError(
+            f"trtexec builds engines of TensorRT, and {study.name!r} is a study of {study.spec.backend}",
+            f"Show a trial of {' or '.join(programs)}.",
+        )
+    return programs[study.spec.backend]
 
 
 def _graph(spec: StudySpec, trial: TrialRecord, workspace: Workspace) -> Path:
@@ -59,8 +65,8 @@ def _graph(spec: StudySpec, trial: TrialRecord, workspace: Workspace) -> Path:
     return workspace.graphs / graph.digest / GRAPH
 
 
-def _typing(spec: StudySpec, trial: TrialRecord) -> list[Option]:
-    needed = spec.backend != RTX and _major(spec) < STRONGLY_TYPED and not _is_weak(trial)
+def _typing(program: TrtexecProgram, spec: StudySpec, trial: TrialRecord) -> list[Option]:
+    needed = _major(program, spec) < STRONGLY_TYPED and not _is_weak(trial)
     return [("stronglyTyped", None)] if needed else []
 
 
@@ -68,12 +74,12 @@ def _is_weak(trial: TrialRecord) -> bool:
     return is_weak(trial.candidate.graph.get("precision", ""))
 
 
-def _major(spec: StudySpec) -> int:
-    """Of the TensorRT that ran; RTX's tool does as trtexec 11 does."""
+def _major(program: TrtexecProgram, spec: StudySpec) -> int:
+    """Which trtexec's options the program takes: that of the library that ran, or the newest."""
     newest = max(VERSIONS)
-    if spec.backend == RTX:
+    if program.library is None:
         return newest
-    number = str(spec.machine.libraries.get("tensorrt", "")).partition(".")[0]
+    number = str(spec.machine.libraries.get(program.library, "")).partition(".")[0]
     return min(int(number), newest) if number.isdigit() else newest
 
 
@@ -122,16 +128,17 @@ def _with_defaults(spec: StudySpec, trial: TrialRecord) -> Iterator[tuple[str, V
         yield name, value, defaults.get(name, value)
 
 
-def _run(spec: StudySpec, trial: TrialRecord) -> list[Option]:
+def _run(program: TrtexecProgram, spec: StudySpec, trial: TrialRecord) -> list[Option]:
     """Waiting for the device is not to be slower than ours, which spins."""
     settings = trial.candidate.settings
     graph = bool(settings.get("cuda_graph"))
     wanted = {"cuda_graph": graph, "transfers": spec.policy.transfers, "spin_wait": True}
-    if spec.backend != RTX:
-        return run_switches(wanted, VERSIONS[_major(spec)])
+    version = VERSIONS[_major(program, spec)]
+    if not program.graph_strategy:
+        return run_switches(wanted, version)
     del wanted["cuda_graph"]
     strategy: Option = ("rtxCudaGraphStrategy", "wholeGraph" if graph else "disable")
-    return [strategy, *run_switches(wanted, VERSIONS[_major(spec)])]
+    return [strategy, *run_switches(wanted, version)]
 
 
 def _device(spec: StudySpec) -> list[Option]:

@@ -6,19 +6,19 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engines.artifacts.workspace import Workspace
+from engines.backends.registry import BACKENDS
 from engines.core.errors import UserError
 from engines.core.values import Policy, Settings, Stage
 from engines.shapes.text import parse_shapes
 from engines.statistics import trtexec
 from engines.worker.client import Worker
 from engines.worker.protocol import EngineMeasured, MeasureEngine
-from tuner.bundles.engine_files import TENSORRT, EngineFile, find_engine
+from tuner.bundles.engine_files import EngineFile, find_engine
 from tuner.options.budget import check_times, lasting
 from tuner.options.search import check_path, check_whole
 
 # TensorRT-RTX compiles kernels when it loads; measuring comes on top
 LOADING_SECONDS = 1800.0
-ON_THE_HOST = "onnxruntime"
 
 
 @dataclass(frozen=True)
@@ -121,9 +121,9 @@ def _in_worker(
 def _refuse_without_device(engine: EngineFile, options: MeasureOptions) -> None:
     asked = {"--cuda-graph": options.cuda_graph, "--transfers": options.transfers}
     for name, value in asked.items():
-        if value and engine.backends == (ON_THE_HOST,):
+        if value and all(BACKENDS[backend].device == "cpu" for backend in engine.backends):
             raise UserError(
-                f"{name} is for engines on a GPU, and {ON_THE_HOST} runs on the CPU", "Leave it out."
+                f"{name} is for engines on a GPU, and {engine.backends[0]} runs on the CPU", "Leave it out."
             )
 
 
@@ -142,9 +142,10 @@ def _run_settings(engine: EngineFile, options: MeasureOptions) -> Settings:
 
 
 def _backend_options(engine: EngineFile, options: MeasureOptions) -> Settings:
-    """Like trtexec, an engine that cannot be captured as a CUDA graph is run without one."""
-    if options.like_trtexec and engine.backends[0] in TENSORRT:
-        return Settings({"graph_fallback": True, **engine.options})
+    """The engine's, and what has the backend load all that trtexec does."""
+    program = BACKENDS[engine.backends[0]].trtexec
+    if options.like_trtexec and program is not None:
+        return Settings({**program.backend_options, **engine.options})
     return engine.options
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 
 from engines.artifacts.fingerprints import FINGERPRINT
-from engines.backends.base import Detail, Runner
+from engines.backends.base import Detail, GraphMaker, Runner
 from engines.backends.fake.machine import (
     BUILD_FAULTS,
     DEFAULTS,
@@ -26,16 +26,29 @@ from engines.backends.fake.machine import (
     read_options,
     unit,
 )
-from engines.backends.simulated import count_opening
+from engines.backends.simulated import count_opening, simulated_device
 from engines.core.errors import EngineError
 from engines.core.values import Candidate, Dimension, Machine, Policy, Settings, Tensors, Value, Workload
 from engines.core.wire import digest, from_json, to_json
 from engines.machine import cpu
+from engines.machine.device import Device
 from engines.machine.device_lock import Shared
 from engines.machine.telemetry import Probe
 
 ENGINE = "engine.json"
 OPENINGS = "fake.openings"
+PROCESSOR = "Imaginary GPU"
+
+
+class FakeGraphs:
+    """Graphs that are nothing but their settings."""
+
+    def key(self, settings: Settings) -> object:
+        return None if settings["precision"] == "fp32" else "fake"
+
+    def make(self, settings: Settings, file: Path, report: Detail) -> Mapping[str, Value]:
+        file.write_bytes(to_json(settings))
+        return {}
 
 
 class Fake:
@@ -51,12 +64,15 @@ class Fake:
     def machine(self) -> Machine:
         return Machine(
             kind="simulated",
-            processor="Imaginary GPU",
+            processor=PROCESSOR,
             cores=100,
             memory_bytes=16 << 30,
             system=cpu.system_name(),
             libraries={"fake": "1"},
         )
+
+    def device(self) -> Device:
+        return simulated_device(PROCESSOR)
 
     def shared(self) -> Shared:
         return Shared()
@@ -87,14 +103,8 @@ class Fake:
     def reference(self, workload: Workload, batches: Sequence[Tensors]) -> list[Tensors]:
         return [outputs_of(batch) for batch in batches]
 
-    def graph_key(self, workload: Workload, settings: Settings) -> object:
-        return None if settings["precision"] == "fp32" else "fake"
-
-    def make_graph(
-        self, workload: Workload, settings: Settings, file: Path, report: Detail
-    ) -> Mapping[str, Value]:
-        file.write_bytes(to_json(settings))
-        return {}
+    def graphs(self, workload: Workload) -> GraphMaker:
+        return FakeGraphs()
 
     def engine_key(self, workload: Workload, candidate: Candidate) -> object:
         options = self._options

@@ -8,22 +8,22 @@ import os
 import platform
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache, cached_property
 from pathlib import Path
 
 import onnxruntime as ort
 
-from engines.accuracy import reference
 from engines.artifacts.fingerprints import FINGERPRINT, digest_of_files
-from engines.backends.base import Detail, Runner
+from engines.backends.base import DescribedFile, Detail, Runner
+from engines.backends.onnxruntime.model_file import ModelFile
 from engines.backends.onnxruntime.session import SessionRunner
 from engines.core.errors import UserError
 from engines.core.values import Candidate, Dimension, Machine, Policy, Settings, Tensors, Value, Workload
-from engines.graphs import dimensions as choices
-from engines.graphs import recipe
 from engines.graphs.dimensions import Target
+from engines.graphs.recipe import GraphRecipe
 from engines.machine import cpu
+from engines.machine.device import Device
 from engines.machine.device_lock import Shared
 from engines.machine.telemetry import Probe
 from engines.models.onnx_files import EXTERNAL_WEIGHTS_BYTES, has_external_weights
@@ -67,6 +67,9 @@ class OnnxRuntime:
             libraries={"onnxruntime": ort.__version__},
         )
 
+    def device(self) -> Device:
+        return cpu.device()
+
     def shared(self) -> Shared:
         return Shared()
 
@@ -77,7 +80,7 @@ class OnnxRuntime:
         cores = cpu.available_cores()
         threads = (0, *powers_of_two(cores))
         return (
-            *choices.dimensions(_target(), workload),
+            *self.graphs(workload).dimensions(),
             Dimension(
                 "graph_optimization_level",
                 "build",
@@ -112,16 +115,8 @@ class OnnxRuntime:
             ),
         )
 
-    def reference(self, workload: Workload, batches: Sequence[Tensors]) -> list[Tensors]:
-        return reference.run(workload, batches)
-
-    def graph_key(self, workload: Workload, settings: Settings) -> object:
-        return recipe.graph_key(_target(), workload, settings)
-
-    def make_graph(
-        self, workload: Workload, settings: Settings, file: Path, report: Detail
-    ) -> Mapping[str, Value]:
-        return recipe.make_graph(_target(), workload, settings, file, self._folder, report)
+    def graphs(self, workload: Workload) -> GraphRecipe:
+        return GraphRecipe(_target(), workload, self._folder)
 
     def engine_key(self, workload: Workload, candidate: Candidate) -> object:
         machine = self.machine()
@@ -163,6 +158,10 @@ class OnnxRuntime:
         self._free_cores = cpu.available_cores() - most_threads(settings)
         return SessionRunner(session, int(settings["streams"]), inputs)
 
+    def describe(self, file: Path, settings: Settings) -> DescribedFile:
+        found = ModelFile(file, int(settings["streams"]))
+        return DescribedFile(found.inputs(), found.outputs(), {}, found.open)
+
     def probe(self) -> Probe:
         return self._probe
 
@@ -190,7 +189,9 @@ def _target() -> Target:
     lowered = ("int8", "int4", "fp16") if _has_fp16_kernels() else ("int8", "int4")
     excluded = {} if _has_fp16_kernels() else {"fp16": about}
     others = dict.fromkeys(("bf16", "fp8"), "ONNX Runtime's CPU provider has no kernels for it")
-    return Target(("fp32",), lowered, excluded={**excluded, **others}, is_cpu=True)
+    return Target(
+        ("fp32",), lowered, excluded={**excluded, **others}, int8_by="onnxruntime", takes_modelopt=False
+    )
 
 
 @cache

@@ -7,22 +7,23 @@ recorded is refused; making a graph or an engine and loading it takes what it to
 
 import os
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
 import numpy as np
 
-from engines.backends.base import Detail, Runner
+from engines.backends.base import Detail, GraphMaker, Runner
 from engines.backends.replay import limits
 from engines.backends.replay.index import Recorded, error_of
 from engines.backends.replay.runner import ReplayRunner, SimulatedClock, outputs_of
-from engines.backends.simulated import count_opening
+from engines.backends.simulated import count_opening, simulated_device
 from engines.core.errors import EngineError, UserError
 from engines.core.results import Failure
 from engines.core.values import Candidate, Dimension, Machine, Policy, Settings, Tensors, Value, Workload
 from engines.core.wire import digest, from_json, to_json
 from engines.landscapes.file import Landscape, load
+from engines.machine.device import Device
 from engines.machine.device_lock import Shared
 from engines.machine.telemetry import Probe
 
@@ -60,6 +61,9 @@ class Replay:
         machine = self._landscape.machine
         return replace(machine, libraries={**machine.libraries, "replay": self._digest[:8]})
 
+    def device(self) -> Device:
+        return simulated_device(self._landscape.machine.processor)
+
     def shared(self) -> Shared:
         return Shared()
 
@@ -79,21 +83,8 @@ class Replay:
     def reference(self, workload: Workload, batches: Sequence[Tensors]) -> list[Tensors]:
         return [outputs_of(batch, self._recorded.outputs) for batch in batches]
 
-    def graph_key(self, workload: Workload, settings: Settings) -> object:
-        made = self._recorded.graph(settings)
-        if made is not None and made.digest == self._landscape.workload.model.digest:
-            return None
-        return ["replay", self._digest]
-
-    def make_graph(
-        self, workload: Workload, settings: Settings, file: Path, report: Detail
-    ) -> Mapping[str, Value]:
-        made = self._recorded.graph(settings)
-        if made is None:
-            raise self._failed("graph", self._recorded.graph_failure(settings))
-        self._clock.pass_by(made.seconds)
-        _write(file, to_json(settings), made.size_bytes)
-        return made.facts
+    def graphs(self, workload: Workload) -> GraphMaker:
+        return ReplayedGraphs(self._landscape, self._recorded, self._digest, self._clock)
 
     def engine_key(self, workload: Workload, candidate: Candidate) -> object:
         return ["replay", self._digest]
@@ -103,7 +94,7 @@ class Replay:
     ) -> Mapping[str, Value]:
         made = self._recorded.engine(candidate)
         if made is None:
-            raise self._failed("build", self._recorded.engine_failure(candidate))
+            raise _failed(self._clock, "build", self._recorded.engine_failure(candidate))
         self._clock.pass_by(made.seconds)
         _write(folder / ENGINE, to_json(candidate), made.size_bytes)
         return made.facts
@@ -142,12 +133,37 @@ class Replay:
     def clock(self) -> float:
         return self._clock.seconds
 
-    def _failed(self, stage: str, found: tuple[Failure, float] | None) -> EngineError:
-        if found is None:
-            return EngineError(f"no {stage} with these settings was recorded")
-        failure, seconds = found
-        self._clock.pass_by(seconds)
-        return error_of(failure)
+
+@dataclass(frozen=True)
+class ReplayedGraphs:
+    """The graphs that were recorded, which take what making them took."""
+
+    landscape: Landscape
+    recorded: Recorded
+    digest: str
+    clock: SimulatedClock
+
+    def key(self, settings: Settings) -> object:
+        made = self.recorded.graph(settings)
+        if made is not None and made.digest == self.landscape.workload.model.digest:
+            return None
+        return ["replay", self.digest]
+
+    def make(self, settings: Settings, file: Path, report: Detail) -> Mapping[str, Value]:
+        made = self.recorded.graph(settings)
+        if made is None:
+            raise _failed(self.clock, "graph", self.recorded.graph_failure(settings))
+        self.clock.pass_by(made.seconds)
+        _write(file, to_json(settings), made.size_bytes)
+        return made.facts
+
+
+def _failed(clock: SimulatedClock, stage: str, found: tuple[Failure, float] | None) -> EngineError:
+    if found is None:
+        return EngineError(f"no {stage} with these settings was recorded")
+    failure, seconds = found
+    clock.pass_by(seconds)
+    return error_of(failure)
 
 
 def _seed(options: Settings) -> int:

@@ -2,14 +2,13 @@
 
 import hashlib
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from engines.accuracy import reference
-from engines.backends.base import Detail, Runner
+from engines.backends.base import DescribedFile, Detail, Runner
 from engines.backends.tensorrt.bindings import caches
 from engines.backends.tensorrt.bindings.monitor import Messages
 from engines.backends.tensorrt.bindings.options import read_options
@@ -25,15 +24,14 @@ from engines.core.values import (
     Machine,
     Policy,
     Settings,
-    ShapeRange,
-    TensorFacts,
     Tensors,
     Value,
     Workload,
 )
-from engines.graphs import dimensions as choices
-from engines.graphs import recipe
+from engines.graphs.dimensions import Target
+from engines.graphs.recipe import GraphRecipe
 from engines.machine import cpu, gpu, gpu_conditions
+from engines.machine.device import Device
 from engines.machine.device_lock import Shared
 from engines.machine.telemetry import Probe
 
@@ -62,6 +60,9 @@ class TensorRT:
     def machine(self) -> Machine:
         return self._machine
 
+    def device(self) -> Device:
+        return gpu.device(self._options.device)
+
     def shared(self) -> Shared:
         # RTX times no kernels when it builds
         return Shared(gpu.name_of(self._options.device), builds=not self._vendor.is_rtx)
@@ -77,19 +78,13 @@ class TensorRT:
         builder = self._first_builder()
         probe = builder.create_builder_config()
         _, parser = network.open_parser(self._vendor, builder, self._messages)
-        graph = choices.dimensions(self._target(workload), workload)
-        return (*graph, *space.dimensions(self._vendor, probe, parser, workload, concurrent))
+        return (
+            *self.graphs(workload).dimensions(),
+            *space.dimensions(self._vendor, probe, parser, workload, concurrent),
+        )
 
-    def reference(self, workload: Workload, batches: Sequence[Tensors]) -> list[Tensors]:
-        return reference.run(workload, batches)
-
-    def graph_key(self, workload: Workload, settings: Settings) -> object:
-        return recipe.graph_key(self._target(workload), workload, settings)
-
-    def make_graph(
-        self, workload: Workload, settings: Settings, file: Path, report: Detail
-    ) -> Mapping[str, Value]:
-        return recipe.make_graph(self._target(workload), workload, settings, file, self._folder, report)
+    def graphs(self, workload: Workload) -> GraphRecipe:
+        return GraphRecipe(self._target(workload), workload, self._folder)
 
     def engine_key(self, workload: Workload, candidate: Candidate) -> object:
         profile = space.profile_shapes(workload, candidate)
@@ -139,16 +134,18 @@ class TensorRT:
         )
         return open_runner(loaded, lanes, policy, inputs)
 
-    def tensors(
-        self, folder: Path
-    ) -> tuple[tuple[TensorFacts, ...], tuple[TensorFacts, ...], Mapping[str, ShapeRange]]:
-        """Inputs and outputs of the engine in a folder, and the shapes that it takes, as it says itself."""
+    def describe(self, file: Path, settings: Settings) -> DescribedFile:
         from engines.backends.tensorrt.inspect import plan
 
+        def opened(workload: Workload, inputs: Tensors, policy: Policy) -> Runner:
+            with plan.in_folder(file, load.ENGINE) as folder:
+                return self.open(folder, workload, settings, inputs, policy)
+
+        with plan.in_folder(file, load.ENGINE) as folder:
+            engine = load.load(self._vendor, self._messages, folder)
         module = self._vendor.module
-        engine = load.load(self._vendor, self._messages, folder)
         inputs, outputs = (plan.tensors(module, engine, mode) for mode in ("INPUT", "OUTPUT"))
-        return inputs, outputs, plan.ranges(engine, inputs)
+        return DescribedFile(inputs, outputs, plan.ranges(engine, inputs), opened)
 
     def probe(self) -> Probe:
         return self._probe
@@ -156,7 +153,7 @@ class TensorRT:
     def clock(self) -> float:
         return time.perf_counter()
 
-    def _target(self, workload: Workload) -> choices.Target:
+    def _target(self, workload: Workload) -> Target:
         found = space.target(self._vendor, self._capability())
         return replace(found, refused=op_support.refused(self._vendor, frozenset(workload.model.operators)))
 

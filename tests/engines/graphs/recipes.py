@@ -11,10 +11,13 @@ from engines.data.inputs import make_inputs
 from engines.graphs import recipe
 from engines.graphs.context import Making
 from engines.graphs.dimensions import Target
+from engines.graphs.recipe import GraphRecipe
 from tests.engines.graphs import running
 
 ON_GPU = Target(("tf32", "fp32"), ("fp16", "bf16", "int8", "fp8", "int4"), high_precision=("fp16", "fp32"))
-ON_CPU = Target(("fp32",), ("int8", "int4"), excluded={"fp16": "no kernels"}, is_cpu=True)
+ON_CPU = Target(
+    ("fp32",), ("int8", "int4"), excluded={"fp16": "no kernels"}, int8_by="onnxruntime", takes_modelopt=False
+)
 DEFAULTS = Settings(
     keep_fp32=0, calibration="minmax", high_precision="fp32", converter="builtin", simplify="none"
 )
@@ -39,12 +42,13 @@ class Maker:
         file, caches = self.folder / "made" / "graph.onnx", self.folder / "caches"
         for folder in (file.parent, caches):
             folder.mkdir(exist_ok=True)
-        facts = recipe.make_graph(target, self.workload, chosen, file, caches, self.said.append)
+        facts = GraphRecipe(target, self.workload, caches).make(chosen, file, self.said.append)
         assert [path.name for path in file.parent.iterdir()] == [file.name], "nothing else is left"
         return onnx.load(file), frozenset(str(facts.get("kept_fp32", "")).split())
 
     def key(self, precision: str, target: Target = ON_GPU, /, **settings: Value) -> object:
-        return recipe.graph_key(target, self.workload, Settings(DEFAULTS, precision=precision, **settings))
+        chosen = Settings(DEFAULTS, precision=precision, **settings)
+        return GraphRecipe(target, self.workload, self.folder / "caches").key(chosen)
 
     def ranked(self, precision: str, **settings: Value) -> list[str]:
         chosen = Settings(DEFAULTS, precision=precision, **settings)

@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from engines.artifacts.workspace import Workspace
 from engines.core.values import InputSource, Settings
-from engines.graphs import recipe
+from engines.graphs.recipe import GraphRecipe
 from tests.engines.graphs.recipes import CALIBRATING, DEFAULTS, ON_CPU, ON_GPU, Maker
 from tests.workloads import workload_of
 
@@ -42,7 +42,7 @@ def test_what_a_killed_calibration_leaves_is_cleared_with_the_workspace(mlp: Mak
         seen.update(path.name for path in workspace.caches.iterdir())
 
     settings = Settings(DEFAULTS, precision="int8")
-    recipe.make_graph(ON_GPU, mlp.workload, settings, mlp.folder / "graph.onnx", workspace.caches, look)
+    GraphRecipe(ON_GPU, mlp.workload, workspace.caches).make(settings, mlp.folder / "graph.onnx", look)
     assert seen
     assert all(name.startswith((".unfinished-", "ranges-")) for name in seen)
 

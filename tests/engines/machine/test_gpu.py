@@ -22,6 +22,7 @@ def nvml(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         "nvmlDeviceGetCount": lambda: 2,
         "nvmlDeviceGetHandleByPciBusId": lambda bus: bus,
         "nvmlDeviceGetName": lambda handle: f"GPU at {handle}",
+        "nvmlDeviceGetIndex": lambda handle: 3,
         "nvmlDeviceGetUUID": lambda handle: f"GPU-{handle}",
         "nvmlDeviceGetMemoryInfo": lambda handle: SimpleNamespace(total=80 * GIB),
         "nvmlSystemGetDriverVersion": lambda: b"580.95.05",

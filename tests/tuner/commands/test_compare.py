@@ -9,6 +9,7 @@ import pytest
 from onnx import numpy_helper
 
 import tuner
+from engines.core.values import Settings
 from engines.graphs.analysis.taps import TappedGraph
 from tests.command import Command
 from tests.workloads import tiny_conv
@@ -182,9 +183,7 @@ def test_where_no_backend_can_run_a_plan_each_says_why(
     command: Command, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def two(path: Path, backend: str) -> EngineFile:
-        from tuner.bundles.engine_files import ALONE
-
-        return EngineFile(path, ("fake", "onnxruntime"), {}, ALONE)  # type: ignore[arg-type]
+        return EngineFile(path, ("fake", "onnxruntime"), {}, Settings(streams=1))  # type: ignore[arg-type]
 
     monkeypatch.setattr("tuner.workflows.sides.find_engine", two)
     Path("net.plan").write_bytes(b"a plan")

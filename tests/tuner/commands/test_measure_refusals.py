@@ -109,7 +109,7 @@ def test_a_plan_without_a_gpu_is_one_line(command: Command, tmp_path: Path) -> N
 def test_where_no_tensorrt_can_run_a_plan_both_say_why(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tuner.bundles.engine_files._installed", lambda: ("fake", "onnxruntime"))
+    monkeypatch.setattr("tuner.bundles.engine_files._installed", lambda *_: ("fake", "onnxruntime"))
     (tmp_path / "net.plan").write_bytes(b"a plan")
     said = command("measure", "net.plan", "-q").complaint
     assert "fake cannot run" in said
