@@ -147,6 +147,11 @@ def test_a_database_of_the_first_schema_is_brought_forward(engine: Engine, study
     assert (study.spec, study.versions) == (study_spec, {"trt-tuner": "0.1.0"})
     assert study.created_at == datetime(2025, 11, 21, 7, tzinfo=UTC)
     assert study.priors == ()
+    files = Storage(engine).files("old")
+    assert [(one.role, one.name, one.where) for one in files] == [
+        ("inputs", "in.npz", "/data/in.npz"),
+        ("model", "net.onnx", "/models/net.onnx"),
+    ]
     (trial,) = study.trials
     assert (trial.candidate, trial.seconds, trial.log) == (Candidate(run=Settings(threads=2)), 2.5, "a log")
     assert wire.to_plain(trial.evaluation) == wire.to_plain(EVALUATION)
