@@ -1,6 +1,9 @@
 import struct
+import subprocess
+import sys
 import zlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,6 +20,7 @@ from studies.core.records import StudySpec
 from studies.storage.database import open_engine, parse_url, reading, writing
 from studies.storage.migrations import MIGRATIONS, migrate
 from studies.storage.storage import Storage, open_storage
+from tests.paths import ROOT
 
 
 @pytest.fixture
@@ -132,6 +136,24 @@ def test_a_database_that_is_up_to_date_is_not_written_to(tmp_path: Path) -> None
     open_storage(str(path)).close()
     with open_storage(str(path)), open_storage(f"sqlite:///file:{path}?mode=ro&uri=true") as readable:
         assert readable.study_names() == ()
+
+
+def test_alembic_is_loaded_only_where_a_migration_runs(tmp_path: Path) -> None:
+    script = (
+        "import sys; from studies.storage.storage import open_storage; open_storage(sys.argv[1]).close(); "
+        "print('alembic' in sys.modules)"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path / "studies.db")]
+    loaded = [subprocess.check_output(command, cwd=ROOT, text=True).strip() for _ in range(2)]
+    assert loaded == ["True", "False"]
+
+
+def test_searches_that_begin_at_once_make_each_table_once(database_url: str) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        for opened in [pool.submit(open_storage, database_url) for _ in range(4)]:
+            opened.result().close()
+    with open_storage(database_url) as storage:
+        assert versions(storage.engine) == list(range(1, len(MIGRATIONS) + 1))
 
 
 def test_a_database_of_the_first_schema_is_brought_forward(engine: Engine, study_spec: StudySpec) -> None:
