@@ -51,6 +51,20 @@ def close_study(
     return with_finals(study, random, factors=factors, **finals)
 
 
+def with_gap(study: StudyRecord, after: int = 1, missing: int = 3) -> StudyRecord:
+    """The study while some trials are still under way: later ones, and their repeats, have higher numbers."""
+
+    def number(old: int) -> int:
+        return old if old <= after else old + missing
+
+    trials = tuple(
+        replace(one, number=number(one.number), same_as=None if one.same_as is None else number(one.same_as))
+        for one in study.trials
+    )
+    repeats = tuple(replace(one, trial=number(one.trial)) for one in study.repeats)
+    return replace(study, trials=trials, repeats=repeats)
+
+
 def with_waits(evaluation: Evaluation) -> Evaluation:
     """As beside another process: a third of the inferences takes twice as long."""
     found = evaluation.measurement

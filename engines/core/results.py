@@ -28,7 +28,8 @@ class Block:
 
     `telemetry` is what was read around the block, never in it (see `engines.machine.telemetry`). `parts`
     holds what each latency is made of, by name and sample for sample, where the policy asks for it.
-    `disturbed` says why the block should not count; empty when it should.
+    `disturbed` says why the block should not count; empty when it should. `case` is the place of its shapes
+    among the cases of the workload's plan.
     """
 
     latency_ms: Samples
@@ -37,6 +38,7 @@ class Block:
     telemetry: Mapping[str, float] = field(default_factory=dict)
     parts: Mapping[str, Samples] = field(default_factory=dict)
     disturbed: str = ""
+    case: int = 0
 
 
 @dataclass(frozen=True, eq=False)

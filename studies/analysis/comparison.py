@@ -79,7 +79,7 @@ def best(study: StudyRecord) -> TrialRecord | None:
     """
     held = finals(study)
     if held is not None:
-        return study.trials[held.winner.trial]
+        return study.trial(held.winner.trial)
     objective, wrong, change = study.spec.objectives[0], disproved(study), drift(study)
     values = [
         (freed(value, trial, change).value, trial)

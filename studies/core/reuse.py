@@ -1,7 +1,8 @@
 """Which trials share a measurement, since their engines are the same: one that is shared is no other one."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from datetime import datetime, timedelta
 
 from engines.artifacts.fingerprints import fingerprint, is_shared, measured_engine, shapes_asked
 from engines.core.results import Evaluation
@@ -48,10 +49,22 @@ def _is_measured_alike(one: Candidate, other: Candidate) -> bool:
 
 
 def marked(records: Sequence[TrialRecord]) -> tuple[TrialRecord, ...]:
-    """The trials, each with the trial whose measurement it shares."""
+    """The trials, each with the trial whose measurement it shares.
+
+    That is one of a lower number, or one of a higher number that was finished before it.
+    """
     return tuple(
-        replace(record, same_as=same_as(record.evaluation, records[:place]))
+        replace(record, same_as=same_as(record.evaluation, _earlier(record, records)))
         if is_shared(record.evaluation)
         else record
-        for place, record in enumerate(records)
+        for record in records
     )
+
+
+def _earlier(record: TrialRecord, records: Sequence[TrialRecord]) -> Iterator[TrialRecord]:
+    end = _ended_at(record)
+    return (one for one in records if one.number < record.number or _ended_at(one) < end)
+
+
+def _ended_at(record: TrialRecord) -> datetime:
+    return record.started_at + timedelta(seconds=record.seconds)

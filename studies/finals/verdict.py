@@ -159,9 +159,9 @@ def _wrong(key: Key, study: StudyRecord) -> str:
 
     One that only had no room beside the others has a session less.
     """
-    trial = study.trials[key[0]]
-    if trial.state != "feasible":
-        return "misses " + ", ".join(trial.violations) if trial.violations else "failed"
+    trial = study.trial(key[0])
+    if trial is None or trial.state != "feasible":
+        return "misses " + ", ".join(trial.violations) if trial and trial.violations else "failed"
     reasons = (
         _was_wrong(one, study)
         for one in study.repeats

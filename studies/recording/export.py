@@ -17,6 +17,7 @@ BETWEEN = ("self-test", "anchor")
 def landscape_of(study: StudyRecord, command: str) -> Landscape:
     """Everything that the study measured but for finals; `command` is how it came about."""
     graphs, engines, spec = _Table(), _Table(), study.spec
+    places = {trial.number: place for place, trial in enumerate(study.trials)}
     measured = sorted(
         [
             *((one.started_at, one.number, 0, one.evaluation) for one in study.trials),
@@ -29,7 +30,7 @@ def landscape_of(study: StudyRecord, command: str) -> Landscape:
         ],
         key=lambda one: one[0],
     )
-    runs = tuple(_run(found, number, turn, graphs, engines) for _, number, turn, found in measured)
+    runs = tuple(_run(found, places[number], turn, graphs, engines) for _, number, turn, found in measured)
     return Landscape(
         command=command,
         date=study.created_at.date().isoformat(),

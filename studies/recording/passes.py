@@ -43,7 +43,7 @@ def values_of(study: StudyRecord, before: float = math.inf) -> dict[int, float]:
     if not known:
         return {}
     trials, turns, logs = (np.array(column) for column in zip(*known, strict=True))
-    centres = centres_of(trials, turns, logs, len(study.trials))
+    centres = centres_of(trials, turns, logs, int(trials.max()) + 1)
     return {int(trial): math.exp(centres[trial]) for trial in np.unique(trials)}
 
 

@@ -3,7 +3,6 @@
 Knows nothing of tables. Trouble that a user can mend comes out as UserError (see `studies.storage.errors`).
 """
 
-import math
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -13,7 +12,6 @@ from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import ArgumentError, OperationalError
-from sqlalchemy.util import asbool
 
 from engines.core.errors import UserError
 from studies.storage.errors import LOCK_SECONDS, location, translated
@@ -30,7 +28,7 @@ def parse_url(storage: str) -> URL:
     if "\0" in storage or storage != storage.encode(errors="replace").decode():
         raise UserError("the storage's name has a zero byte, or is not text in UTF-8", "Choose another.")
     if "://" not in storage:
-        return sqlite_file(URL.create("sqlite", database=storage))
+        return _sqlite_file(URL.create("sqlite", database=storage))
     # the text is not repeated in the message, for it may hold a password
     kind = storage.partition("://")[0]
     try:
@@ -38,7 +36,7 @@ def parse_url(storage: str) -> URL:
     except (ArgumentError, ValueError) as error:
         raise UserError(f"the storage URL that begins with {kind}:// cannot be read", FORMS) from error
     if kind in ("sqlite", "sqlite+pysqlite"):
-        return sqlite_file(url)
+        return _sqlite_file(url)
     if kind in ("postgresql", "postgres", "postgresql+psycopg"):
         return url.set(drivername="postgresql+psycopg")
     raise UserError(f"studies cannot be stored in {kind}://", FORMS)
@@ -62,6 +60,8 @@ def open_engine(url: URL) -> Engine:
     except ImportError as error:
         hint = "Run: pip install 'trt-tuner[postgresql]'."
         raise UserError("storing in PostgreSQL needs the package psycopg", hint) from error
+    except (TypeError, ValueError) as error:
+        raise UserError(f"an option of the storage URL cannot be used ({error})", "Leave it out.") from error
     if engine.dialect.name == "sqlite":
         event.listen(engine, "begin", _begin_on_sqlite)
     return engine
@@ -121,59 +121,23 @@ def _keep_a_write_ahead_log(connection: Connection) -> None:
 
 
 FORMS = "Write a path, sqlite:///path or postgresql://user@host/database."
-_URI_FORM = "Write sqlite:///file:PATH?mode=ro&uri=true."
-# https://www.sqlite.org/uri.html, as far as it makes sense for a storage
-_URI_OPTIONS = ("mode", "immutable", "nolock", "cache", "psow", "vfs")
-# those of Python's sqlite3 that SQLAlchemy hands on, and those that are chosen here
-_OPTIONS = ("timeout", "uri", "check_same_thread", "cached_statements")
-_OURS = ("isolation_level", "detect_types", "factory")
-_MODES = ("ro", "rw", "rwc")
+# what SQLAlchemy hands on for a plain path, but for what is chosen here; it drops all else in silence
+_OPTIONS = ("timeout", "check_same_thread", "cached_statements")
 
 
-def sqlite_file(url: URL) -> URL:
-    """The URL with its path made absolute; raises UserError for what is no file or cannot be done."""
+def _sqlite_file(url: URL) -> URL:
+    """The URL with its path made absolute; raises UserError for what is no file or would be ignored."""
     if url.host is not None:
         raise UserError(f"sqlite://{url.host} names a server, not a file", FORMS)
     name = url.database or ""
     if name.removeprefix("file:") in ("", ":memory:") or url.query.get("mode") == "memory":
         raise UserError("a storage in memory would be lost at the end", FORMS)
-    _check_options(url, name)
-    if name.startswith("file:"):  # sqlite's own URI, which sqlite resolves
-        return url
+    if name.startswith("file:"):  # sqlite's own URI, whose options are sqlite's
+        return url.update_query_dict({"uri": "true"})
+    for option in url.query:
+        if option not in _OPTIONS:
+            raise UserError(
+                f"the storage URL has an option {option!r} that would be ignored",
+                "Leave it out, or write sqlite:///file:PATH?mode=ro for one of SQLite's own.",
+            )
     return url.set(database=str(Path(name).expanduser().absolute()))
-
-
-def _check_options(url: URL, name: str) -> None:
-    is_uri = _is_uri(url)
-    if is_uri != name.startswith("file:"):
-        raise UserError("a SQLite path with file: needs uri=true, and uri=true needs file:", _URI_FORM)
-    for option, value in url.query.items():
-        if option in _OURS:
-            raise UserError(f"the option {option!r} of a storage URL cannot be chosen", "Leave it out.")
-        if option not in (*_OPTIONS, *(_URI_OPTIONS if is_uri else ())):
-            hint = _URI_FORM if option in _URI_OPTIONS else "Leave it out."
-            raise UserError(f"the storage URL has an option {option!r} that would be ignored", hint)
-        if not _is_sound(option, value):
-            raise UserError(f"the storage URL cannot have {option}={value}", "Leave it out, or mend it.")
-
-
-def _is_uri(url: URL) -> bool:
-    try:
-        return asbool(url.query.get("uri", False))
-    except ValueError as error:
-        raise UserError("uri= in the storage URL is neither true nor false", _URI_FORM) from error
-
-
-def _is_sound(option: str, value: str | tuple[str, ...]) -> bool:
-    if not isinstance(value, str):  # it is given twice
-        return False
-    if option == "mode":
-        return value in _MODES
-    return option != "timeout" or _is_time(value)
-
-
-def _is_time(value: str) -> bool:
-    try:
-        return 0 <= float(value) < math.inf
-    except ValueError:
-        return False

@@ -1,6 +1,7 @@
 """Devices as rows and back; a device is stored once for each state of its machine (driver, libraries)."""
 
-import msgspec
+from dataclasses import asdict, fields
+
 from sqlalchemy import Connection, select
 
 from engines.core import wire
@@ -13,8 +14,7 @@ from studies.storage.statements import insert_once
 def add_device(connection: Connection, study_id: int, device: Device) -> None:
     """Adds a device of the study's machine, unless it is there."""
     digest, _ = _machine(connection, study_id)
-    facts = msgspec.to_builtins(device)
-    insert_once(connection, schema.device, name=device.name, machine_digest=digest, **facts)
+    insert_once(connection, schema.device, name=device.name, machine_digest=digest, **asdict(device))
 
 
 def find_device_id(connection: Connection, study_id: int, name: str) -> int | None:
@@ -35,10 +35,9 @@ def find_device_id(connection: Connection, study_id: int, name: str) -> int | No
 
 def read_devices(connection: Connection, study_id: int) -> tuple[Device, ...]:
     """The devices of the study's machine, in the order in which they were added."""
-    columns = [schema.device.c[name] for name in Device.__dataclass_fields__]
+    columns = [schema.device.c[field.name] for field in fields(Device)]
     query = select(*columns).join(schema.study, _IS_OF_STUDY).where(schema.study.c.id == study_id)
-    rows = connection.execute(query.order_by(schema.device.c.id)).all()
-    return tuple(msgspec.convert(dict(row._mapping), Device) for row in rows)
+    return tuple(Device(*row) for row in connection.execute(query.order_by(schema.device.c.id)))
 
 
 _IS_OF_STUDY = schema.device.c.machine_digest == schema.study.c.machine_digest

@@ -1,13 +1,11 @@
-"""Trouble with the database, in the user's words: what SQLAlchemy raises comes out as UserError.
+"""Trouble with the database, as it puts it, with what to do about it: what SQLAlchemy raises as UserError.
 
 What a user cannot mend (a statement that is wrong, a row that breaks a rule) is let through.
 """
 
 import sqlite3
-import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 
 from sqlalchemy import URL
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
@@ -16,8 +14,26 @@ from engines.core.errors import UserError
 
 LOCK_SECONDS = 60
 
-_SAVED = "Everything finished is saved."
-_AGAIN = "run the same command again"
+_AGAIN = "then run the same command again. Everything finished is saved."
+_FILE = "Name a file in a folder that exists, and see that both may be read and written."
+_SERVER = "Check that the server runs and that user, password and database are right."
+
+# by SQLite's name of an error, or PostgreSQL's SQLSTATE
+_HINTS: Mapping[str, str] = {
+    "SQLITE_CANTOPEN": _FILE,
+    "SQLITE_PERM": _FILE,
+    "SQLITE_READONLY": _FILE,
+    "SQLITE_BUSY": f"End the program that has the file open, {_AGAIN}",
+    "SQLITE_NOTADB": "Name another file, or move this one away.",
+    "SQLITE_CORRUPT": (
+        "Restore it from a copy, or save what can be read: sqlite3 '{place}' .recover | sqlite3 saved.db"
+    ),
+    "SQLITE_FULL": f"Free some space, {_AGAIN}",
+    "SQLITE_IOERR": f"Check the disk and the space left on it, {_AGAIN}",
+    "25006": "Name a server that can be written to.",
+    "42501": "Let the database's owner grant CREATE and USAGE on its schema, or name another database.",
+    "53100": f"Free some space, {_AGAIN}",
+}
 
 
 @contextmanager
@@ -31,10 +47,12 @@ def translated(url: URL, also: tuple[type[Exception], ...] = ()) -> Iterator[Non
         yield
     except caught as error:
         database_error = _database_error(error)
-        trouble = _trouble(database_error, url) if database_error else None
-        if trouble is None:
+        hint = _hint(database_error) if database_error else None
+        if database_error is None or hint is None:
             raise
-        raise UserError(*trouble) from error
+        place, detail = location(url), _without_passwords(str(database_error.orig), url)
+        message = f"the storage {place} cannot be used: {detail}"
+        raise UserError(message, hint.format(place=place)) from error
 
 
 def location(url: URL) -> str:
@@ -49,8 +67,7 @@ def location(url: URL) -> str:
 
 def is_duplicate(error: IntegrityError) -> bool:
     """Whether the row was refused because there is one of its name."""
-    code = getattr(error.orig, "sqlite_errorname", None) or getattr(error.orig, "sqlstate", None)
-    return code in ("SQLITE_CONSTRAINT_UNIQUE", "23505")
+    return _code(error) in ("SQLITE_CONSTRAINT_UNIQUE", "23505")
 
 
 def _database_error(error: BaseException | None) -> DBAPIError | None:
@@ -59,96 +76,20 @@ def _database_error(error: BaseException | None) -> DBAPIError | None:
     return error
 
 
-def _trouble(error: DBAPIError, url: URL) -> tuple[str, str] | None:
+def _code(error: DBAPIError) -> str:
+    return getattr(error.orig, "sqlite_errorname", None) or getattr(error.orig, "sqlstate", None) or ""
+
+
+def _hint(error: DBAPIError) -> str | None:
+    """What to do about it; None for what a user cannot mend."""
+    # SQLite's extended names, such as SQLITE_READONLY_DIRECTORY, begin with the name of their kind
+    known = _HINTS.get("_".join(_code(error).split("_")[:2]))
+    if known is not None:
+        return known
+    # without a statement, it is the URL's options that were refused
     if isinstance(error.orig, sqlite3.Error):
-        return _sqlite_trouble(error.orig, url)
-    return _postgresql_trouble(error, url)
-
-
-def _sqlite_trouble(error: sqlite3.Error, url: URL) -> tuple[str, str] | None:
-    # extended names, such as SQLITE_READONLY_DIRECTORY, begin with the name of their kind
-    kind = "_".join(getattr(error, "sqlite_errorname", "").split("_")[:2])
-    place = location(url)
-    if kind == "SQLITE_CANTOPEN":
-        return _why_not_opened(Path(place))
-    if kind not in _SQLITE:
-        return None
-    message, hint = _SQLITE[kind]
-    timeout = url.query.get("timeout", LOCK_SECONDS)
-    return message.format(place=place, detail=error, timeout=timeout), hint.format(place=place)
-
-
-_SQLITE: Mapping[str, tuple[str, str]] = {
-    "SQLITE_READONLY": (
-        "the storage {place} is read-only",
-        "Make the file and its folder writable, or name another storage.",
-    ),
-    "SQLITE_PERM": (
-        "the storage {place} may not be opened",
-        "Make the file and its folder writable, or name another storage.",
-    ),
-    "SQLITE_BUSY": (
-        "the storage {place} has been locked by another process for {timeout} seconds",
-        f"End the program that has the file open, then {_AGAIN}. {_SAVED}",
-    ),
-    "SQLITE_NOTADB": (
-        "the storage {place} is not a SQLite database",
-        "Name another file, or move this one away.",
-    ),
-    "SQLITE_CORRUPT": (
-        "the storage {place} is damaged ({detail})",
-        "Restore it from a copy, or save what can be read: sqlite3 '{place}' .recover | sqlite3 saved.db",
-    ),
-    "SQLITE_FULL": (
-        "no space is left for the storage {place}",
-        f"{_SAVED} Free some space, then {_AGAIN}.",
-    ),
-    "SQLITE_IOERR": (
-        "the storage {place} cannot be read or written ({detail})",
-        f"{_SAVED} Check the disk and the space left on it, then {_AGAIN}.",
-    ),
-}
-
-
-def _why_not_opened(path: Path) -> tuple[str, str]:
-    try:
-        if not stat.S_ISDIR(path.parent.stat().st_mode):
-            return f"{path.parent} is a file, not the folder of a storage", "Name another storage."
-        if path.is_dir():
-            return f"the storage {path} is a folder", f"Name a file in it, such as {path / 'studies.db'}."
-    except (FileNotFoundError, NotADirectoryError):
-        return f"the folder {path.parent} of the storage does not exist", "Make it, or name another storage."
-    except OSError as error:
-        return f"the storage {path} cannot be opened ({error.strerror})", "Name another storage."
-    return (
-        f"the storage {path} cannot be opened",
-        "Make the file and its folder readable and writable, or name another storage.",
-    )
-
-
-_POSTGRESQL: Mapping[str, tuple[str, str]] = {
-    "25006": ("the storage {place} is read-only", "Name a server that can be written to."),
-    "42501": (
-        "the user of the storage {place} lacks a permission ({detail})",
-        "Let the database's owner grant CREATE and USAGE on its schema, or name another database.",
-    ),
-    "53100": ("no space is left for the storage {place}", f"{_SAVED} Free some space, then {_AGAIN}."),
-}
-
-
-def _postgresql_trouble(error: DBAPIError, url: URL) -> tuple[str, str] | None:
-    code = getattr(error.orig, "sqlstate", None) or ""
-    place, detail = location(url), _without_passwords(str(error.orig), url)
-    if code in _POSTGRESQL:
-        message, hint = _POSTGRESQL[code]
-        return message.format(place=place, detail=detail), hint
-    # without a statement, it is the URL's options that psycopg refused
-    if isinstance(error, OperationalError) or error.statement is None:
-        return (
-            f"the storage {place} cannot be used: {detail}",
-            "Check that the server runs and that user, password and database are right.",
-        )
-    return None
+        return _FILE if error.statement is None else None
+    return _SERVER if error.statement is None or isinstance(error, OperationalError) else None
 
 
 def _without_passwords(detail: str, url: URL) -> str:

@@ -141,6 +141,7 @@ def _block_facts(role: str, block: Block) -> dict[str, object]:
     return {
         "role": role,
         "disturbed": block.disturbed,
+        "case": block.case,
         "count": len(block.latency_ms),
         "span_seconds": block.span_seconds,
         "started_at": block.started_at,
@@ -180,7 +181,7 @@ def _measurement(row: Row[Any]) -> Measurement:
     start = 0
     for facts in row.blocks:
         stop = start + facts["count"]
-        # rows of the first schemas have neither role nor disturbance
+        # rows of the first schemas have neither role nor disturbance, and those before the sixth no case
         blocks[facts.get("role", "blocks")].append(_block(samples[start:stop], facts))
         start = stop
     return Measurement(
@@ -203,4 +204,5 @@ def _block(samples: Samples, facts: Mapping[str, Any]) -> Block:
         facts["started_at"],
         facts["telemetry"],
         disturbed=facts.get("disturbed", ""),
+        case=facts.get("case", 0),
     )

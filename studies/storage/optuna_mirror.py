@@ -1,7 +1,8 @@
 """The study as an ordinary Optuna study in the same database, for Optuna's own tools.
 
 Our tables are the truth. A finished trial is added here afterwards in one step, so a killed search leaves at
-worst a trial to be added again; Optuna's numbers are ours.
+worst a trial to be added again. Optuna numbers trials as they are added: one that finished out of turn has
+our number as its user attribute `trial_number`.
 """
 
 import logging
@@ -26,19 +27,25 @@ FAILED_VIOLATION = 1e6
 # Optuna makes its tables without a lock: of two searches that begin in a new database at once, the slower one
 # trips over what the other has just made, and finds it when it tries again
 ATTEMPTS = 10
+OUR_NUMBER = "trial_number"
 
 
-@dataclass(frozen=True)
+@dataclass
 class Mirror:
-    """The Optuna study, and what it takes to tell it of our records."""
+    """The Optuna study, and what it takes to tell it of our records; `count` is how many it has."""
 
     study: optuna.Study
     spec: StudySpec
     storage: Storage
+    count: int
 
     def add(self, record: TrialRecord) -> None:
+        trial = as_trial(record, self.spec)
+        if record.number != self.count:
+            trial.set_user_attr(OUR_NUMBER, record.number)
         with self.storage.errors_translated(StorageInternalError):
-            self.study.add_trial(as_trial(record, self.spec))
+            self.study.add_trial(trial)
+        self.count += 1
 
 
 @contextmanager
@@ -58,12 +65,15 @@ def open_mirror(
                 directions=[objective.direction for objective in spec.objectives],
                 load_if_exists=True,
             )
-            known = len(study.get_trials(deepcopy=False))
-        if known > len(records):
-            raise _unknown_trials(name, storage.location, known - len(records))
-        mirror = Mirror(study, spec, storage)
-        for record in records[known:]:
-            mirror.add(record)
+            trials = study.get_trials(deepcopy=False)
+        known = {trial.user_attrs.get(OUR_NUMBER, trial.number) for trial in trials}
+        unknown = known - {record.number for record in records}
+        if unknown:
+            raise _unknown_trials(name, storage.location, len(unknown))
+        mirror = Mirror(study, spec, storage, len(trials))
+        for record in records:
+            if record.number not in known:
+                mirror.add(record)
         yield mirror
     finally:
         tables.remove_session()

@@ -40,6 +40,7 @@ def add(
     started_at: datetime = START,
     reused: bool = False,
     log: str = "",
+    device: str = "",
 ) -> None:
     storage.add_trial(
         study,
@@ -50,4 +51,5 @@ def add(
         seconds=1.5,
         reused=reused,
         log=log,
+        device=device,
     )

@@ -12,6 +12,7 @@ import tuner
 from engines.artifacts.workspace import Workspace
 from engines.worker.client import Worker
 from tests.records import study_record
+from tests.repeats import with_gap
 from tests.workloads import QUICK
 
 
@@ -69,6 +70,15 @@ def test_a_study_without_trials_is_an_empty_data_frame(tmp_path: Path) -> None:
     assert result.best is result.baseline is result.recommended is None
     with pytest.raises(tuner.UserError, match="has no trial 0"):
         result.trial(0)
+
+
+def test_a_trial_is_found_by_its_number(tmp_path: Path) -> None:
+    study = with_gap(study_record(4))
+    result = tuner.Result(study, Workspace(tmp_path))
+    assert result.trial(5) is study.trials[2]
+    with pytest.raises(tuner.UserError, match="has no trial 3") as refused:
+        result.trial(3)
+    assert refused.value.hint == "It has trials 0 to 6."
 
 
 def test_export_and_report_write_what_the_command_writes(searched: Path, tmp_path: Path) -> None:

@@ -16,10 +16,10 @@ from tests.command import Command, start
     ("url", "said"),
     [
         ("mysql://somewhere/db", "studies cannot be stored in mysql://"),
-        ("sqlite:///nowhere/studies.db", "of the storage does not exist"),
+        ("sqlite:///nowhere/studies.db", "unable to open database file. Name a file in a folder that exists"),
         ("sqlite://", "would be lost at the end"),
-        (".", "is a folder. Name a file in it"),
-        ("text.db", "is not a SQLite database"),
+        (".", "unable to open database file. Name a file in a folder"),
+        ("text.db", "file is not a database. Name another file"),
         ("", "the storage has an empty name"),
         ("postgresql://u:secret@127.0.0.1:1/db", "the storage postgresql://u@127.0.0.1:1/db cannot be used"),
     ],
@@ -52,7 +52,7 @@ def test_an_option_of_the_url_that_would_be_ignored(command: Command, model: Pat
         complaint = command(*arguments, "--storage", name).complaint
         assert complaint == (
             "the storage URL has an option 'mode' that would be ignored. "
-            "Write sqlite:///file:PATH?mode=ro&uri=true."
+            "Leave it out, or write sqlite:///file:PATH?mode=ro for one of SQLite's own."
         )
     assert not (tmp_path / "x.db").exists()
 

@@ -53,7 +53,8 @@ def _best(study: StudyRecord) -> tuple[TrialRecord, float] | None:
     """The best feasible trial over all its runs, and its value there; None without one."""
     values = values_of(study)
     best = best_of(study, 1)
-    return (study.trials[best[0]], values[best[0]]) if best else None
+    trial = study.trial(best[0]) if best else None
+    return None if trial is None else (trial, values[trial.number])
 
 
 def _passes(study: StudyRecord) -> int:

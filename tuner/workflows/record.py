@@ -213,7 +213,8 @@ def _again(
 
 
 def _measure_again(owner: Owner, study: StudyRecord, trial: int, number: int, limits: Limits) -> None:
-    candidate, started_at = study.trials[trial].candidate, datetime.now(UTC)
+    candidate = next(one.candidate for one in study.trials if one.number == trial)
+    started_at = datetime.now(UTC)
     seconds = limits.trial_seconds or BASELINE_SECONDS
     evaluation = owner.executor.evaluate(candidate, seconds, lambda *_: None)
     stop_on_full_disk(evaluation)

@@ -20,13 +20,14 @@ def read_stored(name: str | None, workspace: Path, storage: str | None) -> Study
 
 def trial_of(study: StudyRecord, number: int) -> TrialRecord:
     """Gives one trial; raises UserError when the study does not have it."""
-    if not 0 <= number < len(study.trials):
-        last = len(study.trials) - 1
+    found = study.trial(number)
+    if found is None:
+        last = max((one.number for one in study.trials), default=-1)
         raise UserError(
             f"the study {study.name!r} has no trial {number}",
             f"It has trials 0 to {last}." if last > 0 else "It has trial 0." if last == 0 else "It has none.",
         )
-    return study.trials[number]
+    return found
 
 
 def require_storage(workspace: Path, storage: str | None) -> str:

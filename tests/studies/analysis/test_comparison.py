@@ -16,6 +16,7 @@ from studies.analysis.comparison import (
 )
 from studies.core.records import Objective, StudyRecord
 from tests.records import FAILURES, candidate, failed, measured, study_of, study_record
+from tests.repeats import close_study, with_gap
 
 BASE = candidate("fp32", "all", 2, True)
 OTHER = candidate("int8", "all", 4, True)
@@ -191,3 +192,12 @@ def test_a_spread_has_the_quantiles_of_all_blocks() -> None:
 
 def test_a_failed_trial_has_no_spread() -> None:
     assert spread(study_of(failure()).trials[0]) is None
+
+
+def test_winner_of_finals_is_found_by_its_number() -> None:
+    study = close_study((1.0, 0.9, 1.03))
+    found, gapped = best(study), best(with_gap(study))
+    assert found is not None
+    assert gapped is not None
+    assert (found.number, gapped.number) == (3, 6)
+    assert gapped.evaluation is found.evaluation

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -56,6 +57,16 @@ def test_measurements_are_known_by_run_spec_and_fingerprint() -> None:
     assert measured(trials, THREADS)["same"] is trials[1].evaluation
     assert measured(trials, candidate("fp32", "all", 8, True)) == {}
     assert fingerprint(None) is None
+
+
+@pytest.mark.parametrize(("seconds_before", "expected"), [(1, 1), (-1, None)])
+def test_only_a_trial_that_finished_before_is_the_one_shared(
+    seconds_before: int, expected: int | None
+) -> None:
+    shared, source = study_of(SECOND, FIRST).trials
+    at = shared.started_at + timedelta(seconds=shared.seconds - source.seconds - seconds_before)
+    first, second = marked([shared, replace(source, started_at=at)])
+    assert (first.same_as, second.same_as) == (expected, None)
 
 
 @pytest.mark.parametrize("name", ["batch", "profile"])

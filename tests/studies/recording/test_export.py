@@ -8,6 +8,7 @@ from studies.recording.export import landscape_of
 from studies.recording.passes import best_of, values_of
 from tests import records
 from tests.records import START, study_of, study_record
+from tests.repeats import with_gap
 
 
 def _again(study: StudyRecord, trial: int, session: int, role: RepeatRole = "again") -> RepeatRecord:
@@ -77,3 +78,12 @@ def test_the_best_are_told_by_the_passes_so_far_and_have_the_baseline_with_them(
     with_pass = replace(study, repeats=(_again(study, 0, 1), _again(study, first[0], 1), slow))
     assert first[1] not in best_of(with_pass, 2)
     assert best_of(with_pass, 3, before=1) == first
+
+
+def test_numbers_that_are_missing_leave_no_hole_in_a_landscape() -> None:
+    study = study_record(6, failing=0.0)
+    study = replace(study, repeats=tuple(_again(study, trial, 1) for trial in (4, 0)))
+    gapped = with_gap(study)
+    assert landscape_of(gapped, "") == landscape_of(study, "")
+    assert list(values_of(gapped).values()) == list(values_of(study).values())
+    assert best_of(gapped, 6) == [one if one < 2 else one + 3 for one in best_of(study, 6)]

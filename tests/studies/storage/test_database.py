@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from engines.core.errors import UserError
+from studies.core.records import StudySpec
 from studies.storage.database import engine_options, open_engine, parse_url, reading, writing
 from studies.storage.storage import open_storage
 from tests.paths import ROOT
@@ -177,3 +178,61 @@ def test_processes_may_make_the_same_storage_at_the_same_moment(tmp_path: Path) 
     assert [opener.returncode for opener in openers] == [0, 0, 0]
     with closing(sqlite3.connect(tmp_path / "0.db")) as connection:
         assert connection.execute("SELECT min(version) FROM tuner_schema").fetchone() == (1,)
+
+
+@pytest.mark.parametrize(
+    ("name", "option"),
+    [("x.db?mode=ro", "mode"), ("x.db?speed=1&timeout=3", "speed"), ("x.db?mode=ro&uri=true", "mode")],
+)
+def test_an_option_that_would_be_ignored_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, option: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=f"has an option '{option}' that would be ignored") as refused:
+        open_storage(f"sqlite:///{name}")
+    assert "sqlite:///file:PATH?mode=ro" in refused.value.hint
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["x.db?timeout=soon", "x.db?timeout=1&timeout=2", "file:x.db?mode=rx"])
+def test_an_option_that_sqlite_cannot_take_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match="cannot be used") as refused:
+        open_storage(f"sqlite:///{name}")
+    assert refused.value.hint
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "sqlite:///x.db?timeout=0.5",
+        "sqlite:///x.db?check_same_thread=false&cached_statements=9",
+        "sqlite:///file:x.db?cache=private&psow=1&uri=true",
+        "sqlite:///file:x.db",
+        "file:x.db",
+    ],
+)
+def test_options_that_are_heeded_are_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with open_storage(name) as storage:
+        assert storage.study_names() == ()
+    assert (tmp_path / "x.db").exists()
+
+
+@pytest.mark.parametrize("options", ["mode=ro", "mode=ro&uri=true", "mode=ro&immutable=1&timeout=1"])
+def test_a_read_only_file_is_read_and_not_written(
+    tmp_path: Path, study_spec: StudySpec, options: str
+) -> None:
+    path = tmp_path / "x.db"
+    open_storage(str(path)).close()
+    before = path.read_bytes()
+    with open_storage(f"sqlite:///file:{path}?{options}") as storage:
+        assert storage.study_names() == ()
+        with pytest.raises(UserError, match="attempt to write a readonly database"):
+            storage.create_study("s", study_spec, {})
+    assert path.read_bytes() == before

@@ -21,6 +21,8 @@ from studies.storage.database import parse_url, writing
 from studies.storage.errors import location, translated
 from studies.storage.storage import Storage, open_storage
 
+NO_FILE = "Name a file in a folder that exists, and see that both may be read and written."
+
 
 def add(storage: Storage, number: int, samples: int = 100) -> None:
     block = Block(np.random.default_rng(number).lognormal(size=samples), 1.0, 0.0)
@@ -73,21 +75,16 @@ def open_folder() -> Iterator[Path]:
 def test_a_folder_that_does_not_exist_is_not_made(tmp_path: Path) -> None:
     with pytest.raises(UserError) as refused:
         open_storage(str(tmp_path / "none" / "studies.db"))
-    assert refused.value.message == f"the folder {tmp_path / 'none'} of the storage does not exist"
-    assert refused.value.hint == "Make it, or name another storage."
+    place = tmp_path / "none" / "studies.db"
+    assert refused.value.message == f"the storage {place} cannot be used: unable to open database file"
+    assert refused.value.hint == NO_FILE
     assert not (tmp_path / "none").exists()
 
 
-def test_a_file_in_place_of_the_folder(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    with pytest.raises(UserError, match="file is a file, not the folder of a storage"):
-        open_storage(str(tmp_path / "file" / "studies.db"))
-
-
 def test_a_folder_is_no_storage(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="is a folder") as refused:
+    with pytest.raises(UserError, match="cannot be used: unable to open database file") as refused:
         open_storage(str(tmp_path))
-    assert str(tmp_path / "studies.db") in refused.value.hint
+    assert refused.value.hint == NO_FILE
 
 
 @pytest.mark.parametrize(
@@ -96,33 +93,29 @@ def test_a_folder_is_no_storage(tmp_path: Path) -> None:
 def test_another_file_is_no_storage_and_stays_as_it_is(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "model.onnx"
     path.write_bytes(content)
-    with pytest.raises(UserError, match=r"model\.onnx is not a SQLite database"):
+    with pytest.raises(UserError, match=r"model\.onnx cannot be used: file is not a database"):
         open_storage(str(path))
     assert path.read_bytes() == content
 
 
 def test_a_folder_that_may_not_be_written(open_folder: Path) -> None:
     open_folder.chmod(0o555)
-    with without_privileges(), pytest.raises(UserError, match=r"studies\.db cannot be opened") as refused:
+    with (
+        without_privileges(),
+        pytest.raises(UserError, match=r"studies\.db cannot be used") as refused,
+    ):
         open_storage(str(open_folder / "studies.db"))
-    assert (
-        refused.value.hint == "Make the file and its folder readable and writable, or name another storage."
-    )
-
-
-def test_a_folder_that_may_not_be_entered(open_folder: Path) -> None:
-    (open_folder / "closed" / "inner").mkdir(parents=True)
-    (open_folder / "closed").chmod(0o000)
-    with without_privileges(), pytest.raises(UserError, match=r"cannot be opened \(Permission denied\)"):
-        open_storage(str(open_folder / "closed" / "inner" / "studies.db"))
-    (open_folder / "closed").chmod(0o755)
+    assert refused.value.hint == NO_FILE
 
 
 def test_a_file_that_may_not_be_written(open_folder: Path, study_spec: StudySpec) -> None:
     path = filled(open_folder / "studies.db", study_spec)
     path.chmod(0o444)
     open_folder.chmod(0o555)
-    with without_privileges(), pytest.raises(UserError, match=r"studies\.db (is read-only|cannot be opened)"):
+    with (
+        without_privileges(),
+        pytest.raises(UserError, match=r"studies\.db cannot be used"),
+    ):
         open_storage(str(path))
 
 
@@ -132,8 +125,8 @@ def test_a_storage_that_is_opened_to_read_refuses_to_write(tmp_path: Path, study
         assert len(storage.read_study("study").trials) == 3
         with pytest.raises(UserError) as refused:
             add(storage, 3)
-    assert refused.value.message == f"the storage {path} is read-only"
-    assert refused.value.hint == "Make the file and its folder writable, or name another storage."
+    assert refused.value.message == f"the storage {path} cannot be used: attempt to write a readonly database"
+    assert refused.value.hint == NO_FILE
 
 
 def test_a_lock_that_is_not_released_in_time(tmp_path: Path, study_spec: StudySpec) -> None:
@@ -144,7 +137,7 @@ def test_a_lock_that_is_not_released_in_time(tmp_path: Path, study_spec: StudySp
     ):
         other.execute("BEGIN IMMEDIATE")
         assert len(storage.read_study("study").trials) == 3
-        with pytest.raises(UserError, match=r"has been locked by another process for 0\.01 seconds"):
+        with pytest.raises(UserError, match="cannot be used: database is locked"):
             add(storage, 3)
         other.execute("ROLLBACK")
         add(storage, 3)
@@ -154,7 +147,7 @@ def test_a_new_storage_that_another_holds_back(tmp_path: Path) -> None:
     path = tmp_path / "studies.db"
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
-        with pytest.raises(UserError, match="has been locked by another process"):
+        with pytest.raises(UserError, match="cannot be used: database is locked"):
             open_storage(f"sqlite:///{path}?timeout=0.01")
 
 
@@ -163,7 +156,7 @@ def test_a_damaged_file(tmp_path: Path, study_spec: StudySpec) -> None:
     content = path.read_bytes()
     path.write_bytes(content[:4096] + b"\xff" * (len(content) - 4096))
     with (
-        pytest.raises(UserError, match=r"is damaged \(.*malformed.*\)") as refused,
+        pytest.raises(UserError, match=r"cannot be used: .*malformed") as refused,
         open_storage(str(path)) as it,
     ):
         it.read_study("study")
@@ -196,9 +189,9 @@ def test_a_full_disk_loses_nothing_that_is_finished(tmp_path: Path, study_spec: 
             connection.exec_driver_sql(f"PRAGMA max_page_count = {pages}")
         with pytest.raises(UserError) as refused:
             add(storage, 3, samples=5000)
-        assert refused.value.message == f"no space is left for the storage {path}"
+        assert refused.value.message == f"the storage {path} cannot be used: database or disk is full"
         assert refused.value.hint == (
-            "Everything finished is saved. Free some space, then run the same command again."
+            "Free some space, then run the same command again. Everything finished is saved."
         )
         assert [trial.number for trial in storage.read_study("study").trials] == [0, 1, 2]
         with storage.engine.begin() as connection:
@@ -216,7 +209,7 @@ def test_a_write_that_the_system_refuses(tmp_path: Path, study_spec: StudySpec) 
         soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (1, hard))
         try:
-            with pytest.raises(UserError, match=r"cannot be read or written \(disk I/O error\)"):
+            with pytest.raises(UserError, match="cannot be used: disk I/O error"):
                 add(storage, 4)
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
@@ -231,7 +224,7 @@ def test_trouble_that_optuna_has_with_the_database(tmp_path: Path, study_spec: S
         with closing(sqlite3.connect(path, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
             with (
-                pytest.raises(UserError, match="has been locked by another process"),
+                pytest.raises(UserError, match="cannot be used: database is locked"),
                 storage.errors_translated(optuna.exceptions.StorageInternalError),
             ):
                 optuna.create_study(storage=theirs, study_name="study")
@@ -270,7 +263,7 @@ def test_passwords_are_cut_out_of_what_the_server_says() -> None:
     error = ProgrammingError("", {}, _Denied("permission denied for\n\tpa55 and k3y."))
     with pytest.raises(UserError) as refused, translated(url):
         raise error
-    assert "(permission denied for *** and ***)" in refused.value.message
+    assert "cannot be used: permission denied for *** and ***" in refused.value.message
 
 
 class _Denied(Exception):

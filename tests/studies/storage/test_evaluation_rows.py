@@ -1,5 +1,6 @@
 import json
 import math
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -67,6 +68,9 @@ EVALUATIONS = {
         CANDIDATE, measurement=measurement(Block(np.arange(10.0)[::3], 1.0, 0.0))
     ),
     "an empty block": Evaluation(CANDIDATE, measurement=measurement(block(0), block(2))),
+    "blocks of several cases": Evaluation(
+        CANDIDATE, measurement=measurement(block(2), replace(block(3), case=1, disturbed="throttled"))
+    ),
     "no blocks": Evaluation(Candidate(), measurement=measurement()),
     "every measure of accuracy, and scores": Evaluation(
         CANDIDATE,

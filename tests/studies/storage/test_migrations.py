@@ -1,6 +1,9 @@
 import struct
+import subprocess
+import sys
 import zlib
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,6 +20,7 @@ from studies.core.records import StudySpec
 from studies.storage.database import open_engine, parse_url, reading, writing
 from studies.storage.migrations import MIGRATIONS, migrate
 from studies.storage.storage import Storage, open_storage
+from tests.paths import ROOT
 
 
 @pytest.fixture
@@ -134,6 +138,24 @@ def test_a_database_that_is_up_to_date_is_not_written_to(tmp_path: Path) -> None
         assert readable.study_names() == ()
 
 
+def test_alembic_is_loaded_only_where_a_migration_runs(tmp_path: Path) -> None:
+    script = (
+        "import sys; from studies.storage.storage import open_storage; open_storage(sys.argv[1]).close(); "
+        "print('alembic' in sys.modules)"
+    )
+    command = [sys.executable, "-c", script, str(tmp_path / "studies.db")]
+    loaded = [subprocess.check_output(command, cwd=ROOT, text=True).strip() for _ in range(2)]
+    assert loaded == ["True", "False"]
+
+
+def test_searches_that_begin_at_once_make_each_table_once(database_url: str) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        for opened in [pool.submit(open_storage, database_url) for _ in range(4)]:
+            opened.result().close()
+    with open_storage(database_url) as storage:
+        assert versions(storage.engine) == list(range(1, len(MIGRATIONS) + 1))
+
+
 def test_a_database_of_the_first_schema_is_brought_forward(engine: Engine, study_spec: StudySpec) -> None:
     migrate(engine, MIGRATIONS[:1])
     zone = "" if engine.dialect.name == "sqlite" else "+00"
@@ -147,6 +169,11 @@ def test_a_database_of_the_first_schema_is_brought_forward(engine: Engine, study
     assert (study.spec, study.versions) == (study_spec, {"trt-tuner": "0.1.0"})
     assert study.created_at == datetime(2025, 11, 21, 7, tzinfo=UTC)
     assert study.priors == ()
+    files = Storage(engine).files("old")
+    assert [(one.role, one.name, one.where) for one in files] == [
+        ("inputs", "in.npz", "/data/in.npz"),
+        ("model", "net.onnx", "/models/net.onnx"),
+    ]
     (trial,) = study.trials
     assert (trial.candidate, trial.seconds, trial.log) == (Candidate(run=Settings(threads=2)), 2.5, "a log")
     assert wire.to_plain(trial.evaluation) == wire.to_plain(EVALUATION)

@@ -79,6 +79,18 @@ def test_what_a_killed_search_did_not_add_is_added_when_it_goes_on(storage: Stor
     assert mirrored(storage, study, study.trials) == after
 
 
+def test_trials_that_finish_out_of_turn_keep_our_numbers(storage: Storage) -> None:
+    study = study_record(6, failing=0)
+    late = [study.trials[number] for number in (0, 3, 1)]
+    found = mirrored(storage, study, late)
+    assert [trial.user_attrs.get("trial_number", trial.number) for trial in found] == [0, 3, 1]
+    assert [trial.params for trial in found] == [as_trial(record, study.spec).params for record in late]
+    after = mirrored(storage, study, study.trials)
+    assert after[:3] == found
+    assert [trial.user_attrs.get("trial_number", trial.number) for trial in after] == [0, 3, 1, 2, 4, 5]
+    assert mirrored(storage, study, study.trials) == after
+
+
 def test_trials_that_another_added_are_a_users_error(storage: Storage) -> None:
     study = study_record(5)
     mirrored(storage, study, study.trials[:4])

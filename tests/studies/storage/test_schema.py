@@ -1,10 +1,13 @@
+from pathlib import Path
 from typing import Any
 
+import pytest
 from sqlalchemy import Engine, inspect
 
 from studies.storage import schema
 from studies.storage.database import open_engine, parse_url, writing
 from studies.storage.migrations import migrate
+from tests.old import unpack
 
 
 def test_the_tables_are_what_the_migrations_make(database_url: str) -> None:
@@ -17,6 +20,18 @@ def test_the_tables_are_what_the_migrations_make(database_url: str) -> None:
     assert found == described(migrated)
     assert set(found) == set(schema.metadata.tables)
     migrated.dispose()
+
+
+@pytest.mark.parametrize("name", ["cpu", "h200"])
+def test_tables_of_an_old_database_become_those_of_a_new_one(tmp_path: Path, name: str) -> None:
+    unpack(name, tmp_path)
+    old, new = (open_engine(parse_url(str(tmp_path / path))) for path in ("w/studies.db", "new.db"))
+    for engine in (old, new):
+        migrate(engine)
+    found = {table: facts for table, facts in described(old).items() if table.startswith("tuner_")}
+    assert found == described(new)
+    for engine in (old, new):
+        engine.dispose()
 
 
 def test_our_tables_keep_out_of_the_way_of_others() -> None:

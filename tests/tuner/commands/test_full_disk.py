@@ -37,7 +37,7 @@ def can_mount(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("kilobytes", "storage", "said"),
     [
-        pytest.param(250, "disk/w/studies.db", "no space is left for the storage", id="the database"),
+        pytest.param(250, "disk/w/studies.db", "cannot be used: database or disk is full", id="the database"),
         pytest.param(100, "studies.db", "no space left in the workspace", id="the workspace"),
     ],
 )
