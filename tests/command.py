@@ -59,4 +59,4 @@ def without_finals(arguments: list[str]) -> list[str]:
     """The arguments; a search that does not say how many finalists it wants has none."""
     if arguments[:1] != ["search"] or {"--finalists", "--dry-run"} & set(arguments):
         return arguments
-    return [*arguments, "--finalists", "0"]
+    return ["search", "--finalists", "0", *arguments[1:]]

@@ -1,3 +1,4 @@
+import functools
 import gc
 import os
 import signal
@@ -5,6 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from alembic.util import pyfiles
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -23,6 +25,14 @@ def _little_garbage() -> Iterator[None]:
     gc.freeze()
     yield
     gc.collect()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _revisions_once() -> Iterator[None]:
+    """Optuna reads all of its revisions, each from its file, whenever it opens a database."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pyfiles, "load_module_py", functools.cache(pyfiles.load_module_py))
+        yield
 
 
 @pytest.fixture

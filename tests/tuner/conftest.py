@@ -8,7 +8,7 @@ import pytest
 import tuner
 from studies.core.records import StudyRecord
 from tests.command import Command, Ended, without_finals
-from tests.in_process import workers_in_process
+from tests.worker_threads import workers_in_threads
 from tests.records import study_record
 from tests.tuner.measured_engines import export
 from tests.workloads import tiny_conv
@@ -21,7 +21,7 @@ def _workers(request: pytest.FixtureRequest) -> Iterator[None]:
     if request.node.get_closest_marker("processes"):
         yield
     else:
-        with workers_in_process():
+        with workers_in_threads():
             yield
 
 
@@ -51,7 +51,7 @@ def model(tmp_path: Path) -> Path:
 def searched(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A workspace, only to be read, with the study `net` of feasible, infeasible and failed trials."""
     folder = tmp_path_factory.mktemp("searched")
-    with workers_in_process():
+    with workers_in_threads():
         tuner.search(
             tiny_conv(folder),
             study="net",
@@ -67,7 +67,7 @@ def searched(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder, only to be read, with an engine of the fake that was built for a batch of 2."""
-    with workers_in_process():
+    with workers_in_threads():
         return export(tmp_path_factory.mktemp("exported"), "fake")
 
 

@@ -1,4 +1,4 @@
-"""The finals of a search, with a process for each finalist, on the fake backend."""
+"""The finals of a search, on the fake backend; once with a process for each finalist."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -47,6 +47,7 @@ def interrupted_in_session(last: int, monkeypatch: pytest.MonkeyPatch) -> Iterat
         yield
 
 
+@pytest.mark.processes
 def test_a_search_ends_with_finals_and_the_winner_is_theirs(model: Path, tmp_path: Path) -> None:
     study = search(model, tmp_path, trials=12, finalists=2)
     found = finals(study)

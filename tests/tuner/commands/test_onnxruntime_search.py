@@ -14,6 +14,7 @@ import tuner
 from engines.core.values import Workload
 from examples import models
 from tests.command import Command
+from tests.worker_threads import workers_in_threads
 from tests.workloads import QUICK
 
 REAL = ("--backend", "onnxruntime")
@@ -25,24 +26,27 @@ PLAIN = ("simplify=none", "graph_optimization_level=all", "execution_mode=sequen
 def result(tmp_path_factory: pytest.TempPathFactory) -> tuner.Result:
     """A search of the example CNN over precision and levels, with one thread."""
     folder = tmp_path_factory.mktemp("real")
-    return tuner.search(
-        models.save("residual_cnn", folder),
-        backend="onnxruntime",
-        trials=8,
-        constraints="error<=0.05",
-        shapes="images:2x3x64x64",
-        fix=(
-            "simplify=none",
-            "keep_fp32=0",
-            "calibration=minmax",
-            "graph_optimization_level=basic,all",
-            "allow_spinning=false",
-            "execution_mode=sequential",
-            "intra_op_threads=0,1",
-        ),
-        workspace=folder / "w",
-        policy=QUICK,
-    )
+    with workers_in_threads():
+        return tuner.search(
+            models.save("residual_cnn", folder),
+            backend="onnxruntime",
+            trials=8,
+            constraints="error<=0.05",
+            shapes="images:2x3x64x64",
+            fix=(
+                "simplify=none",
+                "keep_fp32=0",
+                "calibration=minmax",
+                "graph_optimization_level=basic,all",
+                "allow_spinning=false",
+                "execution_mode=sequential",
+                "intra_op_threads=0,1",
+            ),
+            workspace=folder / "w",
+            policy=QUICK,
+            self_test=0,
+            finalists=0,
+        )
 
 
 def _session(engine: Path, settings: dict[str, Any]) -> ort.InferenceSession:
@@ -98,6 +102,7 @@ def test_an_exported_engine_runs_by_itself_and_gives_the_right_answers(
     assert error < max(0.1, 3 * evidence["trial"]["metrics"]["error"]["value"])
 
 
+@pytest.mark.processes
 def test_the_command_from_the_model_to_the_engine(command: Command, tmp_path: Path) -> None:
     model = models.save("mlp", tmp_path)
     ended = command("search", model, *REAL, "--trials", 2, "--precision", "fp32", "--output", "out")
@@ -121,6 +126,8 @@ def test_every_example_model_has_a_baseline(tmp_path: Path) -> None:
             constraints="error<=1",
             workspace=tmp_path / "w",
             policy=QUICK,
+            self_test=0,
+            finalists=0,
         )
         assert [trial.state for trial in result.study.trials] == ["feasible", "feasible"]
 
@@ -135,6 +142,8 @@ def test_throughput_searches_batch_and_streams_for_real(tmp_path: Path) -> None:
         fix=("allow_spinning=false", "intra_op_threads=1", "batch=1,8", "streams=1,2", *PLAIN),
         workspace=tmp_path / "w",
         policy=QUICK,
+        self_test=0,
+        finalists=0,
     )
     trials = result.trials
     assert trials["batch"].nunique() > 1
@@ -153,6 +162,8 @@ def test_inputs_of_ones_own_for_a_dynamic_batch(tmp_path: Path) -> None:
         trials=1,
         workspace=tmp_path / "w",
         policy=QUICK,
+        self_test=0,
+        finalists=0,
     )
     assert result.baseline is not None
     assert result.baseline.accuracy is not None

@@ -1,7 +1,8 @@
 """What a search is told of data, metrics, right outputs and nodes to keep: by the command and for real."""
 
 import re
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,7 @@ def broken(inputs, outputs):
 
 
 @pytest.fixture
-def mlp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def mlp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The example, with functions, inputs and their labels, right outputs and narrow data beside it."""
     monkeypatch.chdir(tmp_path)
     path = models.save("mlp", tmp_path)
@@ -57,7 +58,9 @@ def mlp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "narrow").mkdir()
     np.save(tmp_path / "narrow" / "0.npy", narrow)
     (tmp_path / "task.py").write_text(TASK)
-    return path
+    yield path
+    # loaded by a worker that was a thread
+    sys.modules.pop("task", None)
 
 
 def _trials(model: Path, **options: Any) -> Sequence[TrialRecord]:
@@ -130,6 +133,7 @@ def test_an_overridden_shape_is_that_of_the_engine(mlp: Path, tmp_path: Path) ->
         trials=1,
         policy=QUICK,
         self_test=0,
+        finalists=0,
     )
     folder = result.export(tmp_path / "out")
     session = ort.InferenceSession(folder / "engine.onnx")

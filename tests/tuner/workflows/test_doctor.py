@@ -175,6 +175,7 @@ def test_a_backend_for_gpus_without_one_is_wrong_use(
     assert "no NVIDIA GPU can be used" in command("doctor", "-q", "--backend", "tensorrt-rtx").complaint
 
 
+@pytest.mark.processes
 def test_a_baseline_that_fails_is_said_with_its_stage(
     command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:

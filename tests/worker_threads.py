@@ -1,7 +1,7 @@
 """Workers that answer in a thread of the tests' process, where a worker's process is not what is tested.
 
-Requests and replies pass the wire as they do between processes. What would end its process, prints to its log
-or is a vendor's still gets a process: a backend with the faults `crash` or `hang`, and all but the simulated.
+Requests and replies pass the wire as they do between processes. What would end its process still gets one: the
+faults `crash` and `hang`, and backends whose libraries may crash.
 """
 
 import io
@@ -19,13 +19,13 @@ from engines.backends.fake.machine import FAULTS
 from engines.core.values import Settings
 from engines.worker import client, server
 from engines.worker.process import TICK_SECONDS, OnProgress, Watch, WorkerProcess
-from engines.worker.protocol import CompareGraphs, Message, Open, Reply, RunModel, decode_reply, encode
+from engines.worker.protocol import Message, Open, Reply, decode_reply, encode
 
 DEADLY = {"crash", "hang"}
 
 
 @contextmanager
-def workers_in_process() -> Iterator[None]:
+def workers_in_threads() -> Iterator[None]:
     """Until its end workers start no process where none is needed."""
     begin = client.Worker.__init__
 
@@ -43,7 +43,7 @@ def workers_in_process() -> Iterator[None]:
 def can_run_here(backend: str, options: Settings) -> bool:
     """Whether nothing that the backend does harms or disturbs the process that it runs in."""
     if backend != "fake":
-        return backend == "replay"
+        return backend in ("onnxruntime", "replay")
     faults = set(str(options.get("faults", FAULTS)).split("+"))
     return not options.get("fault_rate") or not faults & DEADLY
 
@@ -82,15 +82,17 @@ class ThreadWorker(WorkerProcess):
         thread, self._thread = self._thread, None
         if thread is not None:
             thread.lines.put(None)
+            self._replies.put(None)
 
     def _send(self, request: Message) -> None:
-        if self._thread is None:
+        thread = self._thread
+        if thread is None:
             super()._send(request)
         else:
-            self._thread.lines.put(encode(request))
+            thread.lines.put(encode(request))
 
     def _listen(self, watch: Watch, on_progress: OnProgress) -> Reply:
-        if self._thread is None:
+        if self._process is not None:
             return super()._listen(watch, on_progress)
         while True:
             try:
@@ -144,7 +146,5 @@ class _Replies(io.RawIOBase):
 
 
 def _runs_here(request: Message) -> bool:
-    if isinstance(request, CompareGraphs | RunModel):
-        return False
     backend = getattr(request, "backend", None)
     return backend is None or can_run_here(backend, getattr(request, "options", Settings()))
