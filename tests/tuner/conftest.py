@@ -8,9 +8,9 @@ import pytest
 import tuner
 from studies.core.records import StudyRecord
 from tests.command import Command, Ended, without_finals
-from tests.worker_threads import workers_in_threads
 from tests.records import study_record
 from tests.tuner.measured_engines import export
+from tests.worker_threads import workers_in_threads
 from tests.workloads import tiny_conv
 from tuner.cli import main
 
