@@ -12,12 +12,14 @@ from engines.accuracy.errors import compare
 from engines.artifacts.fingerprints import Recognised, fingerprint
 from engines.artifacts.store import make_engine, make_graph
 from engines.artifacts.workspace import Workspace
+from engines.backends.base import Describes
 from engines.backends.registry import BACKENDS, Backend, Runner, open_backend
 from engines.core.errors import EngineError, UserError
 from engines.core.results import Artifact
 from engines.core.values import Candidate, Dimension, Machine, Policy, Settings, Tensors, Value, Workload
 from engines.core.wire import from_json, to_json
 from engines.data.inputs import make_inputs
+from engines.machine.device import Device, this_host
 from engines.machine.telemetry import between
 from engines.trials.evaluation import evaluate, evaluate_unless_measured
 from engines.trials.session import Bench
@@ -63,6 +65,17 @@ class BackendContract:
         assert machine.processor
         assert machine.cores >= 1
         assert machine.libraries
+
+    def test_the_device_is_one_of_this_host_and_survives_the_wire(self, backend: Backend) -> None:
+        device = backend.device()
+        assert device == backend.device() == from_json(to_json(device), Device)
+        assert device.host == this_host()
+        assert device.kind == BACKENDS[self.name].device
+        assert device.uuid.startswith({"cpu": "cpu", "gpu": "GPU-", "simulated": "simulated"}[device.kind])
+        assert device.processor == backend.machine().processor
+
+    def test_its_entry_says_whether_it_runs_files_by_themselves(self, backend: Backend) -> None:
+        assert isinstance(backend, Describes) == (BACKENDS[self.name].files is not None)
 
     @pytest.mark.parametrize("concurrent", [False, True])
     def test_dimensions_are_well_formed(

@@ -36,6 +36,7 @@ def report(
     drive = Drive(name, real, folder, hidden)
     steps: dict[str, Callable[[Drive], object]] = {
         "machine": lambda drive: drive.open()[0].machine(),
+        "device": lambda drive: drive.open()[0].device(),
         "shared": lambda drive: drive.open()[0].shared(),
         "reading": lambda drive: drive.open()[0].probe().read(),
         "log": _log,

@@ -55,6 +55,11 @@ def test_a_gpu_is_shared_by_turns_and_building_needs_it_where_kernels_are_timed(
     assert driven["shared"] == {"name": "GPU-1a2b", "builds": driven["backend"] == "tensorrt"}
 
 
+def test_a_gpu_is_a_device_by_its_own_name(driven: Driven) -> None:
+    device = driven["device"]
+    assert (device["uuid"], device["kind"], device["index"]) == ("GPU-1a2b", "gpu", 0)
+
+
 def test_messages_of_every_severity_are_logged(driven: Driven) -> None:
     assert driven["log"] == ["[F] said", "[E] said", "[W] said", "[I] said", "[V] said"]
 

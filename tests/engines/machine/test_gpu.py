@@ -7,6 +7,7 @@ import pytest
 
 from engines.core.errors import UserError
 from engines.machine import gpu
+from engines.machine.device import Device, this_host
 
 runtime = pytest.importorskip("cuda.bindings.runtime")
 pynvml = pytest.importorskip("pynvml")
@@ -54,6 +55,13 @@ class _Device:
 
 def _unsupported(*_: object) -> None:
     raise pynvml.NVMLError(pynvml.NVML_ERROR_NOT_SUPPORTED)
+
+
+@pytest.mark.usefixtures("nvml")
+def test_a_gpu_is_one_device_of_this_host_by_its_own_name_and_nvmls_number() -> None:
+    device = gpu.device(1)
+    assert device == Device(this_host(), "GPU-0000:1A:00.0", "gpu", "GPU at 0000:1A:00.0", 3)
+    assert device.name == f"{this_host()}/GPU-0000:1A:00.0"
 
 
 def test_a_gpu_is_described_by_nvml_under_the_number_that_cuda_gives_it(nvml: dict[str, Any]) -> None:
