@@ -65,7 +65,7 @@ def measure(bench: Bench, candidate: Candidate, shorts: int, per_self_test: int)
     """The long run; an interrupt leaves the stretches that were finished."""
     stretches: list[Stretch] = []
     with loaded(bench, candidate) as runner, suppress(KeyboardInterrupt):
-        meter = Meter(runner, bench.policy, bench.workload.batch, bench.backend.probe())
+        meter = Meter(runner, bench.policy, bench.workload.plan.batch, bench.backend.probe())
         for start in range(0, shorts, per_self_test):
             say(f"measurement {start} of {shorts}")
             self_test = tuple(_anew(bench, candidate) for _ in range(SELF_TEST_RUNS))

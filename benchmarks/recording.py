@@ -87,7 +87,7 @@ def evaluation_of(recording: Recording, run: Run) -> Evaluation:
     blocks = tuple(
         Block(np.array([value]), span, 0.0) for value, span in zip(run.values, run.spans, strict=True)
     )
-    batch = recording.spec.workload.batch
+    batch = recording.spec.workload.plan.batch
     measurement = Measurement(blocks, batch, 1, 0.0, 0, converged=True)
     return Evaluation(candidate, accuracy=accuracy, measurement=measurement)
 

@@ -63,7 +63,7 @@ class Subject:
         machine, workload = self.spec.machine, self.spec.workload
         libraries = ", ".join(f"{name} {version}" for name, version in machine.libraries.items())
         driver = f", driver {machine.driver}" if machine.driver else ""
-        shapes = format_shapes({name: one.optimum for name, one in workload.shapes.items()})
+        shapes = format_shapes({name: one.optimum for name, one in workload.plan.ranges.items()})
         settings = ", ".join(f"{name}={value}" for name, value in self.candidate.settings.items())
         return (
             f"backend   {self.spec.backend} on {machine.processor}{driver}, {libraries}\n"
@@ -165,7 +165,7 @@ def loaded(bench: Bench, candidate: Candidate) -> Iterator[Runner]:
     """A runner of the candidate's engine in this process."""
     graph = make_graph(bench.backend, bench.workload, candidate.graph, bench.workspace)
     _, folder = make_engine(bench.backend, bench.workload, candidate, bench.workspace, graph)
-    inputs = bench.reference(bench.workload.batch).inputs[0]
+    inputs = bench.reference(bench.workload.plan.batch).inputs[0]
     runner = bench.backend.open(folder, bench.workload, candidate.run, inputs, bench.policy)
     try:
         yield runner

@@ -27,6 +27,7 @@ from engines.data.inputs import make_inputs
 from engines.machine.gpu import has_gpu
 from engines.machine.telemetry import Probe
 from engines.models.read import read_model
+from engines.shapes.plan import single_plan
 from engines.shapes.resolve import batch_of, resolve
 from engines.shapes.text import parse_shapes
 from studies.core.space import baseline_of
@@ -63,7 +64,7 @@ def workload_of(path: Path, shapes: list[str]) -> Workload:
     found = read_model(path)
     resolved, _ = resolve(found, parse_shapes(shapes), {}, {}, {})
     batch, batched = batch_of(found, resolved)
-    return Workload(found, resolved, batch, batched, InputSource())
+    return Workload(found, single_plan(resolved, batch), batched, InputSource())
 
 
 @contextmanager
@@ -72,7 +73,7 @@ def opened(backend: Backend, workload: Workload, workspace: Workspace) -> Iterat
     candidate = baseline_of(backend.dimensions(workload, False))
     graph = make_graph(backend, workload, candidate.graph, workspace)
     _, folder = make_engine(backend, workload, candidate, workspace, graph)
-    inputs = make_inputs(workload, workload.batch)[0]
+    inputs = make_inputs(workload, workload.plan.batch)[0]
     runner = backend.open(folder, workload, candidate.run, inputs, Policy())
     try:
         yield runner

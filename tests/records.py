@@ -29,6 +29,7 @@ from engines.core.values import (
     Value,
     Workload,
 )
+from engines.shapes.plan import single_plan
 from studies.core.objectives import judge, parse_constraints, parse_objectives
 from studies.core.records import StudyRecord, StudySpec, TrialRecord
 
@@ -222,7 +223,9 @@ def _workload() -> Workload:
         weight_bytes=1_089_896,
     )
     shape = (8, 3, 32, 32)
-    return Workload(model, {"image": ShapeRange(shape, shape, shape)}, 8, ("image",), InputSource())
+    return Workload(
+        model, single_plan({"image": ShapeRange(shape, shape, shape)}, 8), ("image",), InputSource()
+    )
 
 
 def _with_run(candidate: Candidate, name: str, value: str) -> Candidate:

@@ -8,6 +8,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from engines.core.values import InputSource, Policy, Shape, Workload
 from engines.models.read import read_model
+from engines.shapes.plan import single_plan
 from engines.shapes.resolve import batch_of, resolve
 from examples import models
 
@@ -30,7 +31,7 @@ def workload_of(path: Path, **optimum: Shape) -> Workload:
     model = read_model(path)
     shapes, _ = resolve(model, optimum, {}, {}, {})
     batch, batched = batch_of(model, shapes)
-    return Workload(model, shapes, batch, batched, InputSource())
+    return Workload(model, single_plan(shapes, batch), batched, InputSource())
 
 
 def tiny_conv(folder: Path, name: str = "tiny.onnx") -> Path:

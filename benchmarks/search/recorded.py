@@ -82,7 +82,7 @@ def _run(run: file.Run, landscape: Landscape, candidate: Candidate, level: float
     seconds = {stage: took for stage, took in run.seconds.items() if stage not in ("graph", "build")}
     if run.failure is not None:
         return Run({}, run.failure.stage, seconds)
-    batch = int(candidate.settings.get("batch", landscape.workload.batch))
+    batch = int(candidate.settings.get("batch", landscape.workload.plan.batch))
     return Run(_metrics(run, batch, level), None, seconds)
 
 

@@ -36,7 +36,7 @@ def _model(study: StudyRecord) -> list[Fact]:
     operators = sorted(model.operators.items(), key=lambda entry: (-entry[1], entry[0]))
     counted = ", ".join(f"{name} {count}" for name, count in operators[:12])
     more = f" and {len(operators) - 12} more types" if len(operators) > 12 else ""
-    shapes = workload.shapes
+    shapes = workload.plan.ranges
     return [
         ("name", PurePath(model.path).name),
         ("sha256", model.digest),

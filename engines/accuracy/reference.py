@@ -104,11 +104,13 @@ _SPOILED = (
 )
 
 
-def reference_file(folder: Path, workload: Workload, batch: int, makers: Mapping[str, str]) -> Path:
-    """Where the outputs of a batch are kept; `makers` are names and versions of what computes them."""
+def reference_file(
+    folder: Path, workload: Workload, batch: int, makers: Mapping[str, str], case: int = 0
+) -> Path:
+    """Where the outputs of a batch of a case are kept; `makers` are names and versions of what computes."""
     source = workload.inputs.digest or workload.inputs.seed
-    optimum = {name: shapes.optimum for name, shapes in workload.shapes.items()}
-    key = digest(workload.model.digest, optimum, workload.batched_inputs, batch, source, makers)
+    shapes = workload.plan.cases[case].shapes
+    key = digest(workload.model.digest, shapes, workload.batched_inputs, batch, source, makers)
     return folder / f"reference-{key}.npz"
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from engines.core.errors import UserError
 from engines.core.values import InputSource, Shape, TensorFacts, Tensors, Workload
 from engines.data.inputs_file import cut, file_digest, opened, read, read_all, read_batches, typed
-from engines.shapes.resolve import with_batch
+from engines.shapes.plan import case_shapes
 from engines.shapes.text import format_dims
 
 Array = NDArray[np.generic]
@@ -63,8 +63,8 @@ def _counts(workload: Workload) -> tuple[int, int]:
     """How many samples the inputs have, and how many sets of inputs where the model fixes its batch."""
     model, batched = workload.model, workload.batched_inputs
     path = Path(workload.inputs.path or "")
-    samples = len(read_all(path, model)[batched[0]]) if batched else workload.batch
-    sets = len(read_batches(path, model, with_batch(workload.shapes, batched, samples)))
+    samples = len(read_all(path, model)[batched[0]]) if batched else workload.plan.batch
+    sets = len(read_batches(path, model, case_shapes(workload, samples)))
     if batched and sets > 1:
         raise UserError(
             "--reference does not go with several sets of an input that has no batch", "Give it one set."

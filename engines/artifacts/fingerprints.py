@@ -10,11 +10,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from engines.core.results import Accuracy, Artifact, Evaluation
-from engines.core.values import Candidate, Value
+from engines.core.values import Candidate
 from engines.core.wire import digest
 
-# settings that decide which shapes an engine is built for and measured at, wherever the space has them
-SHAPES = ("batch", "profile")
 # facts of an engine: what it is, and the digest of the engine that was measured in its place
 FINGERPRINT, MEASURED_AS = "fingerprint", "measured_as"
 
@@ -42,12 +40,6 @@ def fingerprint(engine: Artifact | None) -> str | None:
     """What the engine is; None where its backend cannot tell."""
     found = engine.facts.get(FINGERPRINT) if engine is not None else None
     return str(found) if found else None
-
-
-def shapes_asked(candidate: Candidate) -> tuple[Value | None, ...]:
-    """What must be equal for two engines to be the same, and to be measured with the same inputs."""
-    settings = candidate.settings
-    return tuple(settings.get(name) for name in SHAPES)
 
 
 def measured_engine(evaluation: Evaluation) -> str | None:

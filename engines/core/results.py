@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from engines.core.values import Candidate, Samples, Stage, Value
@@ -63,6 +63,14 @@ class Measurement:
     pruned: bool = False
     cold: tuple[Block, ...] = ()
     discarded: tuple[Block, ...] = ()
+
+    def of_case(self, case: int) -> "Measurement":
+        """What was measured at the shapes of one case."""
+
+        def of(blocks: tuple[Block, ...]) -> tuple[Block, ...]:
+            return tuple(block for block in blocks if block.case == case)
+
+        return replace(self, blocks=of(self.blocks), cold=of(self.cold), discarded=of(self.discarded))
 
 
 @dataclass(frozen=True)

@@ -93,6 +93,56 @@ class ShapeRange:
 
 
 @dataclass(frozen=True)
+class Profile:
+    """One optimization profile: the range of each input."""
+
+    ranges: Mapping[str, ShapeRange]
+
+
+@dataclass(frozen=True)
+class Case:
+    """Shapes that are measured: `batch` is the number of samples in one inference of them, and `weight` how
+    many of all requests have these shapes, as a share or a count.
+    """
+
+    shapes: Mapping[str, Shape]
+    batch: int = 1
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
+class ShapePlan:
+    """What an engine must take, and what of it is measured; at least one of each."""
+
+    profiles: tuple[Profile, ...]
+    cases: tuple[Case, ...]
+
+    def __post_init__(self) -> None:
+        if not self.profiles or not self.cases:
+            raise ValueError("a shape plan has at least one profile and one case")
+
+    @property
+    def ranges(self) -> dict[str, ShapeRange]:
+        """What the engine takes of each input, over all profiles; its optimum is that of the first."""
+        first, *others = self.profiles
+        found = dict(first.ranges)
+        for profile in others:
+            found = {name: _widened(of, profile.ranges[name]) for name, of in found.items()}
+        return found
+
+    @property
+    def batch(self) -> int:
+        """Samples in one inference of the first case."""
+        return self.cases[0].batch
+
+
+def _widened(one: ShapeRange, other: ShapeRange) -> ShapeRange:
+    return ShapeRange(
+        tuple(map(min, one.minimum, other.minimum)), one.optimum, tuple(map(max, one.maximum, other.maximum))
+    )
+
+
+@dataclass(frozen=True)
 class InputSource:
     """Where sample data comes from: a file or folder of arrays, a function of the user's, or a seed.
 
@@ -126,18 +176,17 @@ class TaskMetric:
 
 @dataclass(frozen=True)
 class Workload:
-    """What is measured: a model at shapes on inputs, and what its outputs are held to.
+    """What is measured: a model at the shapes of a plan on inputs, and what its outputs are held to.
 
-    `batch` is the number of samples in one inference at the optimum shapes; `batched_inputs` names the
-    inputs whose first dimension may be changed to another batch (none when the model fixes it).
+    `batched_inputs` names the inputs whose first dimension may be changed to another batch (none when the
+    model fixes it).
     `calibration` is what ranges are taken from (None for the inputs themselves), `expected` the right
     outputs (None to compute them with the model). `keep_fp32` are patterns of nodes that are never lowered,
     by name or operator; `override_shapes` are inputs made static in every graph.
     """
 
     model: ModelFacts
-    shapes: Mapping[str, ShapeRange]
-    batch: int
+    plan: ShapePlan
     batched_inputs: tuple[str, ...]
     inputs: InputSource
     calibration: InputSource | None = None

@@ -26,6 +26,11 @@ def from_json(text: bytes | str, of: type[T]) -> T:
     return cast("T", decoder(cast("Any", of)).decode(text))
 
 
+def from_plain(value: object, of: type[T]) -> T:
+    """The value of type `of` in dicts, lists and scalars; raises like `from_json`."""
+    return msgspec.convert(value, of, dec_hook=_decode)
+
+
 def to_plain(value: object) -> Any:
     """The value as dicts, lists and scalars, as JSON would hold it."""
     return msgspec.to_builtins(value, enc_hook=_encode, order="sorted")

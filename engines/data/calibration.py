@@ -26,6 +26,7 @@ from engines.data.inputs_file import (
 )
 from engines.data.named_files import require_file
 from engines.data.user_functions import find_function, load_function, raised
+from engines.shapes.plan import case_shapes
 from engines.shapes.resolve import unknown_input, with_batch
 from engines.shapes.text import format_dims
 
@@ -80,8 +81,8 @@ def calibration_batches(workload: Workload, *, large: bool = False) -> Iterator[
     if arrays is None:
         yield from _random(workload)
         return
-    batch = _large(workload, arrays) if large else workload.batch
-    yield from batches_of(arrays, with_batch(workload.shapes, workload.batched_inputs, batch))
+    batch = _large(workload, arrays) if large else workload.plan.batch
+    yield from batches_of(arrays, case_shapes(workload, batch))
 
 
 def calibration_identity(workload: Workload) -> object:
@@ -89,7 +90,7 @@ def calibration_identity(workload: Workload) -> object:
     source = workload.calibration or workload.inputs
     data = source.digest or ["random", source.seed, CALIBRATION_SEEDS]
     name = source.function.rpartition(":")[2] if source.function else None
-    return [data, name, with_batch(workload.shapes, workload.batched_inputs, workload.batch)]
+    return [data, name, case_shapes(workload)]
 
 
 def _given(workload: Workload) -> Tensors | None:
@@ -101,7 +102,7 @@ def _given(workload: Workload) -> Tensors | None:
         return None
     path = Path(source.path)
     if path.is_dir():
-        array_of = _of_folder(path, model, workload.shapes, workload.batched_inputs)
+        array_of = _of_folder(path, model, workload.plan.ranges, workload.batched_inputs)
         return {facts.name: array_of(facts) for facts in model.inputs}
     arrays = read_all(path, model)
     return {facts.name: arrays[facts.name] for facts in model.inputs}
@@ -110,19 +111,19 @@ def _given(workload: Workload) -> Tensors | None:
 def _large(workload: Workload, arrays: Tensors) -> int:
     """How many samples are computed at once, with few of them twice to fill the last batch."""
     if not arrays or set(arrays) != set(workload.batched_inputs):
-        return workload.batch
+        return workload.plan.batch
     samples = max(map(len, arrays.values()))
     bytes_each = sum(array.nbytes for array in arrays.values()) / samples
     most = min(LARGEST_BATCH, int(BATCH_BYTES / bytes_each))
-    if most <= workload.batch:
-        return workload.batch
-    return max(workload.batch, math.ceil(samples / math.ceil(samples / most)))
+    if most <= workload.plan.batch:
+        return workload.plan.batch
+    return max(workload.plan.batch, math.ceil(samples / math.ceil(samples / most)))
 
 
 def _random(workload: Workload) -> Iterator[Tensors]:
     source = workload.inputs
     for seed in range(source.seed, source.seed + CALIBRATION_SEEDS):
-        yield from make_inputs(replace(workload, inputs=replace(source, seed=seed)), workload.batch)
+        yield from make_inputs(replace(workload, inputs=replace(source, seed=seed)), workload.plan.batch)
 
 
 def _of_folder(
@@ -189,17 +190,17 @@ def _folder_digest(folder: Path, model: ModelFacts) -> str:
 
 def _collected(text: str, workload: Workload) -> Tensors:
     """All that the function gives, up to MOST_SAMPLES, as a file would hold it."""
-    wanted = with_batch(workload.shapes, workload.batched_inputs, 1)
+    wanted = case_shapes(workload, 1)
     parts: dict[str, list[Array]] = {name: [] for name in wanted}
     samples = 0
     for arrays, count in _given_by(text, workload):
         for name, array in arrays.items():
             one = [array] if name in workload.batched_inputs else [np.stack(cut(array, wanted[name]))]
             parts[name] += one
-        samples += count if workload.batched_inputs else count * workload.batch
+        samples += count if workload.batched_inputs else count * workload.plan.batch
         if samples >= MOST_SAMPLES:
             break
-    most = MOST_SAMPLES if workload.batched_inputs else max(1, MOST_SAMPLES // workload.batch)
+    most = MOST_SAMPLES if workload.batched_inputs else max(1, MOST_SAMPLES // workload.plan.batch)
     return {name: np.concatenate(arrays)[:most] for name, arrays in parts.items()}
 
 
@@ -239,7 +240,7 @@ def _checked(given: object, text: str, workload: Workload) -> tuple[Tensors, int
             if name not in names:
                 raise unknown_input(model, name)
         arrays = {facts.name: typed(np.asarray(given[facts.name]), facts, text) for facts in model.inputs}
-        shapes, batched = workload.shapes, workload.batched_inputs
+        shapes, batched = workload.plan.ranges, workload.batched_inputs
         found = check_arrays(model, shapes, batched, lambda facts: arrays[facts.name])
     except UserError as error:
         raise UserError(

@@ -11,6 +11,7 @@ from engines.core.errors import UserError
 from engines.core.values import InputSource, ModelFacts, Shape, ShapeRange, TensorFacts, Tensors, Workload
 from engines.data.dtypes import numpy_dtype
 from engines.data.inputs import check_inputs_file, make_inputs
+from engines.shapes.plan import single_plan
 from engines.shapes.resolve import batch_of, describe_inputs, resolve
 from engines.shapes.text import UNNAMED, format_dims
 
@@ -45,7 +46,7 @@ def same_inputs(takers: Sequence[Taker], asked: Mapping[str, Shape], file: Path 
     shapes, notes = _shapes(model, takers, asked)
     batch, batched = batch_of(model, shapes)
     source = check_inputs_file(model, shapes, batched, file) if file is not None else InputSource()
-    batches = make_inputs(Workload(model, shapes, batch, batched, source), batch)
+    batches = make_inputs(Workload(model, single_plan(shapes, batch), batched, source), batch)
     return SameInputs(batches, {name: of.optimum for name, of in shapes.items()}, notes)
 
 

@@ -11,7 +11,7 @@ from engines.core.errors import UserError
 from engines.core.values import InputSource, ModelFacts, Shape, TensorFacts, Tensors, Workload
 from engines.data.dtypes import numpy_dtype
 from engines.data.inputs_file import check_inputs_file, read_batches
-from engines.shapes.resolve import with_batch
+from engines.shapes.plan import case_shapes
 
 __all__ = ["RANDOM_BATCHES", "check_inputs_file", "make_inputs"]
 
@@ -20,14 +20,14 @@ RANDOM_BATCHES = 4
 Array = NDArray[np.generic]
 
 
-def make_inputs(workload: Workload, batch: int) -> list[Tensors]:
-    """Batches of inputs at the optimum shapes with this batch; the same on every call.
+def make_inputs(workload: Workload, batch: int, case: int = 0) -> list[Tensors]:
+    """Batches of inputs at the shapes of a case with this batch; the same on every call.
 
     From a file there are as many batches as its samples fill, the last one filled up from the first samples;
     from a seed there are RANDOM_BATCHES. Raises UserError for a file that went away, and for an input whose
     type cannot be made up.
     """
-    shapes = with_batch(workload.shapes, workload.batched_inputs, batch)
+    shapes = case_shapes(workload, batch, case)
     if workload.inputs.path is not None:
         return read_batches(Path(workload.inputs.path), workload.model, shapes)
     return _random_batches(workload.model, shapes, workload.inputs)

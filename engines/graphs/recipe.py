@@ -6,7 +6,7 @@ is a `Target`; the steps are theirs all the same.
 
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +20,7 @@ from engines.graphs.calibrated_ranges import counted_batches, on_data, ranges
 from engines.graphs.context import KEPT_NODES, RECIPE, Detail, Making
 from engines.graphs.dimensions import BUILTIN, CALIBRATED, HALVES, METHODS, Target, base_precision
 from engines.graphs.passes import modelopt, simplify
+from engines.shapes.plan import at_batch
 
 if TYPE_CHECKING:
     import onnx
@@ -147,7 +148,7 @@ def ranking(making: Making, model: "onnx.ModelProto") -> tuple[NodeError, ...]:
     from engines.graphs.analysis import sensitivity
 
     precision = base_precision(making.precision)
-    few = replace(making.workload, batch=min(making.workload.batch, RANKING_SAMPLES))
+    few = at_batch(making.workload, min(making.workload.plan.batch, RANKING_SAMPLES))
     batches = list(islice(calibration_batches(few), RANKING_BATCHES))
 
     def rank() -> tuple[NodeError, ...]:

@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 
 from engines.artifacts.workspace import write_file
+from engines.core import earlier
 from engines.core.errors import UserError
 from engines.core.results import Accuracy, Artifact, Block, Evaluation, Failure, Measurement, OutputError
 from engines.core.values import (
@@ -27,7 +28,7 @@ from engines.core.values import (
     Value,
     Workload,
 )
-from engines.core.wire import from_json, to_json, to_plain
+from engines.core.wire import to_json, to_plain
 from engines.data.named_files import require_file
 from engines.statistics.estimates import counted
 
@@ -124,7 +125,7 @@ def load(path: Path) -> Landscape:
     """The landscape in a file; raises UserError when there is none, or one whose parts do not fit."""
     require_file(path, "Give a file that tuner record wrote.")
     try:
-        found = from_json(gzip.decompress(path.read_bytes()), Landscape)
+        found = earlier.from_json(gzip.decompress(path.read_bytes()), Landscape)
         check_parts(found)
         return found
     except OSError as error:
@@ -244,7 +245,7 @@ def _measurement(landscape: Landscape, run: Run, candidate: Candidate) -> Measur
         Block(latencies(value, count, run.shape), span, 0.0)
         for value, count, span in zip(run.values, run.counts, run.spans, strict=True)
     )
-    batch = int(candidate.settings.get("batch", landscape.workload.batch))
+    batch = int(candidate.settings.get("batch", landscape.workload.plan.batch))
     streams = int(candidate.run.get("streams", 1))
     return Measurement(tuple(blocks), batch, streams, 0.0, 0, converged=True)
 

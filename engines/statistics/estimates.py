@@ -150,6 +150,30 @@ def ratio(numerator: Estimate, denominator: Estimate) -> Estimate:
     return with_log_half_width(value, math.hypot(left, right))
 
 
+def weighted(estimates: Sequence[Estimate], weights: Sequence[float], *, harmonic: bool = False) -> Estimate:
+    """The mean of independent estimates by weight, its interval by error propagation.
+
+    `harmonic` is for rates, whose reciprocals are what adds up. One estimate is given back as it is; without
+    an interval of each there is none.
+    """
+    if len(estimates) == 1:
+        return estimates[0]
+    total = sum(weights)
+    if not harmonic:
+        value = sum(weight * one.value for weight, one in zip(weights, estimates, strict=True)) / total
+        slopes = [weight / total for weight in weights]
+    else:
+        value = total / sum(weight / one.value for weight, one in zip(weights, estimates, strict=True))
+        slopes = [
+            weight / total * (value / one.value) ** 2 for weight, one in zip(weights, estimates, strict=True)
+        ]
+    if any(one.low is None or one.high is None for one in estimates):
+        return Estimate(value)
+    halves = [(one.high - one.low) / 2 for one in estimates if one.low is not None and one.high is not None]
+    half_width = math.hypot(*(slope * half for slope, half in zip(slopes, halves, strict=True)))
+    return Estimate(value, value - half_width, value + half_width)
+
+
 def with_log_half_width(value: float, half_width: float) -> Estimate:
     """The value with an interval that is symmetric in the logarithm."""
     # beyond this the interval says that nothing is known, and at some point it overflows

@@ -3,12 +3,13 @@
 A user's own metrics are made of the same facts (`studies.core.metrics.known_metrics`).
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal
 
 from engines.core.results import Accuracy, Artifact, Evaluation, Measurement
+from engines.core.values import Case
 from engines.statistics import estimates
 from engines.statistics.deadlines import p99_bound
 from engines.statistics.estimates import Direction, Estimate
@@ -75,6 +76,23 @@ def names_where(holds: Callable[[Metric], bool]) -> tuple[str, ...]:
 def accuracy_metrics() -> tuple[str, ...]:
     """How far outputs are from what is right, the errors first."""
     return names_where(lambda metric: metric.source == "accuracy")
+
+
+def over_cases(metric: Metric, measurement: Measurement, cases: Sequence[Case]) -> Estimate | None:
+    """A metric of the measurement over all cases by their weights; None where one of them does not have it.
+
+    A weight is a share of requests, so that the rate of them all is that of the samples that they bring.
+    """
+    if len(cases) == 1:
+        return metric.derive(measurement)
+    parts = [replace(measurement.of_case(place), batch=case.batch) for place, case in enumerate(cases)]
+    found = [metric.derive(part) for part in parts]
+    known = [one for one in found if one is not None]
+    if len(known) < len(cases):
+        return None
+    is_rate = metric.unit.endswith("/s")
+    weights = [case.weight * (case.batch if is_rate else 1) for case in cases]
+    return estimates.weighted(known, weights, harmonic=is_rate)
 
 
 def is_timed(name: str) -> bool:

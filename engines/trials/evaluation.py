@@ -6,7 +6,7 @@ A candidate that fails is a result; only what the user must mend (UserError) is 
 import errno
 import sys
 import traceback
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -23,13 +23,14 @@ from engines.core.results import Accuracy, Artifact, Block, Evaluation, Failure,
 from engines.core.values import Bar, Candidate, Stage, Workload
 from engines.machine import cpu
 from engines.machine.nvtx import nvtx_range
+from engines.shapes.plan import asked_batch
 from engines.trials import sampling
 from engines.trials.sampling import Meter
 from engines.trials.session import Bench, Reference
 
 Report = Callable[[Stage, str], None]
-# how a warm engine is timed
-Timing = Callable[[Meter, list[Block]], Measurement]
+# how a warm engine is timed at each case
+Timing = Callable[[Sequence[Meter], Sequence[list[Block]]], Measurement]
 
 
 def evaluate(bench: Bench, candidate: Candidate, report: Report, bar: Bar | None = None) -> Evaluation:
@@ -56,7 +57,7 @@ def evaluate_with(bench: Bench, candidate: Candidate, report: Report, timing: Ti
 
 
 def _to_the_bar(bar: Bar | None) -> Timing:
-    return lambda meter, warmup: sampling.measure(meter, warmup, bar)
+    return lambda meters, warmups: sampling.measure_cases(meters, warmups, bar)
 
 
 def _evaluate(
@@ -135,32 +136,41 @@ def _run_stages(
             bench.backend, bench.workload, candidate.graph, bench.workspace, progress.detail
         )
     with progress.during("prepare"):
-        reference = _reference(bench, int(candidate.settings.get("batch", bench.workload.batch)))
-    engine = partial(_loaded, bench, candidate, (progress.graph, file), reference, progress)
+        references = _references(bench, candidate)
+    engine = partial(_loaded, bench, candidate, (progress.graph, file), references, progress)
     with ExitStack() as stack:
         try:
-            runner = stack.enter_context(engine())
+            runners = stack.enter_context(engine())
         except EngineError as error:
             # an engine that was just built is refused for good, one from the cache may be spoiled
             if progress.engine is None or not progress.engine.reused or error.kind != "refused":
                 raise
             discard(bench.workspace, progress.engine)
-            runner = stack.enter_context(engine())
-        meter = Meter(runner, bench.policy, reference.batch, bench.backend.probe())
-        measurement = _check_and_measure(meter, reference, bench.workload, progress, timing)
+            runners = stack.enter_context(engine())
+        meters = [
+            Meter(runner, bench.policy, reference.batch, bench.backend.probe(), case)
+            for case, (runner, reference) in enumerate(zip(runners, references, strict=True))
+        ]
+        measurement = _check_and_measure(meters, references, bench.workload, progress, timing)
         if measurement is None:
             return None
         # of the device's memory, others take and free theirs meanwhile
-        held = None if bench.policy.loads_together else runner.device_memory_bytes
+        held = None if bench.policy.loads_together else runners[0].device_memory_bytes
         return replace(measurement, memory_bytes=progress.memory_bytes, device_memory_bytes=held)
 
 
-def _reference(bench: Bench, batch: int) -> Reference:
+def _references(bench: Bench, candidate: Candidate) -> list[Reference]:
+    """The reference of each case at the batch that the candidate asks for."""
+    plan = bench.workload.plan
+    return [_reference(bench, asked_batch(plan, candidate, case), case) for case in range(len(plan.cases))]
+
+
+def _reference(bench: Bench, batch: int, case: int) -> Reference:
     """The reference at a batch; that the model cannot run at one nobody asked for is no mistake."""
     try:
-        return bench.reference(batch)
+        return bench.reference(batch, case)
     except UserError as error:
-        if batch == bench.workload.batch:
+        if batch == bench.workload.plan.cases[case].batch:
             raise
         raise EngineError(error.message, error.hint) from error
 
@@ -170,24 +180,31 @@ def _loaded(
     bench: Bench,
     candidate: Candidate,
     graph: tuple[Artifact, Path],
-    reference: Reference,
+    references: Sequence[Reference],
     progress: _Progress,
-) -> Iterator[Runner]:
+) -> Iterator[list[Runner]]:
     """The engine, built where it is not there yet, and alone on the device for as long as it is loaded.
 
-    Where loads are shared, only from when it was loaded until it is closed.
+    It is loaded once a case. Where loads are shared, it is alone only from then until it is closed.
     """
     folder = _build(bench, candidate, graph, progress)
-    load = partial(_load, bench, candidate, folder, reference, progress)
+    load = partial(_load, bench, candidate, folder, references, progress)
     with ExitStack() as stack:
-        runner = _load_beside(bench, load, progress)
-        if runner is not None:
-            stack.enter_context(closing(runner))
+        runners = _load_beside(bench, load, progress) or []
+        _close_with(stack, runners)
         with bench.turn.taken(progress.waiting), stack.pop_all() as loaded:
-            yield runner or loaded.enter_context(closing(load()))
+            if not runners:
+                runners = load()
+                _close_with(loaded, runners)
+            yield runners
 
 
-def _load_beside(bench: Bench, load: Callable[[], Runner], progress: _Progress) -> Runner | None:
+def _close_with(stack: ExitStack, runners: Sequence[Runner]) -> None:
+    for runner in runners:
+        stack.enter_context(closing(runner))
+
+
+def _load_beside(bench: Bench, load: Callable[[], list[Runner]], progress: _Progress) -> list[Runner] | None:
     """The engine where loads are shared; None where they are not, or the others leave too little memory."""
     if not bench.policy.loads_together:
         return None
@@ -201,11 +218,19 @@ def _load_beside(bench: Bench, load: Callable[[], Runner], progress: _Progress) 
 
 
 def _load(
-    bench: Bench, candidate: Candidate, folder: Path, reference: Reference, progress: _Progress
-) -> Runner:
+    bench: Bench, candidate: Candidate, folder: Path, references: Sequence[Reference], progress: _Progress
+) -> list[Runner]:
+    """A runner for each case; none is left open when one of them cannot be loaded."""
     progress.resident = cpu.restart_memory_peak()
-    with progress.during("load"):
-        return bench.backend.open(folder, bench.workload, candidate.run, reference.inputs[0], bench.policy)
+    runners: list[Runner] = []
+    with progress.during("load"), ExitStack() as stack:
+        for one in references:
+            runners.append(
+                bench.backend.open(folder, bench.workload, candidate.run, one.inputs[0], bench.policy)
+            )
+            stack.enter_context(closing(runners[-1]))
+        stack.pop_all()
+    return runners
 
 
 def _build(bench: Bench, candidate: Candidate, graph: tuple[Artifact, Path], progress: _Progress) -> Path:
@@ -219,30 +244,48 @@ def _build(bench: Bench, candidate: Candidate, graph: tuple[Artifact, Path], pro
 
 
 def _check_and_measure(
-    meter: Meter, reference: Reference, workload: Workload, progress: _Progress, timing: Timing
+    meters: Sequence[Meter],
+    references: Sequence[Reference],
+    workload: Workload,
+    progress: _Progress,
+    timing: Timing,
 ) -> Measurement | None:
     """Checks before and after, so that an engine that is right once and wrong under load is caught."""
-    runner = meter.runner
     with progress.during("check"):
-        before = progress.accuracy = _check(runner, reference, workload)
+        before = progress.accuracy = _check(meters, references, workload)
     if progress.is_measured:
         return None
     with progress.during("warm-up"):
-        warmup = sampling.warm_up(meter)
+        warmups = [sampling.warm_up(meter) for meter in meters]
     with progress.during("measure"):
-        measurement = timing(meter, warmup)
+        measurement = timing(meters, warmups)
         # flushing takes memory that is none of the engine's
         progress.memory_bytes = _growth(progress.resident)
-        measurement = replace(measurement, cold=sampling.cold_blocks(meter, measurement))
+        measurement = replace(measurement, cold=sampling.cold_blocks(meters, measurement))
     with progress.during("check"):
-        after = _check(runner, reference, workload)
-        worst = accuracy.worst([before.outputs, after.outputs], before.samples)
-        scores = task_metrics.worse(workload.metrics, before.scores, after.scores)
-        progress.accuracy = replace(worst, scores=scores)
+        after = _check(meters, references, workload)
+        progress.accuracy = replace(_worse(before, after, workload), samples=before.samples)
     return measurement
 
 
-def _check(runner: Runner, reference: Reference, workload: Workload) -> Accuracy:
+def _check(meters: Sequence[Meter], references: Sequence[Reference], workload: Workload) -> Accuracy:
+    """The worst of all cases."""
+    first, *others = (
+        _check_case(meter.runner, reference, workload)
+        for meter, reference in zip(meters, references, strict=True)
+    )
+    for other in others:
+        first = _worse(first, other, workload)
+    return first
+
+
+def _worse(one: Accuracy, other: Accuracy, workload: Workload) -> Accuracy:
+    """The worse of each; the samples are those of both."""
+    worst = accuracy.worst([one.outputs, other.outputs], one.samples + other.samples)
+    return replace(worst, scores=task_metrics.worse(workload.metrics, one.scores, other.scores))
+
+
+def _check_case(runner: Runner, reference: Reference, workload: Workload) -> Accuracy:
     """What every batch shows; the first of them on every stream, since each may have its own buffers."""
     errors, outputs = [], []
     for inputs, expected in zip(reference.inputs, reference.outputs, strict=True):

@@ -4,6 +4,7 @@ Time is counted in the spans of the blocks, so a simulated engine needs no real 
 between blocks, never in them: the reading behind one block is the reading before the next.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -34,12 +35,16 @@ TARGET = 0.02
 
 @dataclass(frozen=True)
 class Meter:
-    """A runner, what reads its machine, and how its inferences are timed."""
+    """A runner, what reads its machine, and how its inferences are timed.
+
+    `case` is the place of what it runs among the cases of the plan.
+    """
 
     runner: Runner
     policy: Policy
     batch: int
     probe: Probe
+    case: int = 0
 
     def read(self) -> Reading:
         return self.probe.read() if self.policy.telemetry else Reading(0.0)
@@ -82,16 +87,44 @@ def measure(meter: Meter, warmup: list[Block], bar: Bar | None = None) -> Measur
             return measurement
 
 
-def cold_blocks(meter: Meter, measurement: Measurement) -> tuple[Block, ...]:
+def measure_cases(
+    meters: Sequence[Meter], warmups: Sequence[list[Block]], bar: Bar | None = None
+) -> Measurement:
+    """Every case sampled in its turn, each until it is known well.
+
+    A bar is for what all cases come to, so that of several none stops early.
+    """
+    bar = bar if len(meters) == 1 else None
+    return joined([measure(meter, warmup, bar) for meter, warmup in zip(meters, warmups, strict=True)])
+
+
+def joined(measurements: Sequence[Measurement]) -> Measurement:
+    """One measurement of all cases; its batch is that of the first."""
+    if len(measurements) == 1:
+        return measurements[0]
+    return replace(
+        measurements[0],
+        blocks=tuple(block for one in measurements for block in one.blocks),
+        warmup_seconds=sum(one.warmup_seconds for one in measurements),
+        warmup_runs=sum(one.warmup_runs for one in measurements),
+        converged=all(one.converged for one in measurements),
+        pruned=any(one.pruned for one in measurements),
+        cold=tuple(block for one in measurements for block in one.cold),
+        discarded=tuple(block for one in measurements for block in one.discarded),
+    )
+
+
+def cold_blocks(meters: Sequence[Meter], measurement: Measurement) -> tuple[Block, ...]:
     """Blocks with caches flushed, where the policy asks for them; none of what was cut short."""
-    if not meter.policy.cold or measurement.pruned or measurement.cold:
+    if not meters[0].policy.cold or measurement.pruned or measurement.cold:
         return measurement.cold
-    return tuple(cold_block(meter) for _ in range(MINIMUM_BLOCKS))
+    return tuple(cold_block(meter) for meter in meters for _ in range(MINIMUM_BLOCKS))
 
 
 def cold_block(meter: Meter) -> Block:
     """One block with caches flushed before each inference."""
-    return meter.runner.block(meter.policy.minimum_seconds / MINIMUM_BLOCKS, cold=True)
+    block = meter.runner.block(meter.policy.minimum_seconds / MINIMUM_BLOCKS, cold=True)
+    return replace(block, case=meter.case)
 
 
 def block_seconds(policy: Policy, warm: Block) -> float:
@@ -132,7 +165,8 @@ def timed_block(meter: Meter, seconds: float, before: Reading) -> tuple[Block, R
     block = meter.runner.block(seconds)
     after = meter.read()
     telemetry = {**block.telemetry, **between(before, after)}
-    return replace(block, telemetry=telemetry, disturbed=disturbance(before, after)), after
+    disturbed = disturbance(before, after)
+    return replace(block, telemetry=telemetry, disturbed=disturbed, case=meter.case), after
 
 
 def measurement_of(meter: Meter, blocks: tuple[Block, ...], warmup: list[Block]) -> Measurement:

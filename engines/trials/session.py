@@ -40,23 +40,24 @@ class Bench:
     workload: Workload
     workspace: Workspace
     policy: Policy
-    references: dict[int, Reference] = field(default_factory=dict)
+    references: dict[tuple[int, int], Reference] = field(default_factory=dict)
     turn: Turn = field(default_factory=Turn)
 
-    def reference(self, batch: int) -> Reference:
-        if batch not in self.references:
-            self.references[batch] = self._reference(batch)
-        return self.references[batch]
+    def reference(self, batch: int, case: int = 0) -> Reference:
+        """What is right for a batch at the shapes of a case."""
+        if (batch, case) not in self.references:
+            self.references[batch, case] = self._reference(batch, case)
+        return self.references[batch, case]
 
-    def _reference(self, batch: int) -> Reference:
+    def _reference(self, batch: int, case: int) -> Reference:
         check_calibration(self.workload)
-        inputs = make_inputs(self.workload, batch)
-        outputs = self._outputs(batch, inputs)
+        inputs = make_inputs(self.workload, batch, case)
+        outputs = self._outputs(batch, case, inputs)
         given = task_metrics.given_to_metrics(self.workload, inputs) if self.workload.metrics else {}
         scores = task_metrics.reference_scores(self.workload, given, outputs)
         return Reference(batch, inputs, outputs, given, scores)
 
-    def _outputs(self, batch: int, inputs: list[Tensors]) -> list[Tensors]:
+    def _outputs(self, batch: int, case: int, inputs: list[Tensors]) -> list[Tensors]:
         """The right outputs, as the user gave them or as an earlier worker left them where it did."""
         if self.workload.expected is not None:
             return read_reference(self.workload, batch, len(inputs))
@@ -66,7 +67,7 @@ class Bench:
             makers: Mapping[str, str] = {"backend": backend.name, **backend.machine().libraries}
         else:
             run, makers = references.run, references.makers()
-        file = references.reference_file(self.workspace.caches, self.workload, batch, makers)
+        file = references.reference_file(self.workspace.caches, self.workload, batch, makers, case)
         found = references.load(file)
         if found is None or len(found) != len(inputs):
             found = run(self.workload, inputs)

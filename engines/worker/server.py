@@ -12,7 +12,7 @@ import os
 import queue
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
@@ -33,6 +33,7 @@ from engines.trials.sampling import (
     Meter,
     block_seconds,
     cold_block,
+    joined,
     measurement_of,
     target_half_width,
     timed_block,
@@ -179,18 +180,37 @@ def _alone(request: Alone, report: Report) -> Answer:
     return graph_commands.answer(request, report)
 
 
-def _sample_on_request(turn: Turn, wire: _Wire, meter: Meter, warmup: list[Block]) -> Measurement:
-    """Times a block whenever the owner asks for one, until it has enough."""
-    seconds = block_seconds(meter.policy, warmup[-1])
-    blocks: list[Block] = []
-    cold: list[Block] = []
+def _sample_on_request(
+    turn: Turn, wire: _Wire, meters: Sequence[Meter], warmups: Sequence[list[Block]]
+) -> Measurement:
+    """Times a block of each case whenever the owner asks for one, until it has enough."""
+    held = [_Held(meter, warmup) for meter, warmup in zip(meters, warmups, strict=True)]
     while isinstance(_next_request(turn, wire), Sample):
+        for one in held:
+            one.sample()
+    return joined([one.measurement() for one in held])
+
+
+class _Held:
+    """A case of the engine that is held, and the blocks that were timed of it."""
+
+    def __init__(self, meter: Meter, warmup: list[Block]) -> None:
+        self._meter, self._warmup = meter, warmup
+        self._seconds = block_seconds(meter.policy, warmup[-1])
+        self._blocks: list[Block] = []
+        self._cold: list[Block] = []
+
+    def sample(self) -> None:
+        meter = self._meter
         # others had the machine since the last block
-        meter.runner.block(seconds / REWARMING)
-        blocks.append(timed_block(meter, seconds, meter.read())[0])
+        meter.runner.block(self._seconds / REWARMING)
+        self._blocks.append(timed_block(meter, self._seconds, meter.read())[0])
         if meter.policy.cold:
-            cold.append(cold_block(meter))
-    return replace(measurement_of(meter, tuple(blocks), warmup), cold=tuple(cold))
+            self._cold.append(cold_block(meter))
+
+    def measurement(self) -> Measurement:
+        found = measurement_of(self._meter, tuple(self._blocks), self._warmup)
+        return replace(found, cold=tuple(self._cold))
 
 
 def _next_request(turn: Turn, wire: _Wire) -> Request:

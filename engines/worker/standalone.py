@@ -28,6 +28,7 @@ from engines.data import tensor_files
 from engines.data.common_inputs import refuse_beyond
 from engines.data.inputs import check_inputs_file, make_inputs
 from engines.machine.device_lock import Turn
+from engines.shapes.plan import single_plan
 from engines.shapes.resolve import batch_of, resolve
 from engines.shapes.text import UNNAMED
 from engines.trials import sampling
@@ -69,11 +70,11 @@ def measure_engine(request: MeasureEngine, report: Report) -> EngineMeasured:
     with _refusing(request):
         engine = _engine(request, backend)
         workload, notes = _workload(engine, request)
-        inputs = make_inputs(workload, workload.batch)[0]
+        inputs = make_inputs(workload, workload.plan.batch)[0]
         with _alone(backend, report), closing(engine.open(workload, inputs, policy)) as runner:
-            measurement = _measure(Meter(runner, policy, workload.batch, backend.probe()), report)
+            measurement = _measure(Meter(runner, policy, workload.plan.batch, backend.probe()), report)
             measurement = replace(measurement, device_memory_bytes=runner.device_memory_bytes)
-    shapes = {name: of.optimum for name, of in workload.shapes.items()}
+    shapes = workload.plan.cases[0].shapes
     return EngineMeasured(measurement, machine, shapes, (*notes, *warnings))
 
 
@@ -93,7 +94,7 @@ def run_engine(request: RunEngine, report: Report) -> EngineRan:
         engine = _engine(request, backend)
         shapes, _ = resolve(engine.model, {name: values.shape for name, values in batches[0].items()})
         batch, batched = batch_of(engine.model, shapes)
-        workload = Workload(engine.model, shapes, batch, batched, InputSource())
+        workload = Workload(engine.model, single_plan(shapes, batch), batched, InputSource())
         with _alone(backend, report), closing(engine.open(workload, batches[0], Policy())) as runner:
             report("check", "")
             outputs = [runner.infer(inputs) for inputs in batches]
@@ -166,7 +167,7 @@ def _workload(engine: Engine, request: MeasureEngine) -> tuple[Workload, tuple[s
     source = InputSource()
     if request.inputs is not None:
         source = check_inputs_file(engine.model, shapes, batched, Path(request.inputs))
-    return Workload(engine.model, shapes, batch, batched, source), notes
+    return Workload(engine.model, single_plan(shapes, batch), batched, source), notes
 
 
 def _measure(meter: Meter, report: Report) -> Measurement:
@@ -179,7 +180,7 @@ def _measure(meter: Meter, report: Report) -> Measurement:
         warmup = sampling.warm_up(meter)
         report("measure", "")
         measurement = sampling.measure(meter, warmup)
-        return replace(measurement, cold=sampling.cold_blocks(meter, measurement))
+        return replace(measurement, cold=sampling.cold_blocks([meter], measurement))
     warmup = [meter.runner.block(policy.warmup_seconds)] if policy.warmup_seconds else []
     report("measure", "")
     return sampling.measurement_of(meter, tuple(_blocks(meter)), warmup)

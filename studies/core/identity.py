@@ -3,6 +3,7 @@
 from engines.core.values import Candidate, Machine, Workload
 from engines.core.wire import digest
 from engines.data.calibration import calibration_identity
+from engines.shapes import plan
 from studies.core.records import StudySpec
 
 # to be raised when a check measures more than before: what an earlier one found does not tell all
@@ -25,7 +26,7 @@ def workload_identity(workload: Workload) -> list[object]:
     """What makes a workload the same, wherever its files lie."""
     inputs = workload.inputs
     source = inputs.digest or inputs.seed
-    return [workload.model.digest, workload.shapes, workload.batch, source, ACCURACY, chosen(workload)]
+    return [workload.model.digest, *plan.identity(workload.plan), source, ACCURACY, chosen(workload)]
 
 
 def chosen(workload: Workload) -> dict[str, object]:

@@ -4,9 +4,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from engines.artifacts.fingerprints import fingerprint, is_shared, measured_engine, shapes_asked
+from engines.artifacts.fingerprints import fingerprint, is_shared, measured_engine
 from engines.core.results import Evaluation
 from engines.core.values import Candidate
+from engines.shapes import plan
 from studies.core.records import TrialRecord
 
 
@@ -45,7 +46,7 @@ def _is_source(record: TrialRecord) -> bool:
 
 
 def _is_measured_alike(one: Candidate, other: Candidate) -> bool:
-    return one.run == other.run and shapes_asked(one) == shapes_asked(other)
+    return one.run == other.run and plan.asked(one) == plan.asked(other)
 
 
 def marked(records: Sequence[TrialRecord]) -> tuple[TrialRecord, ...]:

@@ -21,8 +21,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.artifacts.fingerprints import SHAPES, fingerprint
+from engines.artifacts.fingerprints import fingerprint
 from engines.core.values import Dimension, Settings, Value, text_of
+from engines.shapes.plan import SHAPE_SETTINGS
 from studies.core.records import TrialRecord
 from studies.core.space import searched
 
@@ -87,7 +88,7 @@ def dead(records: Iterable[TrialRecord], space: Sequence[Dimension]) -> tuple[De
     if len(set(made)) == len(made):
         return ()
     # engines of other shapes are others, whatever their layers
-    free = {one.name for one in searched(space)}.difference(SHAPES)
+    free = {one.name for one in searched(space)}.difference(SHAPE_SETTINGS)
     engines = _engines(kinds, [one for one in space if one.kind != "run"])
     shown = _shown(engines, np.array([one.name in free for one in engines.dimensions]))
     return tuple(

@@ -6,6 +6,7 @@ from typing import Literal
 from engines.core.errors import UserError
 from engines.core.values import Workload
 from engines.core.wire import digest
+from engines.shapes.plan import identity
 from engines.shapes.text import format_shapes
 from studies.core.identity import chosen, machine_identity
 from studies.core.records import StudySpec
@@ -70,7 +71,7 @@ def differences(old: StudySpec, new: StudySpec) -> dict[str, str]:
         ("model", before.model.digest, after.model.digest, files),
         ("machine", *machines, (_machine(old), _machine(new))),
         ("backend", _backend(old), _backend(new), (_backend(old), _backend(new))),
-        ("shapes", before.shapes, after.shapes, (_shapes(before), _shapes(after))),
+        ("shapes", identity(before.plan), identity(after.plan), (_shapes(before), _shapes(after))),
         ("inputs", _inputs(before), _inputs(after), (_inputs(before), _inputs(after))),
         ("objective", old.objectives, new.objectives, (_objectives(old), _objectives(new))),
         ("constraint", old.constraints, new.constraints, (_constraints(old), _constraints(new))),
@@ -106,7 +107,7 @@ def _backend(spec: StudySpec) -> str:
 
 
 def _shapes(workload: Workload) -> str:
-    return format_shapes({name: of.optimum for name, of in workload.shapes.items()})
+    return format_shapes({name: of.optimum for name, of in workload.plan.ranges.items()})
 
 
 def _inputs(workload: Workload) -> str:

@@ -26,6 +26,7 @@ from engines.data.calibration import parse_calibration
 from engines.data.inputs_file import check_inputs_file
 from engines.data.user_functions import parse_metric
 from engines.models.read import read_model
+from engines.shapes.plan import single_plan
 from engines.shapes.resolve import batch_of, resolve
 from engines.shapes.text import parse_shapes
 from engines.worker.protocol import Open, Opened
@@ -201,8 +202,7 @@ def _workload(
         source = check_inputs_file(model, shapes, batched, request.inputs, extras=bool(metrics))
     workload = Workload(
         model,
-        shapes,
-        batch,
+        single_plan(shapes, batch),
         batched,
         source,
         calibration=_calibration(request, model, shapes, batched),

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 from sqlalchemy import Connection, Row, func, insert, select
 
-from engines.core import wire
+from engines.core import earlier, wire
 from engines.core.errors import UserError
 from engines.core.results import Evaluation
 from engines.core.values import Candidate
@@ -150,7 +150,7 @@ def read_summaries(connection: Connection) -> tuple[StudySummary, ...]:
 
 def find_spec(connection: Connection, name: str) -> StudySpec | None:
     text = connection.scalar(select(schema.study.c.spec).where(schema.study.c.name == name))
-    return None if text is None else wire.from_json(text, StudySpec)
+    return None if text is None else earlier.from_json(text, StudySpec)
 
 
 def read_study(connection: Connection, name: str) -> StudyRecord:
@@ -182,7 +182,7 @@ def read_trials(
 
 def _header(connection: Connection, study_id: int) -> tuple[Row[Any], StudySpec]:
     study = connection.execute(select(schema.study).where(schema.study.c.id == study_id)).one()
-    return study, wire.from_json(study.spec, StudySpec)
+    return study, earlier.from_json(study.spec, StudySpec)
 
 
 def _evaluations(connection: Connection, study_id: int) -> dict[int, Evaluation]:

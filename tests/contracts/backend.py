@@ -197,7 +197,7 @@ class BackendContract:
         assert len(block.latency_ms) >= 1
         assert (block.latency_ms > 0).all()
         assert block.latency_ms.sum() / 1e3 <= block.span_seconds * 1.001
-        expected = bench.reference(bench.workload.batch).outputs[0]
+        expected = bench.reference(bench.workload.plan.batch).outputs[0]
         assert compare(expected, outputs)[0].relative_l2 <= self.tolerance
 
     @pytest.mark.parametrize("transfers", [False, True])
@@ -237,7 +237,7 @@ class BackendContract:
 
     def test_outputs_are_right_on_every_stream_before_and_after_timing(self, bench: Bench) -> None:
         runner, inputs = _open(bench, streams=2)
-        expected = bench.reference(bench.workload.batch).outputs
+        expected = bench.reference(bench.workload.plan.batch).outputs
         try:
             for _ in range(2):
                 for stream in range(runner.streams):
@@ -298,6 +298,6 @@ def _open(bench: Bench, streams: int = 1, policy: Policy = QUICK) -> tuple[Runne
     candidate = _baseline(bench)
     graph, file = make_graph(bench.backend, bench.workload, candidate.graph, bench.workspace)
     _, folder = make_engine(bench.backend, bench.workload, candidate, bench.workspace, (graph, file))
-    inputs = make_inputs(bench.workload, bench.workload.batch)
+    inputs = make_inputs(bench.workload, bench.workload.plan.batch)
     run = Settings(candidate.run, streams=streams)
     return bench.backend.open(folder, bench.workload, run, inputs[0], policy), inputs

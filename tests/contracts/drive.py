@@ -21,6 +21,7 @@ from engines.core.wire import to_plain
 from tests.contracts.bindings import PACKAGES
 from tests.contracts.build_steps import builds, caches, plugins, refused_build, refused_graph
 from tests.contracts.driving import Drive, spaces
+from tests.contracts.profile_steps import profiles
 from tests.contracts.run_steps import runs
 from tests.contracts.weak_steps import weakly_typed
 
@@ -47,6 +48,7 @@ def report(
         "parser": refused_graph,
         "silence": refused_build,
         "caches": caches,
+        "profiles": profiles,
         "runs": runs,
     }
     found = {

@@ -249,6 +249,7 @@ def _engine(script: Scripted) -> Mapping[str, Behaviour]:
 
     return {
         "ICudaEngine.num_io_tensors": lambda _: len(names),
+        "ICudaEngine.num_optimization_profiles": lambda _: 1,
         "ICudaEngine.get_tensor_name": lambda _, index: names[index],
         "ICudaEngine.get_tensor_mode": mode,
         "ICudaEngine.get_tensor_dtype": lambda *_: real.DataType.FLOAT,

@@ -44,6 +44,12 @@ def test_profiles_are_built_around_the_shapes_asked_for(driven: Driven) -> None:
     assert ranges[64] == [1, 64, 256]
 
 
+def test_an_engine_of_several_profiles_runs_shapes_in_the_one_that_takes_them(driven: Driven) -> None:
+    found = driven["profiles"]
+    assert found["added"] == [[1, 2, 4], [5, 8, 16]]
+    assert found["chosen"] == {"2": [], "8": [1, 1]}
+
+
 def test_plugins_are_loaded_and_serialized_when_asked(driven: Driven) -> None:
     plugins = driven["plugins"]
     assert len(plugins["loaded"]) == 1

@@ -4,6 +4,7 @@ The suite that every backend passes, and the whole product, run on a GPU: see te
 """
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from engines.backends.registry import Backend, open_backend
 from engines.backends.tensorrt.run.load import ENGINE
 from engines.core.errors import EngineError
 from engines.core.results import Artifact
-from engines.core.values import Settings, Value, Workload
+from engines.core.values import Profile, Settings, ShapeRange, Value, Workload
 from engines.machine.gpu import has_gpu
 from tests.contracts.rtx_builds import EXAMPLES, build
 from tests.workloads import example, tiny_conv, workload_of
@@ -79,6 +80,18 @@ def test_whatever_can_be_fixed_builds_or_is_refused_with_a_reason(
     assert "libnvinfer_lean.so" in refused["version_compatible=true"]
     for message in refused.values():
         assert not re.search(r"/_src/|cudaError 35|\n|\.$", message), message
+
+
+def test_an_engine_has_every_profile_of_the_plan(
+    backend: Backend, workspace: Workspace, mlp: Workload
+) -> None:
+    near, far = (Profile({"features": ShapeRange((low, 64), (low, 64), (4 * low, 64))}) for low in (2, 16))
+    one, two = (
+        build(backend, replace(mlp, plan=replace(mlp.plan, profiles=profiles)), workspace)
+        for profiles in ((near,), (near, far))
+    )
+    assert one.digest != two.digest
+    assert fingerprint(one) != fingerprint(two)
 
 
 def test_layers_in_16_bits_make_the_engine_smaller(

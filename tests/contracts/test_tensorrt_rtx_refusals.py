@@ -15,6 +15,7 @@ from engines.backends.tensorrt.build.network import MOST_NODES
 from engines.backends.tensorrt.run.load import ENGINE
 from engines.core.errors import EngineError
 from engines.core.values import Settings, ShapeRange, Workload
+from engines.shapes.plan import single_plan
 from tests.contracts.rtx_builds import EXAMPLES, build
 from tests.workloads import QUICK, example, workload_of
 
@@ -48,7 +49,7 @@ def test_too_small_a_workspace_is_refused_with_the_librarys_reason(
 
 
 def test_a_profile_in_disorder_is_refused(backend: Backend, workspace: Workspace, mlp: Workload) -> None:
-    broken = replace(mlp, shapes={"features": ShapeRange((4, 64), (2, 64), (8, 64))})
+    broken = replace(mlp, plan=single_plan({"features": ShapeRange((4, 64), (2, 64), (8, 64))}, 2))
     message = "the builder refused the optimization profile: .*features.* MIN<=OPT<=MAX"
     with pytest.raises(EngineError, match=message) as caught:
         build(backend, broken, workspace, profile="given")

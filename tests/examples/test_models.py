@@ -9,6 +9,7 @@ import pytest
 from engines.core.values import InputSource, Workload
 from engines.data.inputs import make_inputs
 from engines.models.read import read_model
+from engines.shapes.plan import single_plan
 from engines.shapes.resolve import batch_of, resolve
 from examples import models
 
@@ -31,7 +32,8 @@ def _workload(path: Path, sequence: int = 12) -> Workload:
         for facts in model.inputs
     }
     ranges, _ = resolve(model, shapes)
-    return Workload(model, ranges, *batch_of(model, ranges), InputSource(seed=3))
+    batch, batched = batch_of(model, ranges)
+    return Workload(model, single_plan(ranges, batch), batched, InputSource(seed=3))
 
 
 def _session(path: Path) -> ort.InferenceSession:

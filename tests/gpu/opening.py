@@ -31,7 +31,7 @@ def opened(
     candidate = candidate_at(dimensions, {**defaults, **chosen})
     graph = make_graph(backend, workload, candidate.graph, workspace)
     _, folder = make_engine(backend, workload, candidate, workspace, graph)
-    inputs = make_inputs(workload, workload.batch)[0]
+    inputs = make_inputs(workload, workload.plan.batch)[0]
     runner = backend.open(folder, workload, candidate.run, inputs, policy)
     try:
         yield runner

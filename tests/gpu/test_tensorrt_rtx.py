@@ -35,7 +35,7 @@ def _runner(bench: Bench, **run: object) -> Runner:
     evaluation = evaluate(bench, candidate, lambda *_: None)
     assert evaluation.engine is not None
     folder = bench.workspace.engines / evaluation.engine.digest
-    inputs = make_inputs(bench.workload, bench.workload.batch)[0]
+    inputs = make_inputs(bench.workload, bench.workload.plan.batch)[0]
     return bench.backend.open(folder, bench.workload, candidate.run, inputs, QUICK)
 
 
@@ -45,7 +45,7 @@ def test_new_inputs_reach_the_engine_in_either_launch_mode(
 ) -> None:
     bench = Bench(backend, workload, workspace, QUICK)
     runner = _runner(bench, cuda_graph=cuda_graph)
-    batches = make_inputs(workload, workload.batch)
+    batches = make_inputs(workload, workload.plan.batch)
     try:
         outputs = [runner.infer(batch)["logits"] for batch in (*batches, batches[0])]
     finally:
@@ -101,7 +101,7 @@ def test_a_context_that_refuses_to_be_captured_says_so_and_still_runs(
     bench = Bench(backend, workload, workspace, QUICK)
     runner = _runner(bench)
     lane = runner._lanes[0]  # type: ignore[attr-defined]
-    batch = make_inputs(workload, workload.batch)[0]
+    batch = make_inputs(workload, workload.plan.batch)[0]
     before = runner.infer(batch)["logits"]
     lane._context = reluctant = _Reluctant(lane._context)
     enqueue = lane._enqueue

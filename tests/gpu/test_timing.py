@@ -92,7 +92,7 @@ def test_without_transfers_the_latency_is_compute_alone(
 def test_outputs_are_right_after_copies_that_overlapped(
     backend: Backend, images: Workload, workspace: Workspace
 ) -> None:
-    batches = make_inputs(images, images.batch)
+    batches = make_inputs(images, images.plan.batch)
     with opened(backend, images, workspace, Policy(transfers=True), cuda_graph=True) as runner:
         before = [runner.infer(batch)["logits"] for batch in batches]
         runner.block(0.2)

@@ -23,6 +23,7 @@ from engines.core.values import (
     TensorFacts,
     Workload,
 )
+from engines.shapes.plan import single_plan
 from studies.core.records import Constraint, Objective, StudySpec
 from studies.setup.spec import settle
 from studies.storage.storage import Storage, open_storage
@@ -99,7 +100,7 @@ def study_spec() -> StudySpec:
     )
     shapes = {"image": ShapeRange((1, 3, 8), (8, 3, 32), (16, 3, 64))}
     return StudySpec(
-        workload=Workload(model, shapes, 8, ("image",), InputSource(3, "/data/in.npz", "ab12")),
+        workload=Workload(model, single_plan(shapes, 8), ("image",), InputSource(3, "/data/in.npz", "ab12")),
         backend="fake",
         backend_options=Settings(noise=0.1, seed=1, crashes=True, mode="quick"),
         machine=Machine(

@@ -121,7 +121,7 @@ def test_one_value_may_stand_alone_and_times_may_be_text(model: Path) -> None:
         output=None,
     )
     assert result.study.spec.objectives[0].metric == "p99_ms"
-    assert result.study.spec.workload.batch == 2
+    assert result.study.spec.workload.plan.batch == 2
     assert Path("w/studies.db").is_file()
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 from engines.artifacts.store import GRAPH
 from engines.artifacts.workspace import Workspace
 from engines.backends.registry import BACKENDS, TrtexecProgram
-from engines.backends.tensorrt.build.space import profile_shapes
 from engines.backends.tensorrt.build.weak_typing import is_weak
 from engines.core.errors import UserError
 from engines.core.values import Value, text_of
-from engines.shapes.resolve import format_shapes, with_batch
+from engines.shapes.plan import asked_batch, case_shapes, profile_shapes
+from engines.shapes.text import format_shapes
 from engines.statistics.trtexec import VERSIONS
 from studies.core.records import StudyRecord, StudySpec, TrialRecord
 from tuner.bundles.trtexec_options import ELSEWHERE, IN_GRAPH, MAPPERS, WEAK_ONLY, Option, run_switches, words
@@ -85,7 +85,7 @@ def _major(program: TrtexecProgram, spec: StudySpec) -> int:
 
 def _shapes(spec: StudySpec, trial: TrialRecord) -> list[Option]:
     """The profile and the shapes that were measured; inputs whose shape is fixed are not to be named."""
-    workload, settings = spec.workload, trial.candidate.settings
+    workload = spec.workload
     dynamic = [
         facts.name
         for facts in workload.model.inputs
@@ -93,8 +93,8 @@ def _shapes(spec: StudySpec, trial: TrialRecord) -> list[Option]:
     ]
     if not dynamic:
         return []
-    profile = profile_shapes(workload, trial.candidate)
-    run = with_batch(workload.shapes, workload.batched_inputs, int(settings.get("batch", workload.batch)))
+    profile = profile_shapes(workload, trial.candidate)[0]
+    run = case_shapes(workload, asked_batch(workload.plan, trial.candidate))
     bounds = {
         "minShapes": {name: profile[name].minimum for name in dynamic},
         "optShapes": {name: profile[name].optimum for name in dynamic},

@@ -73,7 +73,7 @@ def study_header(study: StudyRecord) -> dict[str, Any]:
         "versions": dict(study.versions),
         "priors": [to_plain(prior) for prior in study.priors],
         "model": to_plain(spec.workload.model),
-        "shapes": to_plain(spec.workload.shapes),
+        "shapes": to_plain(spec.workload.plan.ranges),
         "inputs": to_plain(spec.workload.inputs),
         "calibration": to_plain(spec.workload.calibration),
         "reference": to_plain(spec.workload.expected),

@@ -186,7 +186,7 @@ def _self_test(
 def _prepare(worker: Worker, question: Question, watcher: "Watcher") -> None:
     what = "computing the reference outputs"
     watcher.preparing(what)
-    worker.prepare(question.workload.batch, lambda *_: watcher.preparing(what))
+    worker.prepare(question.workload.plan.batch, lambda *_: watcher.preparing(what))
 
 
 def _measure(worker: Worker, baseline: Candidate, what: str, watcher: "Watcher") -> Evaluation:

@@ -166,7 +166,7 @@ def compute_reference(worker: Worker, question: Question, watcher: Watcher) -> N
     """Has the right outputs ready; raises UserError for a model that cannot run."""
     what = "computing the reference outputs"
     watcher.preparing(what)
-    worker.prepare(question.workload.batch, lambda *_: watcher.preparing(what))
+    worker.prepare(question.workload.plan.batch, lambda *_: watcher.preparing(what))
 
 
 def _run(owner: Owner, worker: Worker, limits: Limits, stop: Stop) -> Ended:

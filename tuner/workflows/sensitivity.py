@@ -13,6 +13,7 @@ from engines.core.values import InputSource, Settings, Workload
 from engines.data.calibration import parse_calibration
 from engines.data.inputs_file import check_inputs_file
 from engines.models.read import read_model
+from engines.shapes.plan import single_plan
 from engines.shapes.resolve import batch_of, resolve
 from engines.shapes.text import parse_shapes
 from engines.worker.client import Worker
@@ -113,7 +114,7 @@ def _workload(options: SensitivityOptions) -> tuple[Workload, tuple[str, ...]]:
         inputs = check_inputs_file(model, shapes, batched, options.inputs)
     if options.calibration is not None:
         calibration = parse_calibration(options.calibration, model, shapes, batched, Path.cwd())
-    workload = Workload(model, shapes, batch, batched, inputs, calibration)
+    workload = Workload(model, single_plan(shapes, batch), batched, inputs, calibration)
     return workload, notes
 
 

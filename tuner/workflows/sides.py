@@ -9,7 +9,7 @@ from engines.core.errors import UserError
 from engines.core.values import ModelFacts, Settings, Tensors
 from engines.data.tensor_files import read_arrays
 from engines.models.read import read_model
-from engines.shapes.resolve import with_batch
+from engines.shapes.plan import asked_batch, case_shapes
 from tuner.bundles.engine import engine_folder
 from tuner.bundles.engine_files import EngineFile, find_engine
 from tuner.options.search import check_path
@@ -77,7 +77,6 @@ def _trial(study: str | None, number: int, places: Places) -> Side:
             "Name the workspace that it was built in, or search again: that builds what is missing.",
         )
     workload, settings = spec.workload, trial.candidate.settings
-    batch = int(settings.get("batch", workload.batch))
     engine = EngineFile(
         path=folder,
         backends=(spec.backend,),
@@ -85,6 +84,6 @@ def _trial(study: str | None, number: int, places: Places) -> Side:
         run=Settings(settings),
         about=name,
         model=workload.model,
-        preferred=with_batch(workload.shapes, workload.batched_inputs, batch),
+        preferred=case_shapes(workload, asked_batch(workload.plan, trial.candidate)),
     )
     return Side(name, f"engine of {spec.backend}", engine=engine)

@@ -81,7 +81,8 @@ class Fake:
         return ()
 
     def dimensions(self, workload: Workload, concurrent: bool) -> tuple[Dimension, ...]:
-        batches = (1, 2, 4, 8, 16, 32) if concurrent and workload.batched_inputs else ()
+        is_free = concurrent and workload.batched_inputs and len(workload.plan.cases) == 1
+        batches = (1, 2, 4, 8, 16, 32) if is_free else ()
         return (
             Dimension(
                 "precision", "graph", tuple(PRECISION), "fp32", "numeric type of weights and activations"
@@ -94,8 +95,8 @@ class Fake:
             Dimension(
                 "batch",
                 "run",
-                tuple(sorted({*batches, workload.batch})),
-                workload.batch,
+                tuple(sorted({*batches, workload.plan.batch})),
+                workload.plan.batch,
                 "samples in one inference",
             ),
         )

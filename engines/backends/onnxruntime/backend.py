@@ -109,8 +109,8 @@ class OnnxRuntime:
             Dimension(
                 "batch",
                 "run",
-                batch_choices(workload, LARGEST_BATCH) if concurrent else (workload.batch,),
-                workload.batch,
+                batch_choices(workload, LARGEST_BATCH) if concurrent else (workload.plan.batch,),
+                workload.plan.batch,
                 "samples in one inference",
             ),
         )

@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection, Mapping
 from engines.core.errors import UserError
 from engines.core.values import InputSource, Policy, Workload
 from engines.landscapes.file import Landscape
+from engines.shapes.plan import identity
 from engines.shapes.text import format_shapes
 from engines.statistics.metrics import names_where
 
@@ -36,9 +37,9 @@ def _check_model(landscape: Landscape, file: str, workload: Workload) -> None:
 
 
 def _check_shapes(landscape: Landscape, file: str, workload: Workload) -> None:
-    recorded = landscape.workload.shapes
-    if workload.shapes != recorded:
-        shapes = format_shapes({name: one.optimum for name, one in recorded.items()})
+    recorded = landscape.workload.plan
+    if identity(workload.plan) != identity(recorded):
+        shapes = format_shapes({name: one.optimum for name, one in recorded.ranges.items()})
         raise UserError(f"{file} was recorded at other shapes", f"Write --shapes {shapes}.")
 
 

@@ -34,6 +34,7 @@ from engines.machine import cpu, gpu, gpu_conditions
 from engines.machine.device import Device
 from engines.machine.device_lock import Shared
 from engines.machine.telemetry import Probe
+from engines.shapes.plan import profile_shapes
 
 
 def tensorrt(options: Settings, folder: Path) -> "TensorRT":
@@ -87,7 +88,9 @@ class TensorRT:
         return GraphRecipe(self._target(workload), workload, self._folder)
 
     def engine_key(self, workload: Workload, candidate: Candidate) -> object:
-        profile = space.profile_shapes(workload, candidate)
+        profiles = profile_shapes(workload, candidate)
+        # one is named as ever, so that engines of earlier versions are found
+        profile = profiles[0] if len(profiles) == 1 else profiles
         more = [*self._plugin_key, *weak_typing.key(workload, candidate.graph)]
         return [self._identity(), candidate.graph["precision"] == "fp32", profile, *more]
 

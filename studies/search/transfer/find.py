@@ -143,7 +143,7 @@ def _tells(trial: TrialRecord) -> bool:
 
 
 def _measured(workload: Workload) -> object:
-    return workload.model.digest, dict(workload.shapes)
+    return workload.model.digest, workload.plan.ranges
 
 
 def _processor(machine: Machine) -> object:

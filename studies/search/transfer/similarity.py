@@ -72,7 +72,7 @@ def _overlap(one: Mapping[str, int], other: Mapping[str, int]) -> float:
 
 
 def _elements(workload: Workload) -> int:
-    return sum(math.prod(shapes.optimum) for shapes in workload.shapes.values())
+    return sum(math.prod(shapes.optimum) for shapes in workload.plan.ranges.values())
 
 
 def _ratio(one: int, other: int) -> float:

@@ -4,6 +4,7 @@ from dataclasses import replace
 from dashboards.pages.facts import facts, searched_dimensions
 from dashboards.words.formats import TIMES
 from engines.core.values import InputSource, Settings, ShapeRange
+from engines.shapes.plan import single_plan
 from studies.core.records import Prior, StudyRecord
 from tests.records import study_record
 
@@ -29,7 +30,9 @@ def test_a_range_of_shapes_is_shown_and_unknown_sizes_marked() -> None:
     tensor = replace(workload.model.inputs[0], shape=(None, 3))
     model = replace(workload.model, inputs=(tensor,), outputs=(replace(tensor, name="y", shape=()),))
     shapes = {"image": ShapeRange((1, 3), (4, 3), (8, 3))}
-    workload = replace(workload, model=model, shapes=shapes, inputs=InputSource(path="/data/samples.npz"))
+    workload = replace(
+        workload, model=model, plan=single_plan(shapes, 4), inputs=InputSource(path="/data/samples.npz")
+    )
     found = pairs(replace(study, spec=replace(study.spec, workload=workload)))
     ends = f"measured at 4{TIMES}3 (from 1{TIMES}3 to 8{TIMES}3)"
     assert found["input"] == f"image: float32 ?{TIMES}3, {ends}"

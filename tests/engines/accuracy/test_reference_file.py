@@ -22,7 +22,7 @@ def workload(tmp_path: Path) -> Workload:
     workload = workload_of(tiny_conv(tmp_path), x=(2, 3, 12, 12))
     np.savez(tmp_path / "data.npz", x=np.ones((5, 3, 12, 12), np.float32))
     source = check_inputs_file(
-        workload.model, workload.shapes, workload.batched_inputs, tmp_path / "data.npz"
+        workload.model, workload.plan.ranges, workload.batched_inputs, tmp_path / "data.npz"
     )
     return replace(workload, inputs=source)
 

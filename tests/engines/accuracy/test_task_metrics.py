@@ -31,7 +31,7 @@ def _workload(folder: Path, program: str = "", **extra: np.ndarray) -> Workload:
     )
     workload = workload_of(tiny_conv(folder), x=(2, 3, 12, 12))
     source = check_inputs_file(
-        workload.model, workload.shapes, workload.batched_inputs, folder / "data.npz", extras=True
+        workload.model, workload.plan.ranges, workload.batched_inputs, folder / "data.npz", extras=True
     )
     return replace(workload, inputs=source, metrics=(parse_metric("task.py:metric", folder),))
 

@@ -20,6 +20,7 @@ from engines.data.calibration import (
 )
 from engines.data.inputs import RANDOM_BATCHES, check_inputs_file
 from engines.data.user_functions import load_function
+from engines.shapes.plan import at_batch, single_plan
 from engines.shapes.resolve import batch_of, resolve
 from tests.workloads import tiny_conv, workload_of
 
@@ -45,11 +46,12 @@ def _two_inputs(*, fixed: bool = False) -> Workload:
     inputs = (TensorFacts("ids", "int64", (batch, 4)), TensorFacts("scale", "float32", (3,)))
     model = ModelFacts("m.onnx", "0", inputs, (), 17, {}, 0, 0, {"ids": 10})
     shapes, _ = resolve(model, {"ids": (2, 4)})
-    return Workload(model, shapes, *batch_of(model, shapes), InputSource())
+    batch, batched = batch_of(model, shapes)
+    return Workload(model, single_plan(shapes, batch), batched, InputSource())
 
 
 def _parse(text: object, workload: Workload, folder: Path) -> InputSource:
-    return parse_calibration(str(text), workload.model, workload.shapes, workload.batched_inputs, folder)
+    return parse_calibration(str(text), workload.model, workload.plan.ranges, workload.batched_inputs, folder)
 
 
 def _with(text: object, workload: Workload, folder: Path) -> Workload:
@@ -84,7 +86,7 @@ def test_without_data_there_are_random_batches_of_several_seeds(workload: Worklo
 def test_given_inputs_are_taken_where_nothing_else_is(workload: Workload, tmp_path: Path) -> None:
     np.savez(tmp_path / "data.npz", x=IMAGES)
     source = check_inputs_file(
-        workload.model, workload.shapes, workload.batched_inputs, tmp_path / "data.npz"
+        workload.model, workload.plan.ranges, workload.batched_inputs, tmp_path / "data.npz"
     )
     np.testing.assert_array_equal(_joined(replace(workload, inputs=source)), IMAGES[[0, 1, 2, 3, 4, 0]])
 
@@ -115,7 +117,7 @@ def test_large_batches_hold_as_many_samples_as_are_computed_well_at_once(
     workload: Workload, tmp_path: Path, samples: int, batch: int, sizes: list[int]
 ) -> None:
     np.savez(tmp_path / "data.npz", x=np.ones((samples, 3, 12, 12), np.float32))
-    found = replace(_with("data.npz", workload, tmp_path), batch=batch)
+    found = at_batch(_with("data.npz", workload, tmp_path), batch)
     assert _sizes(found) == sizes
     assert {len(one["x"]) for one in calibration_batches(found)} == {batch}
 
@@ -256,7 +258,7 @@ def test_what_decides_the_batches_decides_the_identity(workload: Workload, tmp_p
     variants = [
         workload,
         replace(workload, inputs=InputSource(seed=1)),
-        replace(workload, batch=1),
+        at_batch(workload, 1),
         *(_with(text, workload, tmp_path) for text in ("data.npz", "task:batches", "task:others")),
     ]
     identities = [str(calibration_identity(one)) for one in variants]

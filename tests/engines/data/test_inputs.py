@@ -7,6 +7,7 @@ import pytest
 from engines.core.errors import UserError
 from engines.core.values import InputSource, ModelFacts, TensorFacts, Workload
 from engines.data.inputs import make_inputs
+from engines.shapes.plan import single_plan
 from engines.shapes.resolve import batch_of, resolve
 
 X = TensorFacts("x", "float32", ("batch", 3, 8))
@@ -18,7 +19,8 @@ GATE = TensorFacts("gate", "bool", ("batch", 16))
 def _workload(*inputs: TensorFacts, seed: int = 0, limits: dict[str, int] | None = None) -> Workload:
     model = ModelFacts("m.onnx", "0", inputs, (), 17, {}, 0, 0, limits or {})
     ranges, _ = resolve(model)
-    return Workload(model, ranges, *batch_of(model, ranges), InputSource(seed=seed))
+    batch, batched = batch_of(model, ranges)
+    return Workload(model, single_plan(ranges, batch), batched, InputSource(seed=seed))
 
 
 def _same(left: np.ndarray, right: np.ndarray) -> bool:

@@ -61,7 +61,7 @@ def test_nobody_waits_for_a_pipe_in_a_folder(pipe: Pipes, workload: Workload, tm
     (tmp_path / "data").mkdir()
     pipe("data/a.npy")
     with pytest.raises(UserError, match=r"a\.npy' is no regular file"):
-        parse_calibration("data", workload.model, workload.shapes, workload.batched_inputs, tmp_path)
+        parse_calibration("data", workload.model, workload.plan.ranges, workload.batched_inputs, tmp_path)
 
 
 def test_a_name_with_a_zero_byte_is_no_error_of_ours() -> None:

@@ -58,7 +58,7 @@ class Maker:
 
     def error(self, graph: ModelProto) -> float:
         """How far its outputs are from the model's."""
-        feeds = make_inputs(self.workload, self.workload.batch)[0]
+        feeds = make_inputs(self.workload, self.workload.plan.batch)[0]
         return running.relative_error(
             running.run(graph, feeds), running.run(onnx.load(self.workload.model.path), feeds)
         )

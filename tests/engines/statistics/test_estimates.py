@@ -223,3 +223,26 @@ def test_a_ratio_widens_by_both_intervals() -> None:
 
 def test_a_ratio_of_exact_values_has_no_interval() -> None:
     assert estimates.ratio(Estimate(3.0), Estimate(2.0, 1.9, 2.1)) == Estimate(1.5)
+
+
+def test_one_estimate_alone_is_given_back_as_it_is() -> None:
+    alone = Estimate(1.1, 1.0, 1.3)
+    assert estimates.weighted([alone], [0.3]) is alone
+
+
+def test_estimates_are_averaged_by_weight_and_their_intervals_combined() -> None:
+    found = estimates.weighted([Estimate(1.0, 0.9, 1.1), Estimate(5.0, 4.6, 5.4)], [3, 1])
+    assert found.value == pytest.approx(2.0)
+    half_width = np.hypot(0.75 * 0.1, 0.25 * 0.4)
+    assert found.low == pytest.approx(2.0 - half_width)
+    assert found.high == pytest.approx(2.0 + half_width)
+
+
+def test_rates_are_averaged_by_their_reciprocals() -> None:
+    found = estimates.weighted([Estimate(10.0, 9.0, 11.0), Estimate(40.0, 40.0, 40.0)], [1, 1], harmonic=True)
+    assert found.value == pytest.approx(16.0)
+    assert found.high == pytest.approx(16.0 + 0.5 * 1.6**2 * 1.0)
+
+
+def test_without_an_interval_of_each_there_is_none() -> None:
+    assert estimates.weighted([Estimate(1.0), Estimate(3.0, 2.0, 4.0)], [1, 1]) == Estimate(2.0)

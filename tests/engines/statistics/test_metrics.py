@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from engines.core.results import Accuracy, Artifact, Block, Evaluation, Failure, Measurement, OutputError
-from engines.core.values import Candidate, Policy
+from engines.core.values import Candidate, Case, Policy
 from engines.statistics.estimates import Direction, Estimate
 from engines.statistics.metrics import (
     DEFAULT_ERROR,
@@ -21,6 +21,7 @@ from engines.statistics.metrics import (
     accuracy_metrics,
     is_timed,
     names_where,
+    over_cases,
 )
 
 # a unit that is none of these is to be looked at by whoever adds it: can `formats.quantity` write it?
@@ -110,3 +111,11 @@ def test_a_query_answers_in_the_order_of_the_table() -> None:
     assert names_where(lambda _: True) == tuple(METRICS)
     assert names_where(lambda metric: metric.concurrent) == ("throughput",)
     assert not is_timed("unheard_of")
+
+
+def test_a_metric_that_a_case_does_not_have_is_that_of_no_mix() -> None:
+    measurement = Measurement((Block(np.array([1.0, 2.0]), 1.0, 0.0),), 1, 1, 0.1, 1, converged=True)
+    one = Case({}, 1)
+    assert over_cases(METRICS["cold_ms"], measurement, (one,)) is None
+    assert over_cases(METRICS["cold_ms"], measurement, (one, one)) is None
+    assert over_cases(METRICS["mean_ms"], measurement, (one,)) == Estimate(1.5)

@@ -150,7 +150,9 @@ def _scored(folder: Path, workspace: Workspace, body: str, **options: Value) -> 
     np.savez(folder / "data.npz", x=np.ones((5, 3, 12, 12), np.float32), labels=np.arange(5))
     (folder / "task.py").write_text(f"calls = []\ndef score(inputs, outputs):\n    {body}\n")
     data = folder / "data.npz"
-    source = check_inputs_file(workload.model, workload.shapes, workload.batched_inputs, data, extras=True)
+    source = check_inputs_file(
+        workload.model, workload.plan.ranges, workload.batched_inputs, data, extras=True
+    )
     workload = replace(workload, inputs=source, metrics=(parse_metric("task.py:score", folder),))
     backend = Fake(Settings(options), folder)
     return Bench(backend, workload, workspace, QUICK), baseline_of(backend.dimensions(workload, False))
@@ -207,7 +209,7 @@ def test_an_engine_cut_short_by_a_crash_of_the_system_is_built_again(workspace: 
 def test_a_model_that_cannot_run_at_another_batch_fails_that_candidate_only(workspace: Workspace) -> None:
     class OneBatch(Fake):
         def reference(self, workload: Workload, batches: Sequence[Tensors]) -> list[Tensors]:
-            if len(batches[0]["x"]) != workload.batch:
+            if len(batches[0]["x"]) != workload.plan.batch:
                 raise UserError("reshape to 1x8 does not fit")
             return super().reference(workload, batches)
 

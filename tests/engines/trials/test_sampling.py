@@ -230,9 +230,9 @@ def test_cold_blocks_are_timed_only_when_asked_for_and_not_of_what_is_behind() -
     runner = Clockwork(lambda _: 2.0)
     measurement = measure(meter_of(runner), [runner.block(0.1)])
     asked = meter_of(runner, replace(POLICY, cold=True))
-    assert cold_blocks(meter_of(runner), measurement) == ()
-    assert cold_blocks(asked, replace(measurement, pruned=True)) == ()
-    cold = cold_blocks(asked, measurement)
+    assert cold_blocks([meter_of(runner)], measurement) == ()
+    assert cold_blocks([asked], replace(measurement, pruned=True)) == ()
+    cold = cold_blocks([asked], measurement)
     assert len(cold) == MINIMUM_BLOCKS
     assert all((block.latency_ms == 3.0).all() for block in cold)
 

@@ -16,7 +16,7 @@ from tests.workloads import QUICK
 
 def test_a_candidate_is_measured_and_its_stages_are_told_in_order(worker: Worker, workload: Workload) -> None:
     stages: list[Stage] = []
-    worker.prepare(workload.batch)
+    worker.prepare(workload.plan.batch)
     evaluation = worker.evaluate(candidate(workload), PLENTY, lambda stage, _: stages.append(stage))
     assert evaluation.measurement is not None
     assert evaluation.candidate == candidate(workload)

@@ -77,9 +77,9 @@ def test_each_request_gets_one_reply_behind_its_progress(
     (opened,) = pipes.ask(opening)
     assert isinstance(opened, Opened)
     assert opened.machine.kind == "simulated"
-    (prepared,) = pipes.ask(Prepare(workload.batch))
+    (prepared,) = pipes.ask(Prepare(workload.plan.batch))
     assert isinstance(prepared, Prepared)
-    assert prepared.samples >= workload.batch
+    assert prepared.samples >= workload.plan.batch
     for _ in range(2):
         *progress, evaluated = pipes.ask(Evaluate(candidate(workload)))
         assert all(isinstance(one, Progress) for one in progress)

@@ -145,7 +145,7 @@ def shapes_of(model: Path, asked: dict[str, Shape]) -> Shape:
     engine = Engine(facts, {"x": (8, 3, 12, 12)}, limits, lambda *_: Remembering())
     workload, notes = standalone._workload(engine, request(model, shapes=asked))
     assert notes == ()
-    return workload.shapes["x"].optimum
+    return workload.plan.ranges["x"].optimum
 
 
 # timing in one go, as trtexec does

@@ -5,6 +5,7 @@ import pytest
 
 from engines.core.errors import UserError
 from engines.core.values import InputSource, ShapeRange
+from engines.shapes.plan import single_plan
 from studies.core.records import Constraint, Objective, StudySpec
 from studies.setup.naming import choose_study, differences
 from studies.storage.storage import Storage, open_storage
@@ -28,11 +29,12 @@ def _elsewhere(spec: StudySpec) -> StudySpec:
 
 def _other(spec: StudySpec, what: str) -> StudySpec:
     workload = spec.workload
+    shapes = single_plan({"x": ShapeRange((7,), (7,), (7,))}, 7)
     others = {
         "model": replace(spec, workload=replace(workload, model=replace(workload.model, digest="other"))),
         "machine": replace(spec, machine=replace(spec.machine, processor="another")),
         "backend": replace(spec, backend="another"),
-        "shapes": replace(spec, workload=replace(workload, shapes={"x": ShapeRange((7,), (7,), (7,))})),
+        "shapes": replace(spec, workload=replace(workload, plan=shapes)),
         "inputs": replace(spec, workload=replace(workload, inputs=InputSource(seed=77))),
         "constraint": replace(spec, constraints=(Constraint("error", "<=", 0.123),)),
         "objective": replace(spec, objectives=(Objective("error", "minimize"),)),

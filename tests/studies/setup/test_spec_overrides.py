@@ -17,8 +17,8 @@ def test_overridden_inputs_are_static_and_have_no_batch_to_search(ask: Ask) -> N
     assert workload.override_shapes == {"x": (4, 3, 12, 12)}
     assert workload.model.inputs[0].shape == (4, 3, 12, 12)
     assert workload.model.outputs[0].shape == (4, 5)
-    assert (workload.batch, workload.batched_inputs) == (4, ())
-    assert workload.shapes["x"].optimum == (4, 3, 12, 12)
+    assert (workload.plan.batch, workload.batched_inputs) == (4, ())
+    assert workload.plan.ranges["x"].optimum == (4, 3, 12, 12)
     assert workload.model.digest == ask().workload.model.digest
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from engines.core.values import Policy, ShapeRange, TensorFacts, Value
+from engines.shapes.plan import single_plan
 from tests.tuner.trtexec_trials import lines, study, words
 
 
@@ -121,13 +122,13 @@ def test_inputs_of_fixed_shape_are_not_named() -> None:
     workload = of.spec.workload
     fixed = TensorFacts("mask", "float32", (4,))
     inputs = (*workload.model.inputs, fixed)
-    shapes = {**workload.shapes, "mask": ShapeRange((4,), (4,), (4,))}
-    both = replace(workload, model=replace(workload.model, inputs=inputs), shapes=shapes)
+    shapes = {**workload.plan.ranges, "mask": ShapeRange((4,), (4,), (4,))}
+    both = replace(workload, model=replace(workload.model, inputs=inputs), plan=single_plan(shapes, 8))
     assert "mask" not in lines(study(workload=both))[0]
     alone = replace(
         workload,
         model=replace(workload.model, inputs=(fixed,)),
-        shapes={"mask": shapes["mask"]},
+        plan=single_plan({"mask": shapes["mask"]}, 8),
         batched_inputs=(),
     )
     assert "hapes" not in lines(study(workload=alone))[0]
@@ -141,7 +142,10 @@ def test_names_and_paths_that_a_shell_would_split_are_quoted() -> None:
         inputs=(replace(workload.model.inputs[0], name="Input:0"),),
     )
     odd = replace(
-        workload, model=model, shapes={"Input:0": workload.shapes["image"]}, batched_inputs=("Input:0",)
+        workload,
+        model=model,
+        plan=single_plan({"Input:0": workload.plan.ranges["image"]}, 8),
+        batched_inputs=("Input:0",),
     )
     found = shlex.split(lines(study(workload=odd))[0])
     assert "--onnx=/my models/net.onnx" in found

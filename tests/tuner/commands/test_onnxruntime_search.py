@@ -60,7 +60,7 @@ def _session(engine: Path, settings: dict[str, Any]) -> ort.InferenceSession:
 def _outputs(session: ort.InferenceSession, workload: Workload, seed: int) -> np.ndarray[Any, Any]:
     random = np.random.default_rng(seed)
     inputs = {
-        facts.name: random.normal(size=workload.shapes[facts.name].optimum).astype(np.float32)
+        facts.name: random.normal(size=workload.plan.ranges[facts.name].optimum).astype(np.float32)
         for facts in workload.model.inputs
     }
     outputs: np.ndarray[Any, Any] = session.run(None, inputs)[0]

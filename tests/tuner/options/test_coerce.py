@@ -177,7 +177,7 @@ def test_a_search_takes_shapes_and_settings_by_name(model: Path) -> None:
         self_test=0,
         finalists=0,
     )
-    assert result.study.spec.workload.batch == 2
+    assert result.study.spec.workload.plan.batch == 2
     fixed = {one.name: one.choices for one in result.study.spec.space}
     assert (fixed["precision"], fixed["cuda_graph"]) == (("fp32",), (False,))
 

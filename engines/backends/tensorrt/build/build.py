@@ -15,7 +15,7 @@ from engines.backends.tensorrt.bindings.monitor import Messages, progress_monito
 from engines.backends.tensorrt.bindings.options import Options
 from engines.backends.tensorrt.bindings.refusals import explained, guarded
 from engines.backends.tensorrt.bindings.vendor import Vendor
-from engines.backends.tensorrt.build import network, space, weak_typing
+from engines.backends.tensorrt.build import network, weak_typing
 from engines.backends.tensorrt.build.config import apply
 from engines.backends.tensorrt.inspect import layers
 from engines.backends.tensorrt.inspect.fingerprints import fingerprint
@@ -24,6 +24,7 @@ from engines.core.values import Candidate, Value, Workload
 from engines.core.wire import to_json
 from engines.graphs.context import Making
 from engines.machine import gpu
+from engines.shapes.plan import profile_shapes
 
 LAYERS = "layers.json"
 
@@ -83,9 +84,9 @@ def build(job: Job, graph: Path, folder: Path) -> Mapping[str, Value]:
 def _configure(job: Job, builder: Any, config: Any) -> None:
     if job.options.serialize_plugins:
         config.plugins_to_serialize = [str(path) for path in job.options.plugins]
-    shapes = space.profile_shapes(job.workload, job.candidate)
+    profiles = profile_shapes(job.workload, job.candidate)
     tf32 = job.precision != "fp32"
-    apply(job.vendor, config, job.candidate.build, tf32=tf32, shapes=shapes, builder=builder)
+    apply(job.vendor, config, job.candidate.build, tf32=tf32, profiles=profiles, builder=builder)
 
 
 @contextmanager

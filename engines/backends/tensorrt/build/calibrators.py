@@ -20,7 +20,7 @@ from engines.core.errors import EngineError, TunerError
 from engines.core.values import Settings, Shape, Tensors, Value, Workload
 from engines.core.wire import digest
 from engines.data.calibration import calibration_batches, calibration_identity
-from engines.shapes.resolve import with_batch
+from engines.shapes.plan import case_shapes
 
 # both calibrate before layers are fused, so what one build found holds for any other of the same network
 METHODS = {"entropy": "IInt8EntropyCalibrator2", "minmax": "IInt8MinMaxCalibrator"}
@@ -46,7 +46,7 @@ def source(folder: Path, vendor: Vendor, network: Any, workload: Workload, setti
         raise EngineError(f"TensorRT has no calibrator for {method}", f"It has {', '.join(METHODS)}.")
     identity = [vendor.version, workload.model.digest, calibration_identity(workload), _tensors(network)]
     cache = CacheFile(folder / f"calibration-{method}-{digest(identity)[:16]}.cache")
-    shapes = with_batch(workload.shapes, workload.batched_inputs, workload.batch)
+    shapes = case_shapes(workload)
     return Source(method, shapes, calibration_batches(workload), cache)
 
 

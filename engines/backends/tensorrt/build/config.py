@@ -1,6 +1,6 @@
 """From build settings to the vendor's builder config."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from engines.backends.tensorrt.bindings.vendor import Vendor
@@ -35,7 +35,7 @@ def apply(
     settings: Settings,
     *,
     tf32: bool,
-    shapes: Mapping[str, ShapeRange],
+    profiles: Sequence[Mapping[str, ShapeRange]],
     builder: Any,
 ) -> None:
     """Sets everything that the settings name; raises EngineError for what the builder does not take."""
@@ -50,7 +50,8 @@ def apply(
             taken = False
         if not taken:
             raise EngineError(f"the builder does not take {name}={text_of(value)}")
-    _add_profile(builder, config, shapes)
+    for ranges in profiles:
+        _add_profile(builder, config, ranges)
 
 
 def _apply_one(vendor: Vendor, config: Any, name: str, value: Value) -> bool:

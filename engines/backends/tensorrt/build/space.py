@@ -5,21 +5,18 @@ bytes whatever they are. What was seen to do nothing there is listed by name.
 """
 
 import itertools
-from collections.abc import Callable
 from typing import Any
 
 from engines.backends.tensorrt.bindings.vendor import Vendor
 from engines.backends.tensorrt.build import weak_typing
 from engines.backends.tensorrt.build.fixed_options import fixable_options, sparse_weights
-from engines.core.values import Candidate, Dimension, Shape, ShapeRange, Workload
+from engines.core.values import Dimension, Workload
 from engines.graphs.dimensions import Target
 from engines.shapes.plan import batch_choices
-from engines.shapes.resolve import with_batch
 
 LEVELS = (0, 1, 2, 3, 4, 5)
 STREAMS = (1, 2, 3, 4, 6, 8)
 LARGEST_BATCH = 64
-WIDE = 4
 CONVOLUTIONS = {"Conv", "ConvTranspose"}
 
 
@@ -50,37 +47,18 @@ def target(vendor: Vendor, capability: float | None) -> Target:
     )
 
 
-def profile_shapes(workload: Workload, candidate: Candidate) -> dict[str, ShapeRange]:
-    """The range of each input that the candidate's engine takes, around the batch that it is built for."""
-    profile = str(candidate.build["profile"])
-    if profile == "given":
-        return dict(workload.shapes)
-    batch = int(candidate.build.get("batch", workload.batch))
-    optimum = with_batch(workload.shapes, workload.batched_inputs, batch)
-    return {facts.name: _around(facts.shape, optimum[facts.name], profile) for facts in workload.model.inputs}
-
-
-def _around(shape: tuple[int | str | None, ...], optimum: Shape, profile: str) -> ShapeRange:
-    """Only dynamic dimensions have a range."""
-    sizes = list(zip((isinstance(size, int) for size in shape), optimum, strict=True))
-
-    def scaled(change: Callable[[int], int]) -> Shape:
-        return tuple(size if fixed else change(size) for fixed, size in sizes)
-
-    if profile == "static":
-        return ShapeRange(optimum, optimum, optimum)
-    if profile == "narrow":
-        return ShapeRange(scaled(lambda size: max(1, size // 2)), optimum, scaled(lambda size: 2 * size))
-    return ShapeRange(scaled(lambda _: 1), optimum, scaled(lambda size: WIDE * size))
-
-
 def _profile(workload: Workload) -> Dimension:
     about = "range of shapes that the engine takes"
     if all(isinstance(size, int) for facts in workload.model.inputs for size in facts.shape):
         return Dimension("profile", "build", ("static",), "static", about)
-    if any(asked.minimum != asked.maximum for asked in workload.shapes.values()):
+    if _has_ranges(workload):
         return Dimension("profile", "build", ("given",), "given", about)
     return Dimension("profile", "build", ("wide", "narrow", "static"), "wide", about)
+
+
+def _has_ranges(workload: Workload) -> bool:
+    """Whether the user gave a range of shapes, and not just one."""
+    return any(of.minimum != of.maximum for one in workload.plan.profiles for of in one.ranges.values())
 
 
 def _searched(vendor: Vendor, config: Any, workload: Workload) -> list[Dimension]:
@@ -175,7 +153,7 @@ def _specialization(vendor: Vendor) -> list[Dimension]:
 
 
 def _run(workload: Workload, concurrent: bool) -> tuple[Dimension, ...]:
-    given = any(asked.minimum != asked.maximum for asked in workload.shapes.values())
+    given = _has_ranges(workload)
     return (
         Dimension(
             "cuda_graph", "run", (False, True), False, "the whole inference is recorded and launched at once"
@@ -187,8 +165,8 @@ def _run(workload: Workload, concurrent: bool) -> tuple[Dimension, ...]:
         Dimension(
             "batch",
             "run" if given else "build",
-            batch_choices(workload, LARGEST_BATCH) if concurrent else (workload.batch,),
-            workload.batch,
+            batch_choices(workload, LARGEST_BATCH) if concurrent else (workload.plan.batch,),
+            workload.plan.batch,
             "samples in one inference",
         ),
     )

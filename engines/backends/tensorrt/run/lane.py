@@ -108,7 +108,7 @@ class Slot:
 
 
 class Lane:
-    """A context with its streams, ready to be launched at the shapes of the inputs.
+    """A context with its streams, ready to be launched at the shapes of the inputs in a profile.
 
     `transfers` times the copies of inputs and outputs too, `spin_wait` keeps the host awake while it waits.
     """
@@ -120,6 +120,7 @@ class Lane:
         context: Any,
         device: Device,
         *,
+        profile: int = 0,
         transfers: bool = False,
         spin_wait: bool = True,
     ) -> None:
@@ -129,6 +130,7 @@ class Lane:
             for _ in range(3 if transfers else 1)
         ]
         self.stream = self._streams[0]
+        self._profile = profile
         self._tensors: dict[str, Tensor] = {}
         self._graph: Any = None
         self._slots = [self._slot(spin_wait=spin_wait) for _ in range(SLOTS)]
@@ -146,7 +148,10 @@ class Lane:
         return Slot(compute, (copies[0], copies[1]) if copies else None)
 
     def bind(self, inputs: Tensors) -> None:
-        """Sets the shapes of the inputs, and gives every tensor its memory."""
+        """Sets profile and shapes of the inputs, and gives every tensor its memory."""
+        if self._profile:  # the first is what a context has from the beginning
+            taken = self._context.set_optimization_profile_async(self._profile, int(self.stream.handle))
+            _require(taken, f"the optimization profile {self._profile}")
         for name in self.inputs:
             taken = self._context.set_input_shape(name, inputs[name].shape)
             _require(taken, f"the shape of input {name!r}")

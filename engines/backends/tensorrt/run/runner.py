@@ -3,7 +3,7 @@
 import gc
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from engines.backends.tensorrt.run.lane import TIMED, Lane, Parts, median_ms
 from engines.core.errors import EngineError
 from engines.core.results import Block
-from engines.core.values import Policy, Tensors
+from engines.core.values import Policy, Shape, Tensors
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,7 @@ def open_runner(loaded: Loaded, settings: LaneSettings, policy: Policy, inputs: 
     device = Device(settings.device)
     device.set_current()
     free = free_bytes()
+    profile = profile_of(loaded.engine, {name: values.shape for name, values in inputs.items()})
     lanes: list[Lane] = []
     try:
         for _ in range(settings.streams):
@@ -50,6 +51,7 @@ def open_runner(loaded: Loaded, settings: LaneSettings, policy: Policy, inputs: 
                 loaded.engine,
                 loaded.create_context(),
                 device,
+                profile=profile,
                 transfers=policy.transfers,
                 spin_wait=policy.spin_wait,
             )
@@ -65,6 +67,20 @@ def open_runner(loaded: Loaded, settings: LaneSettings, policy: Policy, inputs: 
         for lane in lanes:
             lane.close()
         raise
+
+
+def profile_of(engine: Any, shapes: Mapping[str, Shape]) -> int:
+    """The first optimization profile that takes the shapes; 0 where none does, whose refusal says why."""
+    profiles = range(int(engine.num_optimization_profiles))
+    if len(profiles) < 2:
+        return 0
+    fitting = (one for one in profiles if all(_takes(engine, name, one, of) for name, of in shapes.items()))
+    return next(fitting, 0)
+
+
+def _takes(engine: Any, name: str, profile: int, shape: Shape) -> bool:
+    least, _, most = engine.get_tensor_profile_shape(name, profile)
+    return all(low <= size <= high for low, size, high in zip(least, shape, most, strict=True))
 
 
 def _capture(lane: Lane, *, fallback: bool) -> None:

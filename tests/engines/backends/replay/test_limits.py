@@ -15,6 +15,7 @@ from engines.backends.replay.backend import Replay
 from engines.core.errors import UserError
 from engines.core.values import NOTHING, InputSource, Policy, Settings, ShapeRange, TaskMetric, Workload
 from engines.landscapes.file import Landscape, save
+from engines.shapes.plan import single_plan
 from engines.trials.evaluation import evaluate
 from engines.trials.session import Bench
 from studies.core.metrics import METRICS, metrics_of, names_where
@@ -65,7 +66,7 @@ def test_another_model_or_shape_is_refused(recorded: Landscape) -> None:
     assert "another model, " in _complaint(recorded, other)
     wider = {"x": ShapeRange((1, 3, 12, 12), (2, 3, 12, 12), (4, 3, 12, 12))}
     for shapes in ({}, wider):
-        complaint = _complaint(recorded, replace(workload, shapes=shapes))
+        complaint = _complaint(recorded, replace(workload, plan=single_plan(shapes, 2)))
         assert complaint == "l.json.gz was recorded at other shapes. Write --shapes x:2x3x12x12."
 
 

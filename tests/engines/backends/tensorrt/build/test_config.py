@@ -23,6 +23,7 @@ class Config:
         self.flags: set[Any] = set()
         self._streams = -1
         self.pools: dict[Any, int] = {}
+        self.profiles: list[dict[str, Any]] = []
 
     def set_flag(self, flag: Any) -> None:
         if flag.name != "DIRECT_IO":
@@ -51,6 +52,7 @@ class Config:
         self.pools[pool.name] = size
 
     def add_optimization_profile(self, profile: Any) -> int:
+        self.profiles.append(profile.shapes)
         return 0 if profile.shapes["x"][0] <= profile.shapes["x"][1] else -1
 
 
@@ -62,10 +64,10 @@ class Profile:
         self.shapes[name] = shapes
 
 
-def _apply(shapes: dict[str, ShapeRange] | None = None, *, tf32: bool = True, **settings: Value) -> Config:
+def _apply(*shapes: dict[str, ShapeRange], tf32: bool = True, **settings: Value) -> Config:
     made = Config()
     builder = SimpleNamespace(create_optimization_profile=Profile)
-    config.apply(vendor(**PARTS), made, Settings(settings), tf32=tf32, shapes=shapes or {}, builder=builder)
+    config.apply(vendor(**PARTS), made, Settings(settings), tf32=tf32, profiles=shapes, builder=builder)
     return made
 
 
@@ -104,3 +106,8 @@ def test_a_profile_that_the_builder_refuses_is_an_error() -> None:
     _apply({"x": ShapeRange((1,), (2,), (4,))})
     with pytest.raises(EngineError, match="the builder refused the optimization profile"):
         _apply({"x": ShapeRange((4,), (2,), (4,))})
+
+
+def test_every_profile_of_the_plan_is_added_in_its_order() -> None:
+    made = _apply({"x": ShapeRange((1,), (2,), (4,))}, {"x": ShapeRange((5,), (6,), (8,))})
+    assert made.profiles == [{"x": ((1,), (2,), (4,))}, {"x": ((5,), (6,), (8,))}]

@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
-from engines.backends.tensorrt.build.space import dimensions, profile_shapes
-from engines.core.values import Candidate, Dimension, Settings, Shape, ShapeRange, Value, Workload
+from engines.backends.tensorrt.build.space import dimensions
+from engines.core.values import Dimension, ShapeRange, Workload
+from engines.shapes.plan import single_plan
 from tests.engines.backends.tensorrt.fakes import vendor
-from tests.workloads import example, tiny_conv, workload_of
+from tests.workloads import tiny_conv, workload_of
 
 
 class Clamped:
@@ -36,45 +37,17 @@ def _space(workload: Workload, concurrent: bool = True, config: object = None) -
     return {one.name: one for one in found}
 
 
-def _ranges(workload: Workload, **build: Value) -> dict[str, tuple[Shape, Shape, Shape]]:
-    shapes = profile_shapes(workload, Candidate(build=Settings(build)))
-    return {name: (of.minimum, of.optimum, of.maximum) for name, of in shapes.items()}
-
-
 def _with_range(workload: Workload, low: int, high: int) -> Workload:
-    (of,) = workload.shapes.values()
+    (of,) = workload.plan.ranges.values()
     bounds = ShapeRange((low, 3, 12, 12), of.optimum, (high, 3, 12, 12))
-    return replace(workload, shapes={"x": bounds})
+    return replace(workload, plan=single_plan({"x": bounds}, workload.plan.batch))
 
 
-@pytest.mark.parametrize(("profile", "low", "high"), [("static", 8, 8), ("narrow", 4, 16), ("wide", 1, 32)])
-def test_only_dynamic_dimensions_have_a_range(workload: Workload, profile: str, low: int, high: int) -> None:
-    assert _ranges(workload, profile=profile) == {"x": ((low, 3, 12, 12), (8, 3, 12, 12), (high, 3, 12, 12))}
-
-
-def test_a_range_starts_at_one_at_least(tmp_path: Path) -> None:
-    one = workload_of(tiny_conv(tmp_path), x=(1, 3, 12, 12))
-    assert _ranges(one, profile="narrow")["x"][0] == (1, 3, 12, 12)
-
-
-def test_each_batch_has_a_range_around_it(workload: Workload) -> None:
-    assert _ranges(workload, profile="narrow", batch=32)["x"] == (
-        (16, 3, 12, 12),
-        (32, 3, 12, 12),
-        (64, 3, 12, 12),
-    )
-
-
-def test_every_dynamic_dimension_of_every_input_has_its_range(tmp_path: Path) -> None:
-    text = example("transformer", tmp_path, input_ids=(2, 16), attention_mask=(2, 16))
-    wanted = ((1, 1), (4, 16), (16, 64))
-    assert _ranges(text, profile="wide", batch=4) == {"input_ids": wanted, "attention_mask": wanted}
-
-
-def test_a_range_that_was_given_is_kept_whatever_the_batch(workload: Workload) -> None:
-    given = _with_range(workload, 2, 20)
-    assert _space(given)["profile"].choices == ("given",)
-    assert _ranges(given, profile="given", batch=16)["x"] == ((2, 3, 12, 12), (8, 3, 12, 12), (20, 3, 12, 12))
+def test_a_range_that_was_given_is_the_only_profile(workload: Workload) -> None:
+    assert _space(_with_range(workload, 2, 20))["profile"].choices == ("given",)
+    other = _with_range(workload, 2, 20).plan.profiles
+    several = replace(workload, plan=replace(workload.plan, profiles=(*workload.plan.profiles, *other)))
+    assert _space(several)["profile"].choices == ("given",)
 
 
 def test_a_model_of_fixed_shapes_has_no_range_to_choose(workload: Workload) -> None:
