@@ -13,6 +13,10 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
 from engines.artifacts.workspace import Workspace
 from engines.backends.registry import BACKENDS
 from engines.core.errors import UserError
@@ -22,7 +26,6 @@ from engines.core.wire import to_plain
 from engines.machine import host_conditions
 from engines.machine.conditions import Condition, in_test
 from engines.machine.host_conditions import Host
-from engines.models.tiny_model import save_tiny_model
 from engines.statistics.estimates import Estimate
 from engines.worker import questions
 from engines.worker.client import Worker
@@ -41,6 +44,8 @@ METRIC = DEFAULT_OBJECTIVE
 IDLE_SECONDS = 0.5
 # of one run, in which the first builds the engine
 LONGEST_RUN_SECONDS = 1800.0
+# of the network that is made where no model is given
+BATCH, WIDTH, LAYERS = 64, 512, 6
 
 
 @dataclass(frozen=True)
@@ -216,3 +221,30 @@ def _test_document(test: SelfTest) -> dict[str, Any]:
         "spread": test.noise.spread,
         "detectable": test.noise.detectable,
     }
+
+
+def save_tiny_model(path: Path) -> Path:
+    """Writes a few matrix products with nonlinearities between, the same bytes on every run.
+
+    It has 6 MiB, and 100 million multiplications.
+    """
+    random = np.random.default_rng(0)
+    shape, scale = (WIDTH, WIDTH), (2 / WIDTH) ** 0.5
+    weights = [
+        numpy_helper.from_array((random.normal(size=shape) * scale).astype(np.float32), f"weight_{layer}")
+        for layer in range(LAYERS)
+    ]
+    nodes = []
+    for layer in range(LAYERS):
+        product = helper.make_node("MatMul", [f"value_{layer}", f"weight_{layer}"], [f"product_{layer}"])
+        nodes += [product, helper.make_node("Relu", [f"product_{layer}"], [f"value_{layer + 1}"])]
+    size = [BATCH, WIDTH]
+    graph = helper.make_graph(
+        nodes,
+        "tiny",
+        [helper.make_tensor_value_info("value_0", TensorProto.FLOAT, size)],
+        [helper.make_tensor_value_info(f"value_{LAYERS}", TensorProto.FLOAT, size)],
+        weights,
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    return path

@@ -148,6 +148,7 @@ def task(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.processes
 @pytest.mark.usefixtures("task")
 def test_a_crash_while_ranking_is_one_line(command: Command, mlp: Path) -> None:
     complaint = command("sensitivity", mlp, "--calibration", "task.py:aborts", "-q").complaint

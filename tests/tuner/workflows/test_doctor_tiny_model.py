@@ -1,7 +1,7 @@
 from pathlib import Path
 
 from engines.models.read import read_model
-from engines.models.tiny_model import BATCH, LAYERS, WIDTH, save_tiny_model
+from tuner.workflows.doctor import BATCH, LAYERS, WIDTH, save_tiny_model
 
 
 def test_the_network_can_be_read_and_is_the_same_every_time(tmp_path: Path) -> None:
