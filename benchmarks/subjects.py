@@ -23,7 +23,8 @@ from examples import models
 from studies.core.objectives import judge
 from studies.core.records import RepeatRecord, RepeatRole, StudyRecord, StudySpec, TrialRecord
 from studies.core.space import candidate_at
-from studies.setup.spec import Request, ShapeRequest, settle, specify
+from studies.setup.request import Request
+from studies.setup.spec import settle, specify
 
 LONGEST_SECONDS = 1800.0
 # where only times count
@@ -136,13 +137,9 @@ def subject(
     request = Request(
         model=model,
         backend=backend,
-        objectives=(),
-        constraints=constraints,
-        shapes=ShapeRequest(shapes),
-        inputs=None,
-        precision=None,
-        fixed=fix,
-        seed=0,
+        constraints=tuple(constraints),
+        shapes=tuple(shapes),
+        fix=tuple(fix),
         policy=policy,
     )
     question = settle(request, workspace)

@@ -1,10 +1,12 @@
 """Makes sure that the packages beside `tuner` are its own.
 
-`engines`, `studies` and `dashboards` are names that others may use too; a folder of that name where the
-command runs may be found instead. Nothing of ours is imported here, for it could be somebody else's.
+`engines`, `studies` and `dashboards` are names that others may use too; a folder of that name where Python
+runs may be found instead. Nothing of ours is imported here, for it could be somebody else's.
 """
 
 import importlib.util
+import sys
+from itertools import pairwise
 from pathlib import Path
 
 PACKAGES = ("engines", "studies", "dashboards")
@@ -23,3 +25,17 @@ def foreign_package() -> str | None:
                 "Rename that one, run tuner from another folder, or install trt-tuner again."
             )
     return None
+
+
+def is_command() -> bool:
+    """Whether Python was started as the command: that says the same with its own exit code."""
+    started = sys.orig_argv
+    script = sys.argv[0] if sys.argv else ""
+    return Path(script).stem == "tuner" or ("-m", "tuner") in pairwise(started)
+
+
+def require_own() -> None:
+    """Raises ImportError, and not UserError, which would have to be imported from such a package."""
+    problem = None if is_command() else foreign_package()
+    if problem is not None:
+        raise ImportError(problem, name="tuner")

@@ -1,9 +1,14 @@
 """How much measuring goes into being believed, beside the trials themselves."""
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated
 
-from studies.core.metrics import METRICS, is_timed
-from studies.core.records import Objective
+from studies.core.options import Count, Help, Name, Range
+
+if TYPE_CHECKING:
+    from studies.core.records import Objective
+
+OFF = Range(0, hint="0 turns it off.")
 
 
 @dataclass(frozen=True)
@@ -16,39 +21,57 @@ class Rigour:
     counts their cold rebuilds. Zero leaves a part out.
     """
 
-    self_test_runs: int = 5
+    self_test_runs: Annotated[
+        Count,
+        Name("self_test"),
+        OFF,
+        Help("Times that the baseline is measured again, to know the machine's noise."),
+    ] = 5
     anchor_every: int = 10
-    racing: bool = True
-    finalists: int = 4
+    racing: Annotated[bool, Help("Stop measuring what is clearly worse than the best.")] = True
+    finalists: Annotated[
+        Count, OFF, Help("The best that are measured again in turn before one is called the winner.")
+    ] = 4
     sessions: int = 5
     rounds: int = 5
-    rebuilds: int = 0
+    rebuilds: Annotated[
+        Count,
+        Name("rebuild_finalists"),
+        OFF,
+        Help("Times that each finalist is built anew with cold caches, to tell luck from settings."),
+    ] = 0
 
 
 TRIALS_ALONE = Rigour(self_test_runs=0, anchor_every=0, racing=False, finalists=0)
 
 
-def fitting(rigour: Rigour, objectives: tuple[Objective, ...]) -> Rigour:
-    """What of it can tell something of these objectives."""
+def fitting(rigour: Rigour, objectives: "tuple[Objective, ...]") -> Rigour:
+    """What of it can tell something of these objectives; without a self-test, anchors cannot."""
     if not are_timed(objectives):
         return replace(TRIALS_ALONE, sessions=rigour.sessions, rounds=rigour.rounds)
     return replace(
         rigour,
+        anchor_every=rigour.anchor_every if rigour.self_test_runs else 0,
         racing=rigour.racing and can_race(objectives),
         finalists=rigour.finalists if can_have_finals(objectives) else 0,
     )
 
 
-def are_timed(objectives: tuple[Objective, ...]) -> bool:
+def are_timed(objectives: "tuple[Objective, ...]") -> bool:
     """Whether the first objective differs from run to run, as what is timed does."""
+    # loads numpy, which --help need not wait for
+    from studies.core.metrics import is_timed
+
     return is_timed(objectives[0].metric)
 
 
-def can_have_finals(objectives: tuple[Objective, ...]) -> bool:
+def can_have_finals(objectives: "tuple[Objective, ...]") -> bool:
     """Whether there is one winner to be found, and by measuring again."""
     return len(objectives) == 1 and are_timed(objectives)
 
 
-def can_race(objectives: tuple[Objective, ...]) -> bool:
+def can_race(objectives: "tuple[Objective, ...]") -> bool:
     """Whether the timed blocks show early that a trial will be worse."""
+    from studies.core.metrics import METRICS
+
     return can_have_finals(objectives) and METRICS[objectives[0].metric].raced

@@ -11,7 +11,6 @@ from studies.core.records import StudyRecord
 
 # the best so many, at most this share of all, in this share of the passes
 LEVELS = ((200, 1 / 3, 1), (100, 1 / 6, 2), (50, 1 / 12, 4))
-PASSES = sum(weight for *_, weight in LEVELS) * 2
 
 
 def schedule(candidates: int, passes: int) -> list[tuple[int, int]]:

@@ -36,41 +36,7 @@ from studies.core.metrics import METRICS, P99_BOUND, known_metrics, names_where
 from studies.core.objectives import parse_constraints, parse_objectives
 from studies.core.records import Constraint, Objective, StudySpec
 from studies.core.space import baseline_of, narrow, parse_fixed
-
-# what is gained by working on more at a time, at the cost of each
-
-
-@dataclass(frozen=True)
-class ShapeRequest:
-    """Shapes as the user wrote them, each text in any spelling that `engines.shapes.resolve` reads."""
-
-    shapes: Sequence[str] = ()
-    minimum: Sequence[str] = ()
-    optimum: Sequence[str] = ()
-    maximum: Sequence[str] = ()
-
-
-@dataclass(frozen=True)
-class Request:
-    """What is to be searched, as the user wrote it."""
-
-    model: Path
-    backend: str
-    objectives: Sequence[str]
-    constraints: Sequence[str]
-    shapes: ShapeRequest
-    inputs: Path | None
-    precision: str | None
-    fixed: Sequence[str]
-    seed: int
-    policy: Policy
-    plugins: Sequence[Path] = ()
-    deadline_seconds: float | None = None
-    calibration: str | None = None
-    reference: Path | None = None
-    metrics: Sequence[str] = ()
-    keep_fp32: Sequence[str] = ()
-    override_shapes: Sequence[str] = ()
+from studies.setup.request import Request
 
 
 @dataclass(frozen=True)
@@ -95,7 +61,7 @@ def settle(request: Request, workspace: Workspace) -> Question:
     options = _with_plugins(name, options, request.plugins)
     fixed = _fixed(request)
     model, overridden = _model(request)
-    shapes, notes = _shapes(model, request.shapes)
+    shapes, notes = _shapes(model, request)
     workload = _workload(model, shapes, request, metrics, overridden)
     opening = Open(
         backend=name,
@@ -134,9 +100,9 @@ def are_concurrent(objectives: Sequence[Objective]) -> bool:
 
 def _deadline(request: Request) -> tuple[str, ...]:
     """The constraint that certifies the deadline."""
-    if request.deadline_seconds is None:
+    if request.deadline is None:
         return ()
-    return (f"{P99_BOUND}<={request.deadline_seconds * 1e3:.10g}",)
+    return (f"{P99_BOUND}<={request.deadline * 1e3:.10g}",)
 
 
 def _policy(request: Request, objectives: Sequence[Objective], constraints: Sequence[Constraint]) -> Policy:
@@ -145,10 +111,12 @@ def _policy(request: Request, objectives: Sequence[Objective], constraints: Sequ
     required = {METRICS[name].requires for name in named if name in METRICS}
     raced = names_where(lambda metric: metric.raced)
     statistics = [one.metric for one in objectives if one.metric in raced]
+    policy = request.policy or Policy()
     policy = replace(
-        request.policy,
-        statistic=statistics[0] if statistics else request.policy.statistic,
-        cold=request.policy.cold or "cold" in required,
+        policy,
+        statistic=statistics[0] if statistics else policy.statistic,
+        transfers=policy.transfers or request.transfers,
+        cold=policy.cold or request.cold or "cold" in required,
     )
     if "certify" in required:
         fewest = max(policy.minimum_inferences, FEWEST_INFERENCES)
@@ -168,7 +136,7 @@ def _with_plugins(backend: str, options: Settings, plugins: Sequence[Path]) -> S
 
 
 def _fixed(request: Request) -> dict[str, tuple[str, ...]]:
-    fixed = parse_fixed(request.fixed)
+    fixed = parse_fixed(request.fix)
     if request.precision is None:
         return fixed
     if "precision" in fixed:
@@ -179,13 +147,13 @@ def _fixed(request: Request) -> dict[str, tuple[str, ...]]:
     return {**fixed, "precision": chosen}
 
 
-def _shapes(model: ModelFacts, request: ShapeRequest) -> tuple[dict[str, ShapeRange], tuple[str, ...]]:
+def _shapes(model: ModelFacts, request: Request) -> tuple[dict[str, ShapeRange], tuple[str, ...]]:
     return resolve(
         model,
         parse_shapes(request.shapes),
-        parse_shapes(request.minimum),
-        parse_shapes(request.optimum),
-        parse_shapes(request.maximum),
+        parse_shapes(request.min_shapes),
+        parse_shapes(request.opt_shapes),
+        parse_shapes(request.max_shapes),
     )
 
 

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from engines.core.values import Dimension, Machine, Policy
+from engines.core.values import Dimension, Machine
 from engines.machine.device import Device
 from engines.worker.protocol import Opened
 from studies.core.records import StudySpec
-from studies.setup.spec import Question, Request, ShapeRequest, specify
+from studies.setup.request import Request
+from studies.setup.spec import Question, specify
 from tests.workloads import tiny_conv
 
 TASK = """
@@ -52,19 +53,7 @@ def prepare(folder: Path) -> None:
 
 
 def request_in(folder: Path, **changes: Any) -> Request:
-    usual = Request(
-        model=folder / "tiny.onnx",
-        backend="fake",
-        objectives=(),
-        constraints=(),
-        shapes=ShapeRequest(),
-        inputs=None,
-        precision=None,
-        fixed=(),
-        seed=0,
-        policy=Policy(),
-    )
-    return replace(usual, **changes)
+    return replace(Request(folder / "tiny.onnx", backend="fake"), **changes)
 
 
 def opened(dimensions: tuple[Dimension, ...] = SPACE) -> Opened:

@@ -46,11 +46,11 @@ def test_a_result_says_what_was_left_to_gain_when_it_stopped(model: Path) -> Non
     assert result.ending == "converged"
     assert result.left is not None
     assert result.left.chance < 0.05
-    assert tuner.load().left is None
+    assert tuner.load_study().left is None
 
 
 def test_trials_are_a_data_frame_indexed_by_number(searched: Path) -> None:
-    result = tuner.load("net", workspace=searched)
+    result = tuner.load_study("net", workspace=searched)
     trials = result.trials
     assert isinstance(trials, pd.DataFrame)
     assert trials.index.name == "number"
@@ -82,7 +82,7 @@ def test_a_trial_is_found_by_its_number(tmp_path: Path) -> None:
 
 
 def test_export_and_report_write_what_the_command_writes(searched: Path, tmp_path: Path) -> None:
-    result = tuner.load(workspace=searched)
+    result = tuner.load_study(workspace=searched)
     assert result.export("out") == Path("out")
     evidence = json.loads((tmp_path / "out/evidence.json").read_text())
     assert result.recommended is not None
@@ -136,7 +136,7 @@ def test_the_policy_of_measuring_may_be_given(model: Path) -> None:
     ("options", "said"),
     [
         ({"trails": 5}, "search() has no option 'trails'. Did you mean trials?"),
-        ({"zzz": 5}, "search() has no option 'zzz'. Known: trials, "),
+        ({"zzz": 5}, "search() has no option 'zzz'. Known: backend, "),
         ({"timeout": "soon"}, "wants timeout as a time, not 'soon'. Write 30m, 90s, 1h30m or 33ms."),
         ({"timeout": float("nan")}, "--timeout must be more than zero"),
         ({"timeout": float("inf")}, "--timeout must be more than zero and finite"),
@@ -162,14 +162,14 @@ def test_a_mistake_is_a_user_error(model: Path, options: dict[str, Any], said: s
 
 def test_loading_takes_the_newest_or_the_one_named(model: Path) -> None:
     with pytest.raises(tuner.UserError, match="there are no studies in"):
-        tuner.load()
+        tuner.load_study()
     for name in ("a", "b"):
         tuner.search(model, trials=1, backend="fake", study=name)
-    assert tuner.load().study.name == "b"
-    assert tuner.load("a").study.name == "a"
-    assert tuner.load().ending is None
+    assert tuner.load_study().study.name == "b"
+    assert tuner.load_study("a").study.name == "a"
+    assert tuner.load_study().ending is None
     with pytest.raises(tuner.UserError, match="there is no study 'c'"):
-        tuner.load("c")
+        tuner.load_study("c")
 
 
 def test_progress_goes_to_standard_error_when_asked_for(

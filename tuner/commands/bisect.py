@@ -22,11 +22,11 @@ def command(
     STUDY is the newest by default. Engines are built with more and fewer nodes in FP32, and their outputs
     checked, until none of those that are kept can be left out.
     """
-    from tuner.api import load
+    from tuner.api import load_study
     from tuner.cli import FOUND, NOTHING_FEASIBLE
     from tuner.progress.watchers import watcher_for
 
-    found = load(study, workspace=workspace, storage=storage)
+    found = load_study(study, workspace=workspace, storage=storage)
     with closing(watcher_for(quiet=quiet)) as watcher:
         from tuner.documents.study import dump
         from tuner.workflows import bisect

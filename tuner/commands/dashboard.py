@@ -22,9 +22,9 @@ def command(
     *, study: str | None, workspace: Path, storage: str | None, output: Path | None, open_it: bool
 ) -> None:
     """Write the report of STUDY, the newest by default: one HTML file that opens offline."""
-    from tuner.api import load
+    from tuner.api import load_study
 
-    found = load(study, workspace=workspace, storage=storage)
+    found = load_study(study, workspace=workspace, storage=storage)
     path = found.report(output or workspace / "reports" / found.study.name / "report.html")
     print(path)
     if open_it:

@@ -1,37 +1,20 @@
 """`tuner doctor`."""
 
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import click
 
-from tuner.commands.common import backend_option, inputs_option, json_option, quiet_option, shapes_option
-from tuner.commands.parameter_types import FilePath
+from tuner.commands.click_options import options
+from tuner.commands.common import in_order, json_option, quiet_option
+from tuner.options.doctor import DoctorOptions
 
 
 @click.command()
-@click.argument("model", type=FilePath(), required=False)
-@backend_option("auto, tensorrt, tensorrt-rtx, onnxruntime or fake")
-@shapes_option("x:8x3x224x224,y:1x128.")
-@inputs_option("an array for each")
-@click.option(
-    "--runs",
-    type=int,
-    metavar="N",
-    default=10,
-    show_default=True,
-    help="How often the same engine is measured; 0 only looks at the machine.",
-)
-@click.option(
-    "--workspace",
-    type=FilePath(),
-    metavar="DIR",
-    help="Folder whose engines are used, and keeps new ones.  [default: a temporary one]",
-)
+@in_order(*options(DoctorOptions))
 @json_option
 @quiet_option
-def command(*, as_json: bool, quiet: bool, model: Path | None, **options: Any) -> None:
+def command(*, as_json: bool, quiet: bool, **given: Any) -> None:
     """Say what makes this machine noisy, and how small a difference it can tell apart.
 
     The same engine is measured again and again: of MODEL, or of a small network made for it. Nothing of the
@@ -45,7 +28,7 @@ def command(*, as_json: bool, quiet: bool, model: Path | None, **options: Any) -
         from tuner.documents.study import dump
         from tuner.workflows import doctor
 
-        diagnosis = doctor.diagnose(doctor.DoctorOptions(model=model, **options), watcher, Host())
+        diagnosis = doctor.diagnose(DoctorOptions(**given), watcher, Host())
     if as_json:
         print(dump(doctor.diagnosis_document(diagnosis)), end="")
     else:

@@ -20,14 +20,14 @@ from tuner.terminal import streams
 @click.argument("arguments", nargs=-1, metavar="[STUDY] OUT", type=FilePath())
 def command(*, arguments: tuple[Path, ...], workspace: Path, storage: str | None, trial: int | None) -> None:
     """Hand over an engine of STUDY, the newest by default, with its evidence, in the folder OUT."""
-    from tuner.api import load
+    from tuner.api import load_study
 
     if not 1 <= len(arguments) <= 2:
         raise click.UsageError(f"expected [STUDY] OUT, not {len(arguments)} arguments")
     study = str(arguments[0]) if len(arguments) == 2 else None
     if study is None:
         _refuse_study_alone(str(arguments[0]), workspace, storage)
-    found = load(study, workspace=workspace, storage=storage)
+    found = load_study(study, workspace=workspace, storage=storage)
     folder = found.export(arguments[-1], trial)
     if found.recommended is not None and trial is None:
         number = found.recommended.number

@@ -5,49 +5,29 @@ from typing import Any
 
 import click
 
-from tuner.commands.common import backend_option, inputs_option, json_option, quiet_option, shapes_option
-from tuner.commands.parameter_types import FilePath, Seconds
+from tuner.commands.click_options import options
+from tuner.commands.common import in_order, json_option, quiet_option
+from tuner.options.measure import MeasureOptions
 
 LIKE = """With --like-trtexec the engine is timed as trtexec of that major version does by default, what is
 asked for here aside, and its summary is printed by the same names."""
 
 
 @click.command(epilog=LIKE)
-@click.argument("engine", type=FilePath())
-@backend_option("Who runs a plan: tensorrt or tensorrt-rtx")
-@shapes_option("x:8x3x224x224.  [default: those that it was made for]")
-@inputs_option("an array for each by its name")
-@click.option("--streams", type=int, metavar="N", help="Inferences at a time.  [default: the export's, or 1]")
-@click.option(
-    "--cuda-graph/--no-cuda-graph", default=None, help="Launch the inference as a CUDA graph, or not."
-)
-@click.option(
-    "--transfers/--no-transfers", default=None, help="Time the copies to and from the device too, or not."
-)
-@click.option("--cold", is_flag=True, help="Time inferences with caches flushed too.")
-@click.option("--warm-up", type=Seconds(), help="Time to run untimed first, such as 200ms.")
-@click.option(
-    "--duration", type=Seconds(), help="Time to measure for.  [default: until it is known well, at most 3s]"
-)
-@click.option("--iterations", type=int, metavar="N", help="Inferences to time on each stream at least.")
-@click.option(
-    "--like-trtexec",
-    type=click.Choice(["10", "11"]),
-    help="Measure as trtexec of this major version does, and print its summary.",
-)
+@in_order(*options(MeasureOptions))
 @json_option
 @quiet_option
-def command(*, like_trtexec: str | None, as_json: bool, quiet: bool, **options: Any) -> None:
+def command(*, as_json: bool, quiet: bool, **given: Any) -> None:
     """Measure one ENGINE: what tuner export wrote, a plan of TensorRT, or an .onnx or .ort file.
 
     Nothing is compared with the original model, and nothing is kept.
     """
     from dashboards.words.stages import DOING
     from tuner.progress.watchers import watcher_for
-    from tuner.workflows.measure import MeasureOptions, measure, plan
+    from tuner.workflows.measure import measure, plan
 
-    major = int(like_trtexec) if like_trtexec else None
-    asked = MeasureOptions(**options, like_trtexec=major)
+    asked = MeasureOptions(**given)
+    major = asked.like_trtexec
     engine, policy = plan(asked)
     with closing(watcher_for(quiet=quiet)) as watcher:
         watcher.note(f"measuring {engine.path} with {' or '.join(engine.backends)}")

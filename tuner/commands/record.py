@@ -9,17 +9,15 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from tuner.commands.common import (
-    in_order,
-    printing_options,
-    seed_option,
-    self_test_option,
-    trial_timeout_option,
-    workspace_options,
-)
-from tuner.commands.parameter_types import FilePath, Seconds
+from studies.belief.rigour import Rigour
+from studies.core.options import Help
+from studies.setup.request import Request
+from tuner.commands.click_options import option, options
+from tuner.commands.common import in_order, printing_options, workspace_options
 from tuner.commands.running import printing, stopping
-from tuner.commands.workload import WORKLOAD
+from tuner.options.fields import build
+from tuner.options.record import RecordOptions
+from tuner.options.search import Budget, Place
 
 if TYPE_CHECKING:
     from tuner.workflows.record import Recorded
@@ -27,78 +25,49 @@ if TYPE_CHECKING:
 EXIT_CODES = "Exit codes: 0 recorded, 1 internal error, 2 wrong use, 130 interrupted."
 # where and how to print, which is of no interest to whoever replays
 LEFT_OUT = ("workspace", "storage", "output", "as_json", "quiet", "verbose")
-# what a search has not
-OF_RECORDING = ("candidates", "passes", "output", "warm_up", "duration", "together")
 
 OPTIONS = (
-    click.argument("model", type=FilePath()),
-    click.option(
-        "--candidates",
-        type=int,
-        metavar="N",
-        help="Measure a random part of the space, the baseline included.  [default: all of it]",
+    option(Request, "model"),
+    option(RecordOptions, "candidates"),
+    option(RecordOptions, "passes"),
+    option(
+        Budget,
+        "timeout",
+        Help("Time of this run, such as 30m, a third of it for the best again; the same command goes on."),
     ),
-    click.option(
-        "--passes",
-        type=int,
-        metavar="N",
-        default=14,
-        show_default=True,
-        help="Times that the best are measured again: 200 of them, then 100, then 50, and fewer of a small "
-        "space.",
-    ),
-    click.option(
-        "--timeout",
-        type=Seconds(),
-        help="Time of this run, such as 30m, a third of it for the best again; the same command goes on.",
-    ),
-    trial_timeout_option,
-    click.option("--warm-up", type=Seconds(), help="Time to run each untimed first.  [default: 200ms]"),
-    click.option(
-        "--duration",
-        type=Seconds(),
-        help="Time to measure each for.  [default: until it is known well, at most 3s]",
-    ),
-    click.option(
-        "--together",
-        is_flag=True,
-        help="Load engines while others on the GPU load theirs; device memory is not known then.",
-    ),
-    *WORKLOAD,
-    self_test_option,
-    click.option("--study", metavar="NAME", help="Name of the study.  [default: MODEL-landscape]"),
+    option(Budget, "trial_timeout"),
+    option(RecordOptions, "warm_up"),
+    option(RecordOptions, "duration"),
+    option(RecordOptions, "together"),
+    *options(Request, but=("model", "seed")),
+    option(Rigour, "self_test"),
+    option(Place, "study", Help("Name of the study.", default="MODEL-landscape")),
     workspace_options,
-    click.option(
-        "--output",
-        type=FilePath(),
-        metavar="FILE",
-        help="File for the landscape.  [default: reports/STUDY/landscape.json.gz in the workspace]",
-    ),
-    seed_option("the order"),
+    option(RecordOptions, "output"),
+    option(Request, "seed", Help("Seed of the order and of random inputs.")),
     printing_options,
 )
+# without what only a search does
+OFF = {"racing": False, "finalists": 0, "prior": False}
 
 
 @click.command(epilog=EXIT_CODES)
 @in_order(*OPTIONS)
 @click.pass_context
-def command(context: click.Context, /, *, as_json: bool, quiet: bool, verbose: bool, **options: Any) -> int:
+def command(context: click.Context, /, *, as_json: bool, quiet: bool, verbose: bool, **given: Any) -> int:
     """Measure the whole space of MODEL, and write it as a landscape that can be replayed.
 
     Candidates are measured in random order, then the best of them again. A landscape is replayed with
     --backend replay:landscape=FILE. Running the same command again goes on where the last one stopped.
     """
     from tuner.cli import FOUND, INTERRUPTED
-    from tuner.options.search import SearchOptions
     from tuner.progress.watchers import watcher_for
 
-    of_recording = {name: options.pop(name) for name in OF_RECORDING}
-    common = SearchOptions(**options, racing=False, finalists=0, prior=False)
+    asked = build(RecordOptions, {**given, **OFF, "command": command_line(context)})
     with closing(watcher_for(quiet=quiet, verbose=verbose)) as watcher:
         # takes a second, in which the display is there already
         from tuner.workflows import record
 
-        asked = record.RecordOptions(common, **of_recording, command=command_line(context))
         with stopping(watcher) as stop:
             found = record.run(asked, watcher, stop)
     with printing():

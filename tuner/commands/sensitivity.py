@@ -5,31 +5,17 @@ from typing import Any
 
 import click
 
-from tuner.commands.common import inputs_option, json_option, quiet_option, shapes_option
-from tuner.commands.parameter_types import FilePath
+from tuner.commands.click_options import option, options
+from tuner.commands.common import in_order, json_option, quiet_option
+from tuner.options.sensitivity import SensitivityOptions
 
 
 @click.command()
-@click.argument("model", type=FilePath())
-@click.option(
-    "--precision",
-    type=click.Choice(["fp16", "bf16", "int8", "fp8", "int4"]),
-    default="int8",
-    show_default=True,
-    help="What each node is lowered to.",
-)
-@shapes_option("x:8x3x224x224,y:1x128.")
-@inputs_option("an array for each")
-@click.option(
-    "--calibration",
-    metavar="SOURCE",
-    help="Data that is used instead: an npz, a folder of npy files, or MODULE:FUNCTION that yields batches.",
-)
-@click.option("--top", type=int, metavar="N", default=20, show_default=True, help="How many nodes are shown.")
+@in_order(*options(SensitivityOptions, but=("output",)))
 @json_option
-@click.option("--output", type=FilePath(), metavar="HTML", help="Write a chart, a file that opens offline.")
+@option(SensitivityOptions, "output")
 @quiet_option
-def command(*, as_json: bool, quiet: bool, **options: Any) -> None:
+def command(*, as_json: bool, quiet: bool, **given: Any) -> None:
     """Rank the nodes of MODEL by how much they hurt when they are lowered.
 
     Each node is lowered by itself, and the outputs are compared with those of the model as it is. This is
@@ -42,7 +28,7 @@ def command(*, as_json: bool, quiet: bool, **options: Any) -> None:
         from tuner.documents.study import dump
         from tuner.workflows import sensitivity
 
-        asked = sensitivity.SensitivityOptions(**options)
+        asked = SensitivityOptions(**given)
         ranked = sensitivity.rank(asked, watcher)
         if asked.output is not None:
             from dashboards.charts.sensitivity import write

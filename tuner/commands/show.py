@@ -30,7 +30,7 @@ def command(
     as_csv: bool,
 ) -> None:
     """Show the trials of STUDY, the newest by default."""
-    from tuner.api import load
+    from tuner.api import load_study
 
     forms = {"--trtexec": as_trtexec, "--json": as_json, "--csv": as_csv}
     asked = [name for name, wanted in forms.items() if wanted]
@@ -38,7 +38,7 @@ def command(
         raise click.UsageError(f"{asked[0]} and {asked[1]} exclude each other")
     if as_trtexec and trial is None:
         raise click.UsageError("--trtexec is about one trial: name it with --trial N")
-    found = load(study, workspace=workspace, storage=storage)
+    found = load_study(study, workspace=workspace, storage=storage)
     if as_trtexec:
         _print_trtexec(found, trial)
     elif as_json:

@@ -1,4 +1,4 @@
-"""When a search ends: what the user asked for, and what its space makes of that."""
+"""How long a search and a measurement go on: what the user asked for, and what the space makes of that."""
 
 from dataclasses import replace
 
@@ -10,7 +10,7 @@ from studies.belief.rigour import Rigour
 from studies.core import space as spaces
 from studies.core.records import StudySpec
 from studies.run.limits import Limits
-from tuner.options.search import SearchOptions, check_time
+from tuner.options.search import Budget
 from tuner.workflows.finals import searching_seconds
 
 DEFAULT_TRIALS = 50
@@ -19,21 +19,21 @@ DEFAULT_MIN_GAIN = 0.01
 MOST_CANDIDATES = 10_000
 
 
-def limits_of(options: SearchOptions, spec: StudySpec, rigour: Rigour) -> Limits:
+def limits_of(budget: Budget, spec: StudySpec, rigour: Rigour) -> Limits:
     """The limits of the search itself; `rigour` fits its objectives.
 
     Raises UserError where everything is to be tried and that cannot be.
     """
-    seconds = searching_seconds(options.timeout, rigour)
-    trials = _all_trials(options, spec) if options.exhaustive else options.trials
-    return Limits(trials or DEFAULT_TRIALS, seconds, options.trial_timeout, min_gain(options))
+    seconds = searching_seconds(budget.timeout, rigour)
+    trials = _all_trials(budget, spec) if budget.exhaustive else budget.trials
+    return Limits(trials or DEFAULT_TRIALS, seconds, budget.trial_timeout, min_gain(budget))
 
 
-def min_gain(options: SearchOptions) -> float | None:
+def min_gain(budget: Budget) -> float | None:
     """The least relative improvement that is worth going on for; None where everything is to be tried."""
-    if options.exhaustive or options.min_gain == 0:
+    if budget.exhaustive or budget.min_gain == 0:
         return None
-    return DEFAULT_MIN_GAIN if options.min_gain is None else options.min_gain
+    return DEFAULT_MIN_GAIN if budget.min_gain is None else budget.min_gain
 
 
 def candidates_of(spec: StudySpec) -> int:
@@ -41,27 +41,19 @@ def candidates_of(spec: StudySpec) -> int:
     return spaces.size(spec.space) + (not spaces.contains(spec.space, spec.baseline.settings))
 
 
-def _all_trials(options: SearchOptions, spec: StudySpec) -> int:
+def _all_trials(budget: Budget, spec: StudySpec) -> int:
     every = candidates_of(spec)
     if every > MOST_CANDIDATES:
         raise UserError(
             f"--exhaustive would try {every:,} candidates, and tries {MOST_CANDIDATES:,} at most",
             "Narrow the space with --fix NAME=VALUE, or leave --exhaustive out.",
         )
-    if options.trials is not None and options.trials < every:
+    if budget.trials is not None and budget.trials < every:
         raise UserError(
-            f"--exhaustive tries {formats.plural(every, 'candidate')}, and --trials allows {options.trials}",
+            f"--exhaustive tries {formats.plural(every, 'candidate')}, and --trials allows {budget.trials}",
             "Leave one of them out, or narrow the space with --fix NAME=VALUE.",
         )
     return every
-
-
-def check_times(warm_up: float | None, duration: float | None) -> None:
-    """Raises UserError for what is no time; None is what was not said."""
-    if duration is not None:
-        check_time("duration", duration)
-    if warm_up is not None:
-        check_time("warm-up", warm_up, zero=True)
 
 
 def lasting(

@@ -3,175 +3,168 @@
 import os
 import reprlib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, fields
-from numbers import Integral, Real
-from pathlib import Path, PurePath
-from types import NoneType, UnionType
-from typing import Any, get_args
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, get_origin
 
+import msgspec
 import numpy as np
 
 from engines.core.errors import UserError
-from engines.core.values import Policy, Shape
+from engines.core.values import Policy, Shape, Value, text_of
 from engines.shapes.text import UNNAMED, format_shapes, parse_shapes
+from studies.core.options import Spelling, Units
 from tuner.options import units
-from tuner.options.search import Mode, SearchOptions
+from tuner.options.fields import Option
+
+AnyPath = str | os.PathLike[str]
+Texts = str | Iterable[str]
+Paths = AnyPath | Iterable[AnyPath]
+# text such as 30m or 1%, or a number of seconds or a share
+Amount = float | str
+Shapes = str | Iterable[str] | Mapping[str, str | Iterable[int]]
+Fixed = str | Iterable[str] | Mapping[str, Value | Iterable[Value]]
 
 
 @dataclass(frozen=True)
 class Kind:
-    """What an argument is to be; `convert` brings a value to it, and raises TypeError for any other."""
+    """What an argument is to be.
+
+    `accepts` is how Python annotates it; `convert` brings a value to it, and raises TypeError or
+    msgspec.ValidationError for any other.
+    """
 
     what: str
+    accepts: Any
     convert: Callable[[Any], Any]
     hint: str = ""
 
 
-def option(call: str, name: str, value: Any) -> Any:
-    """The value of one of SearchOptions, out of any spelling that it may have in Python; raises UserError."""
-    return argument(call, name, value, OPTIONS[name])
+def option(call: str, one: Option, value: Any) -> Any:
+    """The value of the option, out of any spelling that it may have in Python; raises UserError."""
+    return None if value is None and one.default is None else argument(call, one.name, value, kind_of(one))
 
 
-def argument(call: str, name: str, value: Any, wanted: Any) -> Any:
-    """The value as the annotation `wanted` has it; raises UserError, which names the argument of the call."""
-    kinds = get_args(wanted) if isinstance(wanted, UnionType) else (wanted,)
-    if value is None and NoneType in kinds:
-        return None
-    kind = NAMED.get(name) or KINDS[kinds[0]]
+def argument(call: str, name: str, value: Any, kind: Kind) -> Any:
+    """The value as the kind has it; raises UserError, which names the argument of the call."""
     try:
         return kind.convert(value)
-    except (TypeError, OverflowError) as error:
+    except (TypeError, msgspec.ValidationError) as error:
         raise UserError(
             f"{call}() wants {name} as {kind.what}, not {_in_a_line(value)}", kind.hint
         ) from error
+
+
+def kind_of(one: Option) -> Kind:
+    """What the option is to be: as its spelling or unit has it, and else its type."""
+    spelling, unit = one.mark(Spelling), one.mark(Units)
+    if spelling is not None:
+        return SPELLINGS[spelling.name]
+    if unit is not None:
+        return UNITS[unit.name]
+    if get_origin(one.value_type) is Literal:
+        return Kind("text", one.value_type, TEXT.convert)
+    return KINDS[one.value_type]
 
 
 def _in_a_line(value: Any) -> str:
     return " ".join(reprlib.repr(value).split())
 
 
+def _as(wanted: Any) -> Callable[[Any], Any]:
+    return lambda value: msgspec.convert(_plain(value), wanted)
+
+
+def _several(wanted: Any) -> Callable[[Any], Any]:
+    """Converts a list, or the one that stands for a list of its own."""
+
+    def convert(value: Any) -> Any:
+        plain = _plain(value)
+        return msgspec.convert([plain] if isinstance(plain, str) else plain, tuple[wanted, ...])
+
+    return convert
+
+
+def _plain(value: Any) -> Any:
+    """The value without numpy's types, paths and iterators, which msgspec takes for none of its own."""
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if isinstance(value, Mapping):
+        return {name: _plain(one) for name, one in value.items()}
+    if isinstance(value, Iterable) and not isinstance(value, str | bytes | bytearray):
+        return [_plain(one) for one in value]
+    return value
+
+
 def _truth(value: Any) -> bool:
-    if isinstance(value, Integral) and value in (0, 1):
-        return bool(value)
-    return bool(_only(value, bool, np.bool_))
+    plain = _plain(value)
+    return bool(plain) if type(plain) is int and plain in (0, 1) else msgspec.convert(plain, bool)
 
 
-def _whole(value: Any) -> int:
-    return int(_no_truth(_only(value, Integral)))
-
-
-def _number(value: Any) -> float:
-    return float(_no_truth(_only(value, Real)))
-
-
-def _text(value: Any) -> str:
-    # a path where the option may name a file, as the storage does
-    return str(_only(value, str, PurePath))
-
-
-def _path(value: Any) -> Path:
-    return Path(_only(value, str, os.PathLike))
-
-
-def _texts(value: Any) -> tuple[str, ...]:
-    return tuple(_text(one) for one in _several(value, str))
-
-
-def _paths(value: Any) -> tuple[Path, ...]:
-    return tuple(_path(one) for one in _several(value, str, os.PathLike))
-
-
-def _seconds(value: Any) -> float:
-    return _number(units.parse_seconds(value) if isinstance(value, str) else value)
-
-
-def _share(value: Any) -> float:
-    return _number(units.parse_share(value) if isinstance(value, str) else value)
+def _amount(parse: Callable[[str], float | None]) -> Callable[[Any], Any]:
+    return lambda value: msgspec.convert(parse(value) if isinstance(value, str) else _plain(value), float)
 
 
 def _shapes(value: Any) -> tuple[str, ...]:
     if not isinstance(value, Mapping):
-        return _texts(value)
-    return tuple(format_shapes({_text(name): _shape(shape)}) for name, shape in value.items())
+        return TEXTS.convert(value)  # type: ignore[no-any-return]
+    shapes = msgspec.convert(_plain(value), dict[str, str | Shape])
+    return tuple(format_shapes({name: _shape(shape)}) for name, shape in shapes.items())
 
 
-def _shape(value: Any) -> Shape:
-    sizes = parse_shapes((value,)).get(UNNAMED) if isinstance(value, str) else value
-    return tuple(_whole(size) for size in _several(sizes))
+def _shape(value: str | Shape) -> Shape:
+    return msgspec.convert(parse_shapes((value,)).get(UNNAMED), Shape) if isinstance(value, str) else value
 
 
 def _fixed(value: Any) -> tuple[str, ...]:
     if not isinstance(value, Mapping):
-        return _texts(value)
-    return tuple(f"{_text(name)}={_settings(chosen)}" for name, chosen in value.items())
+        return TEXTS.convert(value)  # type: ignore[no-any-return]
+    settings = msgspec.convert(_plain(value), dict[str, Value | tuple[Value, ...]])
+    chosen = {name: one if isinstance(one, tuple) else (one,) for name, one in settings.items()}
+    return tuple(f"{name}={','.join(map(text_of, values))}" for name, values in chosen.items())
 
 
-def _settings(value: Any) -> str:
-    return ",".join(_setting(one) for one in _several(value, *_SETTING))
-
-
-def _setting(value: Any) -> str:
-    text = str(_only(value, *_SETTING))
-    return text if isinstance(value, str) else text.lower()  # True is spelled true
-
-
-_SETTING = (str, Real, np.bool_)
-
-
-def _several(value: Any, *alone: type) -> Iterable[Any]:
-    """The items of a list, or the one that stands for a list of its own, being of the types `alone`."""
-    if isinstance(value, alone):
-        return (value,)
-    if isinstance(value, str | bytes | bytearray | Mapping):
-        raise TypeError
-    return list(value)
-
-
-def _only(value: Any, *types: type) -> Any:
-    if not isinstance(value, types):
+def _policy(value: Any) -> Policy:
+    if not isinstance(value, Policy):
         raise TypeError
     return value
 
 
-def _no_truth(value: Any) -> Any:
-    if isinstance(value, bool):
-        raise TypeError
-    return value
-
-
-OPTIONS: Mapping[str, Any] = {one.name: one.type for one in fields(SearchOptions)}
+TEXT = Kind("text", str, _as(str))
+TEXTS = Kind("text or a list of texts", Texts, _several(str))
+WHOLE = Kind("a whole number", int, _as(int))
+PATH = Kind("a path", AnyPath, _as(Path))
+TRUTH = Kind("True or False", bool, _truth)
 KINDS: Mapping[Any, Kind] = {
-    bool: Kind("True or False", _truth),
-    int: Kind("a whole number", _whole),
-    float: Kind("a number", _number),
-    str: Kind("text", _text),
-    Path: Kind("a path", _path),
-    Mode: Kind("text", _text),
-    Policy: Kind("a Policy", lambda value: _only(value, Policy)),
-    tuple[str, ...]: Kind("text or a list of texts", _texts),
-    tuple[Path, ...]: Kind("a path or a list of paths", _paths),
+    bool: TRUTH,
+    int: WHOLE,
+    float: Kind("a number", float, _as(float)),
+    str: TEXT,
+    Path: PATH,
+    tuple[str, ...]: TEXTS,
+    tuple[Path, ...]: Kind("a path or a list of paths", Paths, _several(Path)),
 }
-_SHAPES = Kind("text, a list of texts or a dict", _shapes, "Write 'x:8x64' or {'x': (8, 64)}.")
-_TIME = Kind("a time", _seconds, units.TIMES)
+UNITS: Mapping[str, Kind] = {
+    "seconds": Kind("a time", Amount, _amount(units.parse_seconds), units.TIMES),
+    "share": Kind("a share", Amount, _amount(units.parse_share), units.SHARES),
+}
 # what may be given in more spellings than its type, or is told better
-NAMED: Mapping[str, Kind] = {
-    "timeout": _TIME,
-    "trial_timeout": _TIME,
-    "deadline": _TIME,
-    "min_gain": Kind("a share", _share, units.SHARES),
-    "shapes": _SHAPES,
-    "min_shapes": _SHAPES,
-    "opt_shapes": _SHAPES,
-    "max_shapes": _SHAPES,
-    "override_shapes": _SHAPES,
-    "precision": Kind(
+SPELLINGS: Mapping[str, Kind] = {
+    "shapes": Kind("text, a list of texts or a dict", Shapes, _shapes, "Write 'x:8x64' or {'x': (8, 64)}."),
+    "settings": Kind(
+        "text, a list of texts or a dict", Fixed, _fixed, "Write 'precision=fp32' or {'precision': 'fp32'}."
+    ),
+    "list": Kind(
         "text or a list of texts",
-        lambda value: ",".join(_texts(value)),
+        Texts,
+        lambda value: ",".join(TEXTS.convert(value)),
         "Write 'fp32,int8' or ['fp32', 'int8'].",
     ),
-    "fix": Kind(
-        "text, a list of texts or a dict", _fixed, "Write 'precision=fp32' or {'precision': 'fp32'}."
-    ),
-    "inputs": Kind("a path", _path, "Save the data with numpy.savez, and give the file."),
-    "metrics": Kind("text or a list of texts", _texts, "Write '[NAME=]FILE.py:FUNCTION'."),
+    "npz": Kind("a path", AnyPath, _as(Path), "Save the data with numpy.savez, and give the file."),
+    "functions": Kind("text or a list of texts", Texts, TEXTS.convert, "Write '[NAME=]FILE.py:FUNCTION'."),
+    # which may be a file
+    "database": Kind("text", AnyPath, _as(str)),
+    "policy": Kind("a Policy", Policy, _policy),
 }

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engines.core.errors import UserError
-from tuner.options.search import check_path
+from tuner.options.checks import check_path
 
 # of a file that is there already, enough to tell what it is
 _HEAD_BYTES = 8192

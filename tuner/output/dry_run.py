@@ -3,7 +3,7 @@
 from typing import Any
 
 from dashboards.words import formats, verdict
-from engines.core.values import Dimension, text_of
+from engines.core.values import Dimension, Policy, text_of
 from engines.core.wire import to_plain
 from engines.shapes.text import format_shapes
 from studies.analysis.forecast import Forecast, Seconds, making_seconds, trial_seconds
@@ -86,14 +86,14 @@ def prediction_lines(plan: Plan, options: SearchOptions, prediction: Prediction)
 def within_limits(plan: Plan, options: SearchOptions, prediction: Prediction) -> Forecast | None:
     """The forecast, cut to --timeout where that is given."""
     ahead = prediction.forecast
-    if ahead is None or options.timeout is None or plan.limits.seconds is None:
+    if ahead is None or options.budget.timeout is None or plan.limits.seconds is None:
         return ahead
-    return ahead.within(plan.limits.seconds, options.timeout, plan.rigour)
+    return ahead.within(plan.limits.seconds, options.budget.timeout, plan.rigour)
 
 
 def measuring_seconds(plan: Plan, options: SearchOptions) -> tuple[float, float]:
     """The least and the most time that warming up and measuring take; builds and checks come on top."""
-    policy = options.policy
+    policy = options.request.policy or Policy()
     least = policy.warmup_seconds + policy.minimum_seconds
     most = 5 * policy.warmup_seconds + policy.maximum_seconds
     return plan.trials * least, plan.trials * most
@@ -125,7 +125,7 @@ def _predicted(plan: Plan, options: SearchOptions, ahead: Forecast) -> list[str]
     more = formats.plural(ahead.trials, "more trial")
     lines = [f"Predicted for {more}: about {_range(ahead.total)}; of it {shares}."]
     if ahead.trials < plan.trials - max(1, len(plan.records)):
-        timeout = formats.duration(options.timeout)
+        timeout = formats.duration(options.budget.timeout)
         lines.append(f"--timeout ends it after {timeout}, before all of its {plan.trials} trials.")
     if len(plan.records) <= 1 and spaces.graphs_in(plan.spec.space) > 1:
         lines.append("What making other graphs takes, such as quantized ones, is known once one was made.")

@@ -1,9 +1,8 @@
 """Two things run on the same inputs, in worker processes, as `tuner compare` was asked to."""
 
-import math
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,36 +24,15 @@ from engines.worker.protocol import (
     RunModel,
 )
 from tuner.bundles.engine_files import EngineFile
-from tuner.options.search import check_path
+from tuner.options.compare import CompareOptions
 from tuner.workflows.measure import LOADING_SECONDS
-from tuner.workflows.sides import Places, Side, find_side
+from tuner.workflows.sides import Side, find_side
 
 # every tensor of a large model, on a CPU and with nothing optimized
 TENSORS_SECONDS = 24 * 3600.0
 
 Say = Callable[[str], None]
 Sides = tuple[Side, Side]
-
-
-@dataclass(frozen=True)
-class CompareOptions:
-    """The options of `tuner compare`, under their own names."""
-
-    first: str
-    second: str
-    places: Places = field(default_factory=Places)
-    shapes: tuple[str, ...] = ()
-    inputs: Path | None = None
-    limit: float = 0.01
-    to_the_end: bool = False
-
-    def __post_init__(self) -> None:
-        if not (self.limit >= 0 and math.isfinite(self.limit)):
-            raise UserError(
-                f"--limit must be zero or more, not {self.limit:g}", "Write 0.01 for one percent."
-            )
-        if self.inputs is not None:
-            check_path(self.inputs)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from engines.artifacts.workspace import Workspace
 from engines.backends.registry import BACKENDS
 from engines.core.errors import UserError
 from engines.core.results import Block, Evaluation
-from engines.core.values import Candidate, Machine, Policy
+from engines.core.values import Candidate, Machine
 from engines.core.wire import to_plain
 from engines.machine import host_conditions
 from engines.machine.conditions import Condition, in_test
@@ -30,10 +30,11 @@ from engines.statistics.estimates import Estimate
 from engines.worker import questions
 from engines.worker.client import Worker
 from engines.worker.protocol import Open
-from studies.belief.noise import FEWEST_RUNS, Noise, noise_of
+from studies.belief.noise import Noise, noise_of
 from studies.core.metrics import DEFAULT_OBJECTIVE, METRICS
-from studies.setup.spec import Question, Request, ShapeRequest, settle, specify
-from tuner.options.search import check_path
+from studies.setup.request import Request
+from studies.setup.spec import Question, settle, specify
+from tuner.options.doctor import DoctorOptions
 
 if TYPE_CHECKING:
     from tuner.workflows.search import Watcher
@@ -46,34 +47,6 @@ IDLE_SECONDS = 0.5
 LONGEST_RUN_SECONDS = 1800.0
 # of the network that is made where no model is given
 BATCH, WIDTH, LAYERS = 64, 512, 6
-
-
-@dataclass(frozen=True)
-class DoctorOptions:
-    """The options of `tuner doctor`.
-
-    Where no model is given a small one is made, and where no workspace is, nothing is kept.
-    """
-
-    model: Path | None = None
-    backend: str = "auto"
-    shapes: tuple[str, ...] = ()
-    inputs: Path | None = None
-    runs: int = 10
-    workspace: Path | None = None
-
-    def __post_init__(self) -> None:
-        if self.runs < 0 or 0 < self.runs < FEWEST_RUNS:
-            raise UserError(
-                f"--runs must be at least {FEWEST_RUNS}, not {self.runs}",
-                "0 looks at the machine and measures nothing.",
-            )
-        for name, value in (("--shapes", self.shapes), ("--inputs", self.inputs)):
-            if value and self.model is None:
-                raise UserError(f"{name} needs a model", f"Write tuner doctor MODEL {name} ...")
-        for path in (self.model, self.inputs, self.workspace):
-            if path is not None:
-                check_path(path)
 
 
 @dataclass(frozen=True)
@@ -100,7 +73,9 @@ def diagnose(options: DoctorOptions, watcher: "Watcher", host: Host) -> Diagnosi
     """Looks at the machine, then measures it; raises UserError for what the user must mend."""
     with _workspace(options) as workspace:
         watcher.preparing("reading the model")
-        question = settle(_request(options, workspace), workspace)
+        model = options.model or save_tiny_model(workspace.caches / "tiny.onnx")
+        request = Request(model, options.backend, shapes=options.shapes, inputs=options.inputs)
+        question = settle(request, workspace)
         for note in question.notes:
             watcher.note(note)
         watcher.preparing("looking at the machine")
@@ -131,21 +106,6 @@ def _workspace(options: DoctorOptions) -> Iterator[Workspace]:
         return
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         yield Workspace(Path(folder)).create()
-
-
-def _request(options: DoctorOptions, workspace: Workspace) -> Request:
-    return Request(
-        model=options.model or save_tiny_model(workspace.caches / "tiny.onnx"),
-        backend=options.backend,
-        objectives=(METRIC,),
-        constraints=(),
-        shapes=ShapeRequest(options.shapes),
-        inputs=options.inputs,
-        precision=None,
-        fixed=(),
-        seed=0,
-        policy=Policy(),
-    )
 
 
 def _while_idle(host: Host) -> tuple[Condition, ...]:

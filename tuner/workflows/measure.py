@@ -14,44 +14,11 @@ from engines.statistics import trtexec
 from engines.worker.client import Worker
 from engines.worker.protocol import EngineMeasured, MeasureEngine
 from tuner.bundles.engine_files import EngineFile, find_engine
-from tuner.options.budget import check_times, lasting
-from tuner.options.search import check_path, check_whole
+from tuner.options.budget import lasting
+from tuner.options.measure import MeasureOptions
 
 # TensorRT-RTX compiles kernels when it loads; measuring comes on top
 LOADING_SECONDS = 1800.0
-
-
-@dataclass(frozen=True)
-class MeasureOptions:
-    """The options of `tuner measure`, under their own names; times in seconds, None for what was not said."""
-
-    engine: Path
-    backend: str = "auto"
-    shapes: tuple[str, ...] = ()
-    inputs: Path | None = None
-    streams: int | None = None
-    cuda_graph: bool | None = None
-    transfers: bool | None = None
-    cold: bool = False
-    warm_up: float | None = None
-    duration: float | None = None
-    iterations: int | None = None
-    like_trtexec: int | None = None
-
-    def __post_init__(self) -> None:
-        for name in ("streams", "iterations"):
-            count = getattr(self, name)
-            if count is None:
-                continue
-            check_whole(name, count)
-            if count < 1:
-                raise UserError(f"--{name} must be at least 1, not {count}", "Leave it out.")
-        check_times(self.warm_up, self.duration)
-        if self.cold and self.like_trtexec:
-            raise UserError("--cold and --like-trtexec exclude each other", "trtexec flushes no caches.")
-        for path in (self.engine, self.inputs):
-            if path is not None:
-                check_path(path)
 
 
 @dataclass(frozen=True)

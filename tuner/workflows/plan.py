@@ -99,7 +99,7 @@ class Draft:
         """The baseline as this study measured it, or another where the search would take it from there."""
         if self.plan.records:
             return self.plan.records[0]
-        if self.options.remeasure:
+        if self.options.place.remeasure:
             return None
         spec = self.plan.spec
         found = self.storage.find_evaluation(evaluation_key(spec, spec.baseline))
@@ -116,13 +116,13 @@ class Draft:
         compute_reference(self.worker, self.question, watcher)
         if not plan.exists:
             # the study that the search goes on with is to begin as its own would
-            taught = begun_with(self.storage, plan.spec, plan.study, None, self.options.prior)
+            taught = begun_with(self.storage, plan.spec, plan.study, None, self.options.place.prior)
             self.storage.create_study(plan.study, plan.spec, versions(), priors_of(taught))
         observer = _OfBaseline(watcher)
-        seed, remeasure = self.options.seed, self.options.remeasure
+        seed, remeasure = self.options.request.seed, self.options.place.remeasure
         owner = Owner(plan.study, plan.spec, self.storage, self.worker, observer, seed, remeasure)
         # with a Stop of its own: a search would finish the trial first, a plan is not worth waiting for
-        owner.run(Limits(1, trial_seconds=self.options.trial_timeout), Stop())
+        owner.run(Limits(1, trial_seconds=self.options.budget.trial_timeout), Stop())
         return self.storage.read_study(plan.study).trials[0]
 
 
@@ -152,16 +152,16 @@ class _OfBaseline:
 @contextmanager
 def drafted(options: SearchOptions, watcher: Watcher) -> Iterator[Draft]:
     """The plan, with the backend kept open; raises UserError for what the search would refuse."""
-    workspace = Workspace(options.workspace).create()
+    workspace = Workspace(options.place.workspace).create()
     with (
-        open_storage(storage_url(options.workspace, options.storage)) as storage,
+        open_storage(storage_url(options.place.workspace, options.place.storage)) as storage,
         settled(options, workspace, watcher) as (question, worker, spec),
     ):
         for note in question.notes:
             watcher.note(note)
         rigour = fitting(options.rigour, spec.objectives)
-        limits = limits_of(options, spec, rigour)
-        name, exists = choose_study(storage, spec, options.study, options.mode)
+        limits = limits_of(options.budget, spec, rigour)
+        name, exists = choose_study(storage, spec, options.place.study, options.place.mode)
         plan = Plan(spec, rigour, limits, name, exists)
         if exists:
             plan = replace(plan, records=storage.read_study(name).trials)

@@ -11,22 +11,24 @@ from pathlib import Path
 from engines.artifacts.workspace import Workspace
 from engines.backends.registry import parse_backend
 from engines.core.errors import Interrupted, UserError
+from engines.core.values import Policy
 from engines.landscapes.file import save
 from engines.worker.client import Worker
 from studies.belief.rigour import fitting
 from studies.core.identity import evaluation_key
 from studies.core.records import RepeatRecord, StudyRecord, StudySpec
 from studies.recording.export import landscape_of
-from studies.recording.passes import PASSES, best_of, order_of, schedule
+from studies.recording.passes import best_of, order_of, schedule
 from studies.run.limits import BASELINE_SECONDS, Ending, Limits, Stop
 from studies.run.loop import Owner, stop_on_full_disk
 from studies.search.listing import Listing, random_points
 from studies.setup.naming import choose_study, stem
 from studies.storage.database import parse_url
 from studies.storage.storage import Storage, open_storage
-from tuner.options.budget import candidates_of, check_times, lasting
+from tuner.options.budget import candidates_of, lasting
 from tuner.options.output_files import LANDSCAPE, cannot_write, check_output
-from tuner.options.search import SearchOptions, check_whole, storage_url
+from tuner.options.record import RecordOptions
+from tuner.options.search import SearchOptions, storage_url
 from tuner.workflows.search import Watcher, compute_reference, settled, versions
 
 # more take days, and that should be meant
@@ -34,37 +36,6 @@ MOST_CANDIDATES = 5_000
 FILE = "landscape.json.gz"
 # of a limited time, for all candidates once: the best are to be known well, whatever is left out
 FIRST_SHARE = 2 / 3
-
-
-@dataclass(frozen=True)
-class RecordOptions:
-    """The options of `tuner record`; `search` are those that it has in common with a search.
-
-    `candidates` is None for the whole space, `command` what the user typed; `warm_up` and `duration` are the
-    seconds of one measurement, None for those of a search. With `together` engines are loaded while other
-    recordings load theirs on the same device.
-    """
-
-    search: SearchOptions
-    candidates: int | None = None
-    passes: int = PASSES
-    output: Path | None = None
-    command: str = "tuner.workflows.record.run"
-    warm_up: float | None = None
-    duration: float | None = None
-    together: bool = False
-
-    def __post_init__(self) -> None:
-        check_times(self.warm_up, self.duration)
-        check_whole("passes", self.passes)
-        if self.passes < 0:
-            raise UserError(f"--passes must be 0 or more, not {self.passes}", "0 measures everything once.")
-        if self.candidates is not None:
-            check_whole("candidates", self.candidates)
-            if self.candidates < 1:
-                raise UserError(
-                    f"--candidates must be at least 1, not {self.candidates}", "The first is the baseline."
-                )
 
 
 @dataclass(frozen=True)
@@ -82,19 +53,19 @@ class Recorded:
 
 def run(options: RecordOptions, watcher: Watcher, stop: Stop) -> Recorded:
     """Records or goes on recording; raises UserError for what the user must mend."""
-    policy = lasting(options.search.policy, options.warm_up, options.duration)
-    search = replace(options.search, policy=replace(policy, loads_together=options.together))
+    search = _as_asked(options)
+    place, budget = search.place, search.budget
     reads = _reads(search)
     if options.output is not None:
         check_output(options.output, LANDSCAPE, reads)
-    workspace = Workspace(search.workspace).create()
+    workspace = Workspace(place.workspace).create()
     with (
-        open_storage(storage_url(search.workspace, search.storage)) as storage,
+        open_storage(storage_url(place.workspace, place.storage)) as storage,
         settled(search, workspace, watcher) as (question, worker, spec),
     ):
         _check_known(spec)
         count = _count(options, spec)
-        name = search.study or f"{stem(spec.workload.model.path)}-landscape"
+        name = place.study or f"{stem(spec.workload.model.path)}-landscape"
         name, exists = choose_study(storage, spec, name, "continue")
         file = options.output or workspace.reports / name / FILE
         check_output(file, LANDSCAPE, reads)
@@ -106,7 +77,7 @@ def run(options: RecordOptions, watcher: Watcher, stop: Stop) -> Recorded:
             watcher.note(note)
         before = storage.read_study(name)
         owner = _owner(options, name, spec, storage, worker, watcher, count)
-        limits = Limits(count, search.timeout, search.trial_timeout)
+        limits = Limits(count, budget.timeout, budget.trial_timeout)
         watcher.begin(name, spec, limits, before.trials)
         ending = _measure(owner, worker, limits, options, stop)
         study = storage.read_study(name)
@@ -114,13 +85,22 @@ def run(options: RecordOptions, watcher: Watcher, stop: Stop) -> Recorded:
         return Recorded(study, ending, written, count, _runs(study) - _runs(before))
 
 
+def _as_asked(options: RecordOptions) -> SearchOptions:
+    """The search's part of the options, with a policy that is timed as recording was asked to."""
+    request = options.search.request
+    policy = lasting(request.policy or Policy(), options.warm_up, options.duration)
+    policy = replace(policy, loads_together=options.together)
+    return replace(options.search, request=replace(request, policy=policy))
+
+
 def _reads(search: SearchOptions) -> tuple[Path | None, ...]:
     """What a landscape cannot replace: the files that it is made from."""
-    replayed = parse_backend(search.backend)[1].get("landscape")
-    url = parse_url(storage_url(search.workspace, search.storage))
+    request, place = search.request, search.place
+    replayed = parse_backend(request.backend)[1].get("landscape")
+    url = parse_url(storage_url(place.workspace, place.storage))
     database = str(url.database).removeprefix("file:") if url.get_backend_name() == "sqlite" else None
     named = [Path(str(name)) for name in (replayed, database) if name is not None]
-    return (search.model, search.inputs, search.reference, *named)
+    return (request.model, request.inputs, request.reference, *named)
 
 
 def _owner(
@@ -132,7 +112,7 @@ def _owner(
     watcher: Watcher,
     count: int,
 ) -> Owner:
-    order = random_points(spec.space, count, options.search.seed)
+    order = random_points(spec.space, count, options.search.request.seed)
 
     return Owner(
         name=name,
@@ -140,7 +120,7 @@ def _owner(
         storage=storage,
         executor=worker,
         observer=watcher,
-        seed=options.search.seed,
+        seed=options.search.request.seed,
         # what it costs is recorded too
         remeasure=True,
         rigour=fitting(options.search.rigour, spec.objectives),

@@ -16,7 +16,6 @@ from engines.core.values import Candidate, Stage
 from engines.worker.client import Worker
 from studies.analysis.comparison import recommended
 from studies.belief.rigour import TRIALS_ALONE, Rigour, fitting
-from studies.core.metrics import DEFAULT_OBJECTIVE
 from studies.core.records import StudyRecord, StudySpec, TrialRecord
 from studies.run.limits import BASELINE_SECONDS, Ended, Limits, Stop
 from studies.run.loop import Owner
@@ -24,7 +23,7 @@ from studies.search.observations import Earlier
 from studies.search.stopping import Left
 from studies.search.transfer.find import begun_with, priors_of
 from studies.setup.naming import choose_study
-from studies.setup.spec import Question, Request, ShapeRequest, settle, specify
+from studies.setup.spec import Question, settle, specify
 from studies.storage.storage import open_storage
 from tuner.bundles import engine
 from tuner.options import output_files
@@ -76,15 +75,15 @@ class Watcher(Protocol):
 
 def run(options: SearchOptions, watcher: Watcher, stop: Stop) -> Outcome:
     """Runs or goes on with the study; raises UserError for what the user must mend."""
-    workspace = Workspace(options.workspace).create()
+    workspace = Workspace(options.place.workspace).create()
     with (
-        open_storage(storage_url(options.workspace, options.storage)) as storage,
+        open_storage(storage_url(options.place.workspace, options.place.storage)) as storage,
         settled(options, workspace, watcher) as (question, worker, spec),
     ):
         rigour = fitting(options.rigour, spec.objectives)
-        limits = limits_of(options, spec, rigour)
-        name, exists = choose_study(storage, spec, options.study, options.mode)
-        output = options.output or workspace.reports / name
+        limits = limits_of(options.budget, spec, rigour)
+        name, exists = choose_study(storage, spec, options.place.study, options.place.mode)
+        output = options.place.output or workspace.reports / name
         _check_folder(output)
         before = storage.read_study(name) if exists else None
         earlier = before.trials if before is not None else ()
@@ -92,14 +91,15 @@ def run(options: SearchOptions, watcher: Watcher, stop: Stop) -> Outcome:
         if len(earlier) < limits.trials:
             # a model that cannot run is to be found before there is a study of it
             compute_reference(worker, question, watcher)
-            taught = begun_with(storage, spec, name, before, options.prior)
+            taught = begun_with(storage, spec, name, before, options.place.prior)
         if not exists:
             storage.create_study(name, spec, versions(), priors_of(taught))
         for note in (*question.notes, *prior_notes(priors_of(taught), goes_on=bool(earlier))):
             watcher.note(note)
-        owner = Owner(name, spec, storage, worker, watcher, options.seed, options.remeasure, rigour, taught)
+        seed, remeasure = options.request.seed, options.place.remeasure
+        owner = Owner(name, spec, storage, worker, watcher, seed, remeasure, rigour, taught)
         watcher.begin(name, spec, limits, earlier, rigour)
-        end = time.monotonic() + (math.inf if options.timeout is None else options.timeout)
+        end = time.monotonic() + (math.inf if options.budget.timeout is None else options.budget.timeout)
         ended = _run(owner, worker, limits, stop)
         ending = ended.ending
         if ending != "interrupted":
@@ -133,33 +133,11 @@ def settled(
 ) -> Iterator[tuple[Question, Worker, StudySpec]]:
     """The question, a worker with the backend open, and the study's specification."""
     watcher.preparing("reading the model")
-    question = settle(_request(options), workspace)
+    question = settle(options.request, workspace)
     watcher.preparing(f"starting the backend {question.backend.backend}")
     with Worker(question.backend, workspace) as worker:
         spec, notes = specify(question, worker.open())
         yield replace(question, notes=notes), worker, spec
-
-
-def _request(options: SearchOptions) -> Request:
-    return Request(
-        model=options.model,
-        backend=options.backend,
-        objectives=options.objectives or (DEFAULT_OBJECTIVE,),
-        constraints=options.constraints,
-        shapes=ShapeRequest(options.shapes, options.min_shapes, options.opt_shapes, options.max_shapes),
-        inputs=options.inputs,
-        precision=options.precision,
-        fixed=options.fix,
-        seed=options.seed,
-        policy=replace(options.policy, cold=options.cold, transfers=options.transfers),
-        plugins=options.plugins,
-        deadline_seconds=options.deadline,
-        calibration=options.calibration,
-        reference=options.reference,
-        metrics=options.metrics,
-        keep_fp32=options.keep_fp32,
-        override_shapes=options.override_shapes,
-    )
 
 
 def compute_reference(worker: Worker, question: Question, watcher: Watcher) -> None:

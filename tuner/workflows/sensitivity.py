@@ -19,7 +19,7 @@ from engines.shapes.text import parse_shapes
 from engines.worker.client import Worker
 from engines.worker.questions import rank_nodes
 from tuner.options.output_files import CHART, check_output
-from tuner.options.search import check_path
+from tuner.options.sensitivity import SensitivityOptions
 
 if TYPE_CHECKING:
     from dashboards.charts.sensitivity import Sensitivity
@@ -28,26 +28,6 @@ if TYPE_CHECKING:
 SCHEMA = 1
 CHECK_THE_FILE = "Check the file with onnx.checker, and --shapes and --inputs."
 RANDOM = "no data is given, so the errors are those of random inputs: give real ones with --inputs"
-
-
-@dataclass(frozen=True)
-class SensitivityOptions:
-    """The options of `tuner sensitivity`, under their own names; `top` is how many nodes are shown."""
-
-    model: Path
-    precision: str = "int8"
-    shapes: tuple[str, ...] = ()
-    inputs: Path | None = None
-    calibration: str | None = None
-    top: int = 20
-    output: Path | None = None
-
-    def __post_init__(self) -> None:
-        if self.top < 1:
-            raise UserError(f"--top must be at least 1, not {self.top}", "Leave it out.")
-        for path in (self.model, self.inputs, self.output):
-            if path is not None:
-                check_path(path)
 
 
 @dataclass(frozen=True)

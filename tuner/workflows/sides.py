@@ -12,7 +12,8 @@ from engines.models.read import read_model
 from engines.shapes.plan import asked_batch, case_shapes
 from tuner.bundles.engine import engine_folder
 from tuner.bundles.engine_files import EngineFile, find_engine
-from tuner.options.search import check_path
+from tuner.options.checks import check_path
+from tuner.options.compare import Places
 from tuner.workflows.stored import read_stored, trial_of
 
 WHAT_CAN_BE = (
@@ -31,16 +32,6 @@ class Side:
     model: ModelFacts | None = None
     engine: EngineFile | None = None
     outputs: Tensors | None = None
-
-
-@dataclass(frozen=True)
-class Places:
-    """Where trials are looked up (the newest study by default), and who runs engine files."""
-
-    study: str | None = None
-    workspace: Path = Path(".tuner")
-    storage: str | None = None
-    backend: str = "auto"
 
 
 def find_side(text: str, places: Places) -> Side:

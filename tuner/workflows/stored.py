@@ -6,7 +6,8 @@ from engines.core.errors import UserError
 from studies.core.records import StudyRecord, TrialRecord
 from studies.storage.database import parse_url
 from studies.storage.storage import open_storage
-from tuner.options.search import check_path, storage_url
+from tuner.options.checks import check_path
+from tuner.options.search import storage_url
 
 
 def read_stored(name: str | None, workspace: Path, storage: str | None) -> StudyRecord:

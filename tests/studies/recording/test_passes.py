@@ -1,6 +1,7 @@
 import pytest
 
-from studies.recording.passes import PASSES, order_of, schedule
+from studies.recording.passes import order_of, schedule
+from tuner.options.record import PASSES
 
 
 @pytest.mark.parametrize(

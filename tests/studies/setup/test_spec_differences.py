@@ -7,7 +7,6 @@ import pytest
 
 from engines.core.values import Workload
 from studies.setup.naming import differences
-from studies.setup.spec import ShapeRequest
 from tests.studies.planned import TASK, Ask, specified
 
 OPTIONS: dict[str, Any] = {
@@ -54,7 +53,7 @@ def test_with_another_override_it_is_another_study(ask: Ask) -> None:
     workloads: list[Workload] = []
     specs = []
     for shapes in (("x:4x3x12x12",), ()):
-        question = ask(override_shapes=shapes, shapes=ShapeRequest(("x:4x3x12x12",)))
+        question = ask(override_shapes=shapes, shapes=("x:4x3x12x12",))
         workloads.append(question.workload)
         specs.append(specified(question)[0])
     assert workloads[0].plan == workloads[1].plan

@@ -8,7 +8,7 @@ import pytest
 from engines.artifacts.workspace import Workspace
 from engines.core.errors import UserError
 from examples import models
-from studies.setup.spec import ShapeRequest, settle
+from studies.setup.spec import settle
 from tests.studies.planned import Ask, request_in
 
 
@@ -32,11 +32,11 @@ def test_overridden_inputs_are_static_and_have_no_batch_to_search(ask: Ask) -> N
         ({"override_shapes": ("x",)}, "cannot read the shape 'x'"),
         ({"override_shapes": ("x:1x3x12x12", "x:2x3x12x12")}, "given twice"),
         (
-            {"override_shapes": ("x:4x3x12x12",), "shapes": ShapeRequest(("x:2x3x12x12",))},
+            {"override_shapes": ("x:4x3x12x12",), "shapes": ("x:2x3x12x12",)},
             "fixed to 4, not 2",
         ),
         (
-            {"override_shapes": ("x:4x3x12x12",), "shapes": ShapeRequest(maximum=("x:8x3x12x12",))},
+            {"override_shapes": ("x:4x3x12x12",), "max_shapes": ("x:8x3x12x12",)},
             "fixed to 4, not 8",
         ),
     ],

@@ -114,7 +114,7 @@ def test_the_document_has_every_attempt_and_the_study_is_as_it_was(bisect: Comma
     kept = [one for one in others if one["kept"] == document["nodes"]]
     assert [one["right"] for one in kept] == [True]
     assert len({frozenset(one["kept"]) for one in document["attempts"]}) == len(document["attempts"])
-    assert len(tuner.load("strict", workspace=folder / "w").study.trials) == 2
+    assert len(tuner.load_study("strict", workspace=folder / "w").study.trials) == 2
 
 
 def test_a_trial_that_is_within_its_limits_needs_nothing(bisect: Command) -> None:
@@ -126,7 +126,7 @@ def test_limits_that_no_nodes_can_meet_are_said_to_be_missed_for_another_reason(
     command: Command, searched: Path
 ) -> None:
     """The imaginary machine's errors are the same whatever the graph; the workspace is another one."""
-    trials = tuner.load("net", workspace=searched).study.trials
+    trials = tuner.load_study("net", workspace=searched).study.trials
     wrong = next(one for one in trials if one.state == "infeasible")
     where = (wrong.number, "net", "--storage", searched / "studies.db", "--workspace", "another")
     ended = command("bisect", *where)
@@ -149,7 +149,7 @@ def test_a_trial_in_fp32_has_nothing_to_keep(bisect: Command) -> None:
 
 
 def test_a_trial_that_failed_to_build_is_no_case_of_wrong_outputs(command: Command, searched: Path) -> None:
-    trials = tuner.load("net", workspace=searched).study.trials
+    trials = tuner.load_study("net", workspace=searched).study.trials
     refused = next(one for one in trials if one.failure and one.failure.stage == "build")
     assert refused.failure is not None
     assert command("bisect", refused.number, "net", "--workspace", searched, "-q").complaint == (

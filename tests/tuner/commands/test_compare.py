@@ -139,7 +139,7 @@ def test_two_files_of_outputs_are_compared_without_running_anything(command: Com
 
 
 def test_two_trials_are_compared(command: Command, searched: Path) -> None:
-    trials = tuner.load("net", workspace=searched).study.trials
+    trials = tuner.load_study("net", workspace=searched).study.trials
     fp16 = next(t for t in trials if t.state == "feasible" and t.candidate.settings["precision"] == "fp16")
     other = fp16.number
     ended = command("compare", "net/trial:0", other, "--workspace", searched, "--limit", "1", "--json", "-q")
@@ -173,7 +173,7 @@ def test_a_trial_whose_engine_is_gone_says_how_to_get_it_back(
 
 
 def test_a_trial_without_an_engine_says_why(command: Command, searched: Path) -> None:
-    trials = tuner.load("net", workspace=searched).study.trials
+    trials = tuner.load_study("net", workspace=searched).study.trials
     unbuilt = next(trial.number for trial in trials if trial.engine is None)
     said = command("compare", unbuilt, "0", "--workspace", searched).complaint
     assert f"trial {unbuilt} of net has no engine: it failed at build" in said

@@ -154,7 +154,7 @@ def test_a_study_without_anything_feasible(command: Command, model: Path) -> Non
 def test_a_failure_half_way_leaves_the_earlier_export(
     searched: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    result = tuner.load(workspace=searched)
+    result = tuner.load_study(workspace=searched)
     result.export(tmp_path / "out", trial=0)
     before = {path.name: path.read_bytes() for path in (tmp_path / "out").iterdir()}
 

@@ -57,7 +57,7 @@ def test_a_search_ends_with_finals_and_the_winner_is_theirs(model: Path, tmp_pat
     trials = {trial for trial, _, _ in held(study)}
     assert 0 in trials
     assert len(held(study)) == 5 * len(trials)
-    best = tuner.load(workspace=tmp_path / "w").best
+    best = tuner.load_study(workspace=tmp_path / "w").best
     assert best is not None
     assert best.number == found.winner.trial
 
@@ -155,10 +155,16 @@ def test_the_time_that_is_over_ends_the_finals_after_three_sessions(
     ended = command(*always, "--finalists", 1, "--timeout", "1ms")
     assert ended.code == 0
     assert "The time was up; run the same command again to go on." in ended.out
-    assert {number for _, _, number in held(tuner.load(workspace=tmp_path / "w").study)} == {0, 1, 2}
+    assert {number for _, _, number in held(tuner.load_study(workspace=tmp_path / "w").study)} == {0, 1, 2}
     again = command(*always, "--finalists", 1)
     assert "Nothing was left to do" not in again.out
-    assert {number for _, _, number in held(tuner.load(workspace=tmp_path / "w").study)} == {0, 1, 2, 3, 4}
+    assert {number for _, _, number in held(tuner.load_study(workspace=tmp_path / "w").study)} == {
+        0,
+        1,
+        2,
+        3,
+        4,
+    }
     assert "Nothing was left to do" in command(*always, "--finalists", 1).out
 
 

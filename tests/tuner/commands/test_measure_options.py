@@ -10,7 +10,8 @@ import pytest
 from engines.core.errors import UserError
 from engines.core.values import Policy
 from tuner.bundles.engine_files import EngineFile, find_engine
-from tuner.workflows.measure import MeasureOptions, plan
+from tuner.options.measure import MeasureOptions
+from tuner.workflows.measure import plan
 
 
 def settled(path: Path, **options: Any) -> tuple[EngineFile, Policy]:

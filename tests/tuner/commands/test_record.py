@@ -11,9 +11,12 @@ import tuner
 from engines.landscapes.file import Landscape, load
 from engines.landscapes.truths import truths
 from studies.belief.baseline_runs import baseline_runs
+from studies.belief.rigour import TRIALS_ALONE
+from studies.setup.request import Request
 from studies.storage.storage import open_storage
 from tests.command import Command
-from tuner.options.search import SearchOptions
+from tuner.options.record import RecordOptions
+from tuner.options.search import Place, SearchOptions
 from tuner.progress.watchers import Silent
 from tuner.workflows import record
 
@@ -104,15 +107,11 @@ def test_a_pass_that_was_interrupted_goes_on_where_it_stopped(model: Path, tmp_p
     from studies.run.limits import Stop
 
     search = SearchOptions(
-        model,
-        backend=FAKE,
-        fix=("profile=narrow", "builder_optimization_level=2,3"),
-        self_test=0,
-        racing=False,
-        finalists=0,
-        workspace=tmp_path / "w",
+        Request(model, FAKE, fix=("profile=narrow", "builder_optimization_level=2,3")),
+        rigour=TRIALS_ALONE,
+        place=Place(workspace=tmp_path / "w"),
     )
-    options = record.RecordOptions(search, candidates=12, passes=3)
+    options = RecordOptions(search, candidates=12, passes=3)
     stop = Stop()
     early = record.run(options, _StopsIn(stop), stop)
     assert early.ending == "interrupted"

@@ -95,7 +95,7 @@ def test_csv_has_the_rows_of_the_json_under_the_same_names(
 
 def test_csv_is_read_by_pandas_with_the_types_of_the_api(command: Command, searched: Path) -> None:
     read = pd.read_csv(io.StringIO(command("show", "--workspace", searched, "--csv").out), index_col="number")
-    trials = tuner.load(workspace=searched).trials
+    trials = tuner.load_study(workspace=searched).trials
     assert list(read.columns) == list(trials.columns)
     assert read["latency_ms"].to_list() == pytest.approx(trials["latency_ms"].to_list(), nan_ok=True)
     assert read["cuda_graph"].dtype == bool

@@ -9,16 +9,17 @@ from engines.core.errors import UserError
 from engines.core.values import Dimension
 from studies.belief.rigour import TRIALS_ALONE
 from studies.core.records import StudySpec
+from studies.setup.request import Request
 from tests.records import study_spec
 from tuner.options.budget import MOST_CANDIDATES, limits_of
-from tuner.options.search import SearchOptions
+from tuner.options.search import Budget, SearchOptions
 
 MODEL = Path("model.onnx")
 SPEC = study_spec()
 
 
 def _limits(spec: StudySpec = SPEC, **options: object) -> tuple[int, float | None]:
-    limits = limits_of(SearchOptions(MODEL, **options), spec, TRIALS_ALONE)  # type: ignore[arg-type]
+    limits = limits_of(Budget(**options), spec, TRIALS_ALONE)  # type: ignore[arg-type]
     return limits.trials, limits.min_gain
 
 
@@ -64,4 +65,4 @@ def test_what_is_no_share_is_refused(share: object) -> None:
         assert _limits(min_gain=share) == (50, 0.01)
         return
     with pytest.raises(UserError, match=r"min-gain must be from 0|is no share"):
-        SearchOptions(MODEL, min_gain=share)  # type: ignore[arg-type]
+        SearchOptions(Request(MODEL), Budget(min_gain=share))  # type: ignore[arg-type]

@@ -1,7 +1,6 @@
 """What the Python API takes: every option in the spellings of Python, and one line for anything else."""
 
 import inspect
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +10,10 @@ import pytest
 import tuner
 from engines.artifacts.workspace import Workspace
 from engines.core.values import Policy
+from studies.core.options import Spelling
 from tests.records import study_record
-from tuner.options.coerce import NAMED, OPTIONS, option
-from tuner.options.search import SearchOptions
+from tuner.api import OPTIONS
+from tuner.options.coerce import SPELLINGS, option
 
 
 class Anything:
@@ -29,19 +29,19 @@ def empty_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 def test_every_option_has_a_type_and_every_special_spelling_an_option() -> None:
-    assert set(NAMED) < set(OPTIONS)
-    for one in fields(SearchOptions):
-        with pytest.raises(tuner.UserError, match=rf"^search\(\) wants {one.name} as .*, not any thing"):
-            option("search", one.name, Anything())
+    assert {mark.name for one in OPTIONS.values() if (mark := one.mark(Spelling))} == set(SPELLINGS)
+    for name, one in OPTIONS.items():
+        with pytest.raises(tuner.UserError, match=rf"^search\(\) wants {name} as .*, not any thing"):
+            option("search", one, Anything())
 
 
-@pytest.mark.parametrize("name", [one.name for one in fields(SearchOptions) if one.name != "model"])
+@pytest.mark.parametrize("name", [name for name in OPTIONS if name != "model"])
 def test_what_an_option_is_by_default_may_be_given(name: str) -> None:
-    default = getattr(SearchOptions(Path("m")), name)
-    assert option("search", name, default) == default
+    default = OPTIONS[name].default
+    assert option("search", OPTIONS[name], default) == default
     if default is not None:
         with pytest.raises(tuner.UserError, match=rf"search\(\) wants {name} as .*, not None"):
-            option("search", name, None)
+            option("search", OPTIONS[name], None)
 
 
 @pytest.mark.parametrize(
@@ -53,11 +53,13 @@ def test_what_an_option_is_by_default_may_be_given(name: str) -> None:
         ("timeout", "1h", 3600.0),
         ("min_gain", "1%", 0.01),
         ("racing", np.bool_(False), False),
+        ("prior", 0, False),
         ("model", "net.onnx", Path("net.onnx")),
         ("storage", Path("a/b.db"), str(Path("a/b.db"))),
         ("plugins", "a.so", (Path("a.so"),)),
         ("plugins", ["a.so", Path("b.so")], (Path("a.so"), Path("b.so"))),
         ("constraints", "error<=0.1", ("error<=0.1",)),
+        ("keep_fp32", {"Softmax"}, ("Softmax",)),
         ("constraints", iter(["error<=0.1", "p99_ms<=3"]), ("error<=0.1", "p99_ms<=3")),
         ("constraints", np.array(["error<=0.1"]), ("error<=0.1",)),
         ("precision", ["fp32", "int8"], "fp32,int8"),
@@ -75,7 +77,7 @@ def test_what_an_option_is_by_default_may_be_given(name: str) -> None:
     ],
 )
 def test_python_s_own_spellings_are_taken(name: str, given: Any, kept: Any) -> None:
-    found = option("search", name, given)
+    found = option("search", OPTIONS[name], given)
     assert found == kept
     assert type(found) is type(kept)
 
@@ -127,14 +129,14 @@ def test_a_value_of_a_wrong_type_is_told_in_one_line(options: dict[str, Any], sa
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"workspace": None}, "load() wants workspace as a path, not None"),
-        ({"study": 5}, "load() wants study as text, not 5"),
-        ({"storage": 5}, "load() wants storage as text, not 5"),
+        ({"workspace": None}, "load_study() wants workspace as a path, not None"),
+        ({"study": 5}, "load_study() wants study as text, not 5"),
+        ({"storage": 5}, "load_study() wants storage as text, not 5"),
     ],
 )
 def test_loading_tells_a_wrong_type_in_one_line(given: dict[str, Any], said: str) -> None:
     with pytest.raises(tuner.UserError) as mistake:
-        tuner.load(**given)
+        tuner.load_study(**given)
     assert str(mistake.value) == said
 
 
@@ -163,14 +165,14 @@ def test_a_trial_may_be_numbered_by_numpy() -> None:
 
 def test_none_leaves_an_option_to_us(model: Path) -> None:
     nothing: dict[str, Any] = dict.fromkeys(("constraints", "objectives", "plugins", "racing", "fix"))
-    found = tuner.search(model, backend="fake", trials=2, prior=0, **nothing)
+    found = tuner.search(model, backend="fake", trials=2, prior=False, **nothing)
     assert len(found.trials) == 2
 
 
 def test_a_search_takes_shapes_and_settings_by_name(model: Path) -> None:
     result = tuner.search(
         model,
-        trials=np.int64(2),
+        trials=np.int64(2),  # type: ignore[arg-type]
         backend="fake",
         shapes={"x": (2, 3, 12, 12)},
         fix={"precision": ["fp32"], "cuda_graph": False},
@@ -184,8 +186,8 @@ def test_a_search_takes_shapes_and_settings_by_name(model: Path) -> None:
 
 def test_a_policy_is_taken_as_it_is() -> None:
     policy = Policy(warmup_seconds=0.1)
-    assert option("search", "policy", policy) is policy
+    assert option("search", OPTIONS["policy"], policy) is policy
 
 
 def test_what_load_takes_are_options_of_a_search() -> None:
-    assert set(inspect.signature(tuner.load).parameters) <= set(OPTIONS)
+    assert set(inspect.signature(tuner.load_study).parameters) <= set(OPTIONS)

@@ -157,7 +157,7 @@ def test_a_report_keeps_the_database(command: Command, model: Path) -> None:
 
 
 def test_the_api_writes_a_report_over_a_report_alone(searched: Path, tmp_path: Path) -> None:
-    result, file = tuner.load(workspace=searched), tmp_path / "notes.txt"
+    result, file = tuner.load_study(workspace=searched), tmp_path / "notes.txt"
     file.write_text("mine")
     with pytest.raises(UserError, match="is no report of ours"):
         result.report(file)
