@@ -1,5 +1,6 @@
 """Packages that are missing, and packages of the same name that are somebody else's."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -9,6 +10,7 @@ import pytest
 
 from engines.backends.registry import BACKENDS
 from tests.command import Command, start
+from tests.paths import ROOT
 from tests.workloads import tiny_conv
 from tuner.packages import PACKAGES
 
@@ -61,22 +63,77 @@ def test_no_backend_at_all_says_what_installs_one(without: Without) -> None:
     assert "error: no backend is installed. Install one: pip install " in said
 
 
+def _ran(program: str, cwd: Path) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, "-c", program]
+    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False, timeout=60)
+
+
+def _foreign(folder: Path, name: str) -> Path:
+    """Somebody else's package of that name."""
+    (folder / name).mkdir()
+    (folder / name / "__init__.py").touch()
+    return folder / name / "__init__.py"
+
+
 @pytest.mark.parametrize("name", PACKAGES)
 def test_a_package_of_our_name_that_is_somebody_elses_is_named(tmp_path: Path, name: str) -> None:
-    (tmp_path / name).mkdir()
-    (tmp_path / name / "__init__.py").touch()
+    foreign = _foreign(tmp_path, name)
     run = start("--version", cwd=tmp_path)
     out, err = run.communicate(timeout=30)
     assert (run.returncode, out) == (2, "")
-    assert err.startswith(f"error: the package {name!r} that Python finds is {str(tmp_path / name)!r}"[:-1])
+    assert err.startswith(
+        f"error: the package {name!r} that Python finds is {str(foreign)!r}, not trt-tuner's. "
+    )
     assert err.count("\n") == 1
 
 
-def test_a_folder_of_our_name_without_a_package_in_it_does_no_harm(tmp_path: Path) -> None:
-    (tmp_path / "engines").mkdir()
+@pytest.mark.parametrize("name", PACKAGES)
+def test_the_installed_command_says_the_same(tmp_path: Path, name: str) -> None:
+    foreign = _foreign(tmp_path, name)
+    script = tmp_path / "bin" / "tuner"
+    script.parent.mkdir()
+    # as pip writes it
+    script.write_text("import sys\nfrom tuner.cli import main\nsys.exit(main())\n")
+    path = os.pathsep.join([str(tmp_path), str(ROOT)])
+    ran = subprocess.run(
+        [sys.executable, script, "--version"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert ran.stderr.startswith(f"error: the package {name!r} that Python finds is {str(foreign)!r}, ")
+    assert ran.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", PACKAGES)
+@pytest.mark.parametrize("program", ["import tuner", "from tuner import search", "import tuner.api"])
+def test_importing_beside_such_a_package_says_so_at_once(tmp_path: Path, name: str, program: str) -> None:
+    foreign = _foreign(tmp_path, name)
+    ran = _ran(program, tmp_path)
+    last = ran.stderr.splitlines()[-1]
+    assert ran.returncode == 1
+    assert last.startswith(f"ImportError: the package {name!r} that Python finds is {str(foreign)!r}, not ")
+    assert last.endswith("run tuner from another folder, or install trt-tuner again.")
+
+
+def test_a_program_may_do_without_where_the_package_is_somebody_elses(tmp_path: Path) -> None:
+    _foreign(tmp_path, "engines")
+    program = "try:\n    import tuner\nexcept ImportError as error:\n    print(error.name)"
+    assert _ran(program, tmp_path).stdout == "tuner\n"
+
+
+@pytest.mark.parametrize("name", PACKAGES)
+def test_a_folder_of_our_name_without_a_package_in_it_does_no_harm(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "other.py").touch()
     run = start("--version", cwd=tmp_path)
     out, _ = run.communicate(timeout=30)
     assert (run.returncode, out.startswith("tuner ")) == (0, True)
+    ran = _ran("import tuner; print(tuner.search.__name__, tuner.Dimension.__name__)", tmp_path)
+    assert (ran.stdout, ran.returncode) == ("search Dimension\n", 0), ran.stderr
 
 
 def test_modules_where_the_command_runs_are_not_taken_for_those_of_the_worker(

@@ -72,7 +72,7 @@ def _in_a_line(value: Any) -> str:
 
 
 def _as(wanted: Any) -> Callable[[Any], Any]:
-    return lambda value: msgspec.convert(_plain(value), wanted)
+    return lambda value: msgspec.convert(_plain(value), wanted, dec_hook=_path)
 
 
 def _several(wanted: Any) -> Callable[[Any], Any]:
@@ -80,9 +80,15 @@ def _several(wanted: Any) -> Callable[[Any], Any]:
 
     def convert(value: Any) -> Any:
         plain = _plain(value)
-        return msgspec.convert([plain] if isinstance(plain, str) else plain, tuple[wanted, ...])
+        several = [plain] if isinstance(plain, str) else plain
+        return msgspec.convert(several, tuple[wanted, ...], dec_hook=_path)
 
     return convert
+
+
+def _path(_: type, value: Any) -> Path:
+    """Paths are the one type here that msgspec does not know."""
+    return Path(msgspec.convert(value, str))
 
 
 def _plain(value: Any) -> Any:
