@@ -50,7 +50,7 @@ ABOUT = """Find the fastest inference engine for an ONNX model that still gives 
 tuner search model.onnx --trials 50
 """
 COMPLETION = "_TUNER_COMPLETE"
-# what the machine refuses, and the user can mend; anything else is a mistake of ours and shows its traceback
+# what the machine refuses, and the user can fix; anything else is a mistake of ours and shows its traceback
 REFUSED = (
     errno.ENOSPC,
     errno.EDQUOT,
@@ -151,7 +151,7 @@ def _refused(error: OSError) -> int:
         raise error
     streams.discard(sys.stdout)
     message = f"cannot use {str(error.filename)!r}" if error.filename else "cannot write"
-    hint = "Nothing that was finished is lost: mend that, then run the same command again."
+    hint = "Nothing that was finished is lost: fix that, then run the same command again."
     return _complain(_sentences(f"{message}: {error.strerror}", hint), WRONG_USE)
 
 

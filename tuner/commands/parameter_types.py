@@ -34,7 +34,7 @@ class Seconds(click.ParamType[float]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         seconds = value if isinstance(value, float) else parse_seconds(str(value))
         if seconds is None:
-            self.fail(f"{value!r} is no time. {units.TIMES}", param, ctx)
+            self.fail(f"{value!r} is not a time. {units.TIMES}", param, ctx)
         return seconds
 
 
@@ -46,5 +46,5 @@ class Share(click.ParamType[float]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         share = value if isinstance(value, float) else units.parse_share(str(value))
         if share is None:
-            self.fail(f"{value!r} is no share. {units.SHARES}", param, ctx)
+            self.fail(f"{value!r} is not a percentage. {units.SHARES}", param, ctx)
         return share

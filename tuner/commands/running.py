@@ -1,6 +1,5 @@
 """What commands that run trials have in common: how they are stopped, and how the end is printed."""
 
-import logging
 import signal
 import sys
 from collections.abc import Iterator
@@ -19,6 +18,9 @@ STOPS = (signal.SIGINT, signal.SIGTERM)
 @contextmanager
 def stopping(watcher: "Watcher") -> Iterator["Stop"]:
     """The first Ctrl-C lets the trial in flight finish, the second and any other signal stop at once."""
+    # takes as long to load as all that --help needs of ours
+    import logging
+
     from engines.core.errors import Interrupted
     from studies.run.limits import Stop
 

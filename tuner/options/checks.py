@@ -62,6 +62,6 @@ def _check_time(flag: str, seconds: float, *, zero: bool) -> None:
 
 def _check_share(flag: str, share: object) -> None:
     if isinstance(share, bool) or not isinstance(share, int | float):
-        raise UserError(f"{share!r} is no share", units.SHARES)
+        raise UserError(f"{share!r} is not a percentage", units.SHARES)
     if not 0 <= share < 1:
         raise UserError(f"{flag} must be from 0 to less than 100 %, not {100 * share:g} %", units.SHARES)

@@ -5,6 +5,7 @@ A field whose type is such a class itself is a group: its options are options of
 
 from collections.abc import Iterator, Mapping
 from dataclasses import Field, dataclass, fields, is_dataclass
+from functools import cache
 from types import NoneType, UnionType
 from typing import Any, TypeVar, cast, get_args
 
@@ -47,14 +48,17 @@ class Option:
         return next((one for one in reversed(self.marks) if isinstance(one, kind)), None)
 
 
-def options_of(kind: type) -> dict[str, Option]:
+@cache
+def options_of(kind: type) -> Mapping[str, Option]:
     """The options of the class and its groups by name, in order; its own before one of a group's."""
     own = {one.name: one for field in fields(kind) if (one := _option(field)) is not None}
     found: dict[str, Option] = {}
     for field in fields(kind):
         option = _option(field)
-        found |= options_of(_group(field)) if option is None and _is_group(field) else {}
-        found |= {option.name: option} if option is not None else {}
+        if option is not None:
+            found[option.name] = option
+        elif is_dataclass(field.type):
+            found |= options_of(_group(field))
     return {**found, **own}
 
 

@@ -30,3 +30,7 @@ def test_only_what_can_tell_something_of_the_objectives_is_measured_more_than_on
 def test_what_was_turned_off_stays_off() -> None:
     off = Rigour(self_test_runs=0, anchor_every=0, racing=False, finalists=0)
     assert fitting(off, parse_objectives(["latency_ms"])) == off
+
+
+def test_without_a_self_test_the_baseline_is_no_anchor_either() -> None:
+    assert fitting(Rigour(self_test_runs=0), parse_objectives(["latency_ms"])).anchor_every == 0

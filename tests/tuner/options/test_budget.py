@@ -64,5 +64,5 @@ def test_what_is_no_share_is_refused(share: object) -> None:
     if share is None:
         assert _limits(min_gain=share) == (50, 0.01)
         return
-    with pytest.raises(UserError, match=r"min-gain must be from 0|is no share"):
+    with pytest.raises(UserError, match=r"min-gain must be from 0|is not a percentage"):
         SearchOptions(Request(MODEL), Budget(min_gain=share))  # type: ignore[arg-type]
