@@ -238,7 +238,7 @@ def test_the_trials_own_count_of_nodes_is_set_aside() -> None:
 @pytest.fixture
 def running(searched: Path, tmp_path: Path) -> Iterator["subprocess.Popen[str]"]:
     """A bisection whose first attempt takes ten minutes, as soon as it has a worker."""
-    study = tuner.load("net", workspace=searched).study
+    study = tuner.load_study("net", workspace=searched).study
     wrong = next(one for one in study.trials if one.state == "infeasible")
     slow = replace(study.spec, backend_options=Settings(trial_seconds=600))
     with open_storage(str(tmp_path / "studies.db")) as storage:
