@@ -8,6 +8,7 @@ import onnx
 import pytest
 
 from engines.core.errors import UserError
+from engines.core.values import Policy
 from studies.core.records import Constraint, Objective
 from tests.studies.planned import Ask, specified
 
@@ -158,3 +159,13 @@ def test_nodes_without_a_name_go_by_the_one_that_they_get(ask: Ask, here: Path) 
         node.name = ""
     onnx.save(model, here / "tiny.onnx")
     assert ask(keep_fp32=("MatMul_4",)).workload.keep_fp32 == ("MatMul_4",)
+
+
+# how engines are timed
+
+
+def test_what_a_policy_times_is_kept_and_options_add_to_it(ask: Ask) -> None:
+    usual = ask().backend.policy
+    assert (usual.cold, usual.transfers) == (False, False)
+    given = ask(policy=Policy(warmup_seconds=0.1, cold=True), transfers=True).backend.policy
+    assert (given.warmup_seconds, given.cold, given.transfers) == (0.1, True, True)
