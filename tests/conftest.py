@@ -16,6 +16,13 @@ def _no_forced_width() -> None:
         os.environ.pop(name, None)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _interruptible() -> None:
+    """Shells start what runs in the background with Ctrl-C ignored, which every process that it starts keeps."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 @pytest.fixture(scope="module", autouse=True)
 def _little_garbage() -> Iterator[None]:
     """Trials collect garbage, and a process full of test modules has much to look through each time.

@@ -1,7 +1,7 @@
 """Workers that answer in a thread of the tests' process, where a worker's process is not what is tested.
 
-Requests and replies pass the wire as they do between processes. What would end its process still gets one: the
-faults `crash` and `hang`, and backends whose libraries may crash.
+Requests and replies pass the wire as they do between processes. What would end its process still gets one:
+the faults `crash` and `hang`, and backends whose libraries may crash.
 """
 
 import io

@@ -1,5 +1,6 @@
 """Studies of the fake with and without another process, as the benchmark counts them."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,7 @@ def test_uneven_measurements_are_counted_by_study(
     )
     output = tmp_path / "out.txt"
     arguments = [str(tmp_path / "w" / "studies.db"), "--title", "at night", "--output", str(output)]
-    monkeypatch.setattr("sys.argv", ["jitter", *arguments])
+    monkeypatch.setattr(sys, "argv", ["jitter", *arguments])
     jitter.main()
     printed = capsys.readouterr().out
     assert "at night" in printed

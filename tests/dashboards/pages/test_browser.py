@@ -3,14 +3,19 @@
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
 
 from dashboards.pages.study import write
 from studies.core.records import StudyRecord
 from tests.records import awkward_study, study_record
 from tests.repeats import close_study, thorough_study
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, Page
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 ARGUMENTS = (
@@ -27,9 +32,9 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no chromium was found"
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=list(ARGUMENTS))
+def browser() -> "Iterator[Browser]":
+    with playwright.sync_playwright() as started:
+        opened = started.chromium.launch(executable_path=CHROMIUM, args=list(ARGUMENTS))
         yield opened
         opened.close()
 
@@ -37,7 +42,7 @@ def browser() -> Iterator[Browser]:
 class Reader:
     """An open page, and everything that the browser complained of or asked the network for."""
 
-    def __init__(self, browser: Browser, path: Path, scheme: str) -> None:
+    def __init__(self, browser: "Browser", path: Path, scheme: str) -> None:
         self.page: Page = browser.new_page(viewport={"width": 1200, "height": 900})
         self.page.emulate_media(color_scheme="dark" if scheme == "dark" else "light")
         self.complaints: list[str] = []
@@ -69,35 +74,35 @@ class Reader:
         return str(self.page.evaluate("document.querySelector('.plot')._fullLayout.paper_bgcolor"))
 
 
-def opened(browser: Browser, folder: Path, study: StudyRecord, scheme: str = "light") -> Reader:
+def opened(browser: "Browser", folder: Path, study: StudyRecord, scheme: str = "light") -> Reader:
     path = folder / "page.html"
     write(study, path)
     return Reader(browser, path, scheme)
 
 
 @pytest.fixture(scope="module")
-def reader(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
+def reader(browser: "Browser", tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
     made = opened(browser, tmp_path_factory.mktemp("page"), study_record(40))
     yield made
     made.page.close()
 
 
 @pytest.fixture(scope="module")
-def awkward(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
+def awkward(browser: "Browser", tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
     made = opened(browser, tmp_path_factory.mktemp("page"), awkward_study())
     yield made
     made.page.close()
 
 
 @pytest.fixture(scope="module")
-def dark(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
+def dark(browser: "Browser", tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
     made = opened(browser, tmp_path_factory.mktemp("page"), study_record(5), scheme="dark")
     yield made
     made.page.close()
 
 
 @pytest.fixture(scope="module")
-def thorough(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
+def thorough(browser: "Browser", tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
     study = thorough_study(drift=0.05, constraints=["error<=0.01", "p99_bound_ms<=33"])
     made = opened(browser, tmp_path_factory.mktemp("page"), study)
     yield made
@@ -155,7 +160,7 @@ def test_names_with_markup_break_nothing(awkward: Reader) -> None:
     [study_record(30, objectives=["latency_ms", "engine_bytes"]), study_record(1), close_study()],
     ids=["two objectives", "only the baseline", "no telemetry"],
 )
-def test_unusual_studies_are_complete_too(browser: Browser, tmp_path: Path, study: StudyRecord) -> None:
+def test_unusual_studies_are_complete_too(browser: "Browser", tmp_path: Path, study: StudyRecord) -> None:
     reader = opened(browser, tmp_path, study)
     assert_complete(reader)
     reader.page.close()
@@ -273,7 +278,7 @@ def test_a_phone_sees_the_page_without_scrolling_sideways(name: str, request: py
     assert reader.page.evaluate("document.documentElement.scrollWidth") == 390
 
 
-def test_summary_and_table_are_there_without_script(browser: Browser, tmp_path: Path) -> None:
+def test_summary_and_table_are_there_without_script(browser: "Browser", tmp_path: Path) -> None:
     path = tmp_path / "page.html"
     write(study_record(5), path)
     context = browser.new_context(java_script_enabled=False)

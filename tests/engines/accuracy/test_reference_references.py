@@ -75,7 +75,7 @@ def test_the_model_is_run_for_reference_once_and_not_by_the_next_worker(
 
     workspace = Workspace(tmp_path / "w").create()
     first = Bench(OnnxRuntime(Settings(), workspace.caches), workload, workspace, QUICK).reference(2)
-    monkeypatch.setattr("engines.accuracy.reference.run", lambda *_: pytest.fail("the model was run again"))
+    monkeypatch.setattr(reference, "run", lambda *_: pytest.fail("the model was run again"))
     second = Bench(OnnxRuntime(Settings(), workspace.caches), workload, workspace, QUICK).reference(2)
     for kept, made in zip(second.outputs, first.outputs, strict=True):
         np.testing.assert_array_equal(kept["y"], made["y"])

@@ -12,7 +12,7 @@ from engines.core.values import InputSource
 from engines.graphs import dimensions
 from engines.graphs.context import KEPT_NODES
 from engines.graphs.dimensions import Target
-from engines.graphs.passes import simplify
+from engines.graphs.passes import simplify, weight_only
 from engines.models import onnx_files
 from tests.engines.graphs import running
 from tests.engines.graphs.recipes import ON_CPU, ON_GPU, Maker
@@ -159,7 +159,7 @@ def test_what_a_converter_trips_over_is_a_failed_candidate(
     def trips(*_: object) -> ModelProto:
         raise IndexError("list index\nout of range")
 
-    monkeypatch.setattr("engines.graphs.passes.weight_only.quantize_int4", trips)
+    monkeypatch.setattr(weight_only, "quantize_int4", trips)
     with pytest.raises(EngineError, match=r"^cannot make the int4 graph: .*list index out of range"):
         mlp.graph("int4")
 

@@ -39,7 +39,7 @@ def nvml(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     monkeypatch.setattr(runtime, "cudaGetDeviceCount", lambda: (success, 2))
     places = (b"0000:5E:00.0\0\0", b"0000:1A:00.0\0\0")
     monkeypatch.setattr(runtime, "cudaDeviceGetPCIBusId", lambda _, index: (success, places[index]))
-    monkeypatch.setattr("cuda.core.Device", _Device)
+    monkeypatch.setattr(pytest.importorskip("cuda.core"), "Device", _Device)
     for name in ("CUDA_VISIBLE_DEVICES", "CUDA_MPS_PIPE_DIRECTORY", "CUDA_MPS_ACTIVE_THREAD_PERCENTAGE"):
         monkeypatch.delenv(name, raising=False)
     return answers

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from engines.machine import gpu_conditions
+from engines.machine import gpu, gpu_conditions
 from engines.machine.conditions import Condition
 
 pynvml = pytest.importorskip("pynvml")
@@ -51,7 +51,7 @@ def nvml(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
     for name in answers:
         monkeypatch.setattr(pynvml, f"nvml{name}", lambda *of, name=name, **_: answer(name, *of))
-    monkeypatch.setattr("engines.machine.gpu.open_gpu", lambda index: (pynvml, OURS))
+    monkeypatch.setattr(gpu, "open_gpu", lambda index: (pynvml, OURS))
     for variable in ("CUDA_MPS_PIPE_DIRECTORY", "CUDA_MPS_ACTIVE_THREAD_PERCENTAGE"):
         monkeypatch.delenv(variable, raising=False)
     return answers

@@ -11,6 +11,7 @@ from engines.core.errors import Interrupted, UserError
 from engines.core.results import Evaluation, Failure
 from engines.core.values import Candidate
 from studies.belief.rigour import Rigour
+from studies.run import session as session_module
 from studies.run.session import Contest, Entry, entries_of
 from tests.studies.repeated import evaluation, study_at
 
@@ -180,7 +181,7 @@ def test_an_interruption_while_one_is_built_starts_none_of_those_that_wait(
         if builders:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr("studies.run.session.TICK_SECONDS", 0.01)
+    monkeypatch.setattr(session_module, "TICK_SECONDS", 0.01)
     stage.while_loading = build
     with pytest.raises(KeyboardInterrupt):
         replace(contest(stage), say=interrupt).session(0, may_build=True)

@@ -2,6 +2,7 @@ import pytest
 
 from engines.core.values import Dimension
 from studies.core import space as spaces
+from studies.search import listing as listing_module
 from studies.search.listing import Listing, random_points
 
 SPACE = (
@@ -37,7 +38,7 @@ def test_what_was_seen_is_left_out_and_what_lies_outside_ignored() -> None:
 def test_random_points_are_different_candidates_in_an_order_of_the_seed(
     most: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("studies.search.listing.MOST_LISTED", most)
+    monkeypatch.setattr(listing_module, "MOST_LISTED", most)
     one, same, other = (random_points(SPACE, 7, seed=seed) for seed in (1, 1, 2))
     assert one == same != other
     assert len({spaces.candidate_at(SPACE, point) for point in one}) == 7
@@ -45,5 +46,5 @@ def test_random_points_are_different_candidates_in_an_order_of_the_seed(
 
 
 def test_no_more_points_are_drawn_than_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("studies.search.listing.MOST_LISTED", 0)
+    monkeypatch.setattr(listing_module, "MOST_LISTED", 0)
     assert len(random_points(SPACE, 99, seed=1)) == spaces.size(SPACE)

@@ -14,6 +14,7 @@ from engines.graphs.analysis.taps import TappedGraph
 from tests.command import Command
 from tests.workloads import tiny_conv
 from tuner.bundles.engine_files import EngineFile
+from tuner.workflows import sides
 
 
 @pytest.fixture
@@ -185,7 +186,7 @@ def test_where_no_backend_can_run_a_plan_each_says_why(
     def two(path: Path, backend: str) -> EngineFile:
         return EngineFile(path, ("fake", "onnxruntime"), {}, Settings(streams=1))  # type: ignore[arg-type]
 
-    monkeypatch.setattr("tuner.workflows.sides.find_engine", two)
+    monkeypatch.setattr(sides, "find_engine", two)
     Path("net.plan").write_bytes(b"a plan")
     said = command("compare", model, "net.plan", "-q").complaint
     assert "fake cannot run net.plan" in said

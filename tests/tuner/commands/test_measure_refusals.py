@@ -9,6 +9,7 @@ from engines.backends.registry import BackendEntry
 from engines.machine.gpu import has_gpu
 from tests.command import Command
 from tests.workloads import tiny_conv
+from tuner.bundles import engine_files
 
 
 def files(folder: Path) -> None:
@@ -109,7 +110,7 @@ def test_a_plan_without_a_gpu_is_one_line(command: Command, tmp_path: Path) -> N
 def test_where_no_tensorrt_can_run_a_plan_both_say_why(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tuner.bundles.engine_files._installed", lambda *_: ("fake", "onnxruntime"))
+    monkeypatch.setattr(engine_files, "_installed", lambda *_: ("fake", "onnxruntime"))
     (tmp_path / "net.plan").write_bytes(b"a plan")
     said = command("measure", "net.plan", "-q").complaint
     assert "fake cannot run" in said

@@ -123,6 +123,7 @@ def test_every_example_model_has_a_baseline(tmp_path: Path) -> None:
             backend="onnxruntime",
             trials=2,
             precision="int8",
+            fix=("calibration=minmax", "keep_fp32=0"),
             constraints="error<=1",
             workspace=tmp_path / "w",
             policy=QUICK,

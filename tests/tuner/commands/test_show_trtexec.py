@@ -8,6 +8,7 @@ import pytest
 from engines.artifacts.workspace import Workspace
 from tests.command import Command
 from tests.tuner.trtexec_trials import study, trial
+from tuner import api
 
 
 def test_a_trial_of_another_backend_has_no_line(command: Command, searched: Path) -> None:
@@ -36,7 +37,7 @@ def test_the_line_is_printed_alone(command: Command, monkeypatch: pytest.MonkeyP
     from tuner.api import Result
 
     found = Result(replace(of, trials=(trial(of, streams=2),)), Workspace(tmp_path))
-    monkeypatch.setattr("tuner.api.load", lambda *_, **__: found)
+    monkeypatch.setattr(api, "load", lambda *_, **__: found)
     shown = command("show", "--trial", 0, "--trtexec")
     assert shown.out.startswith("trtexec --onnx=/models/resnet-tiny.onnx ")
     assert "--infStreams=2" in shown.out

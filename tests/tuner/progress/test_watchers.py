@@ -1,6 +1,7 @@
 """The lines of a running search, and who gets them, fed with made-up records."""
 
 import re
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -76,7 +77,7 @@ def test_on_a_terminal_that_cannot_redraw_it_is_said_sooner(
     capsys: pytest.CaptureFixture[str], clock: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TERM", "dumb")
-    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     watcher = watcher_for()
     for _ in range(6):
         watcher.preparing("computing the reference outputs")

@@ -17,6 +17,7 @@ from engines.data.inputs import make_inputs
 from engines.graphs.analysis.sensitivity import cached_rank, error_of, rank
 from engines.graphs.passes.half_precision import lower
 from engines.graphs.passes.selection import lowerable
+from engines.models import onnx_files
 from examples import models
 from tests.workloads import example
 
@@ -142,7 +143,7 @@ def test_weights_that_lie_outside_the_file_are_ranked_too(
 ) -> None:
     batches = _batches("mlp", tmp_path)
     inside = rank(models.mlp(), "fp16", batches, {}, _silent)
-    monkeypatch.setattr("engines.models.onnx_files.EXTERNAL_WEIGHTS_BYTES", 0)
+    monkeypatch.setattr(onnx_files, "EXTERNAL_WEIGHTS_BYTES", 0)
     assert rank(models.mlp(), "fp16", batches, {}, _silent) == inside
 
 

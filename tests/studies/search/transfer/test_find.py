@@ -23,6 +23,7 @@ from studies.search.transfer.find import (
     relevance,
 )
 from studies.search.transfer.similarity import similarity
+from studies.storage import study_rows
 from studies.storage.evaluation_rows import read_evaluations
 from studies.storage.storage import Storage, open_storage
 from tests.records import candidate, failed, measured, study_record, study_spec
@@ -150,7 +151,7 @@ def test_of_a_large_study_a_part_is_read_with_what_is_the_baseline_here(
         read.extend(found.values())
         return found
 
-    monkeypatch.setattr("studies.storage.study_rows.read_evaluations", spied)
+    monkeypatch.setattr(study_rows, "read_evaluations", spied)
     (found,) = earlier_studies(storage, later)
     assert MOST_READ <= len(read) <= MOST_READ + 2
     assert found.observations[0].candidate == later.baseline

@@ -1,4 +1,5 @@
 import threading
+import time
 from typing import Any
 
 import pytest
@@ -50,7 +51,7 @@ def test_errors_are_kept_until_they_are_taken_whatever_the_level(level: str) -> 
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The time, which a test moves on."""
     now = [100.0]
-    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
     return now
 
 
