@@ -55,7 +55,7 @@ def test_the_baseline_that_is_best_is_marked_best_and_a_failed_one_failed() -> N
     assert (drawing.roles_of(good), drawing.roles_of(bad)) == ({0: "best"}, {0: "failed"})
 
 
-def test_a_feasible_trial_that_was_stopped_early_is_behind_and_an_infeasible_one_stays_so() -> None:
+def test_feasible_trial_that_was_stopped_early_is_pruned_and_an_infeasible_one_stays_so() -> None:
     study = with_racing(study_record(30, failing=0))
     roles, trials = drawing.roles_of(study), [trial for trial in study.trials if is_pruned(trial)]
     assert {(trial.state, roles[trial.number]) for trial in trials} == {

@@ -9,7 +9,7 @@ from engines.statistics.futility import guarded_spread, should_prune
 BAR = Bar(1.0, 0.002)
 
 
-def test_a_clearly_slower_candidate_is_behind_from_the_third_block_on() -> None:
+def test_clearly_slower_candidate_is_pruned_from_the_third_block_on() -> None:
     assert not should_prune([2.0, 2.01], BAR, "minimize")
     assert should_prune([2.0, 2.01, 1.99], BAR, "minimize")
 
@@ -19,17 +19,17 @@ def test_more_is_worse_or_better_as_the_direction_says() -> None:
     assert should_prune([0.5, 0.501, 0.499], BAR, "maximize")
 
 
-def test_what_the_machine_differs_by_from_run_to_run_is_not_behind() -> None:
+def test_noise_from_run_to_run_prunes_nothing() -> None:
     steady = [1.01, 1.0101, 1.0099]
     assert should_prune(steady, Bar(1.0, 0.0), "minimize")
     assert not should_prune(steady, Bar(1.0, 0.005), "minimize")
 
 
-def test_what_blocks_differ_by_is_not_behind() -> None:
+def test_noise_between_blocks_prunes_nothing() -> None:
     assert not should_prune([1.0, 1.1, 1.2], BAR, "minimize")
 
 
-def test_values_without_a_logarithm_are_not_behind() -> None:
+def test_values_without_a_logarithm_prune_nothing() -> None:
     assert not should_prune([0.0, 2.0, 2.0], BAR, "minimize")
 
 

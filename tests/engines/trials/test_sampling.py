@@ -226,7 +226,7 @@ def test_a_clock_that_still_climbs_is_not_warm() -> None:
     assert len(blocks) > len(steady)
 
 
-def test_cold_blocks_are_timed_only_when_asked_for_and_not_of_what_is_behind() -> None:
+def test_cold_blocks_are_timed_only_when_asked_for_and_not_of_pruned_engines() -> None:
     runner = Clockwork(lambda _: 2.0)
     measurement = measure(meter_of(runner), [runner.block(0.1)])
     asked = meter_of(runner, replace(POLICY, cold=True))
