@@ -2,11 +2,16 @@ import functools
 import gc
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from alembic.util import pyfiles
+
+# the tests start hundreds of processes: without byte code on disk each would compile the whole project anew
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -18,7 +23,7 @@ def _no_forced_width() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _interruptible() -> None:
-    """Shells start what runs in the background with Ctrl-C ignored, which every process that it starts keeps."""
+    """Shells start what runs in the background with Ctrl-C ignored, and its processes inherit that."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
