@@ -1,7 +1,7 @@
-"""Writes docs/commands.md and the list of options in tuner.search's docstring: `python docs/generate.py`.
+"""Writes docs/commands.md, docs/json.md and the list of options in tuner.search's docstring.
 
-Both are made from the options themselves. With --check nothing is written, and the exit code is 1 when one of
-them is not what would be.
+`python docs/generate.py` makes them from the options and documents themselves. With --check nothing is
+written, and the exit code is 1 when one of them is not what would be.
 """
 
 import argparse
@@ -12,6 +12,7 @@ from dataclasses import MISSING
 from pathlib import Path
 
 import click
+from json_page import json_page
 
 import tuner.api
 from studies.core.options import Units
@@ -21,6 +22,7 @@ from tuner.cli import tuner as command
 from tuner.options.fields import Option
 
 PAGE = Path(__file__).parent / "commands.md"
+JSON = Path(__file__).parent / "json.md"
 API = Path(tuner.api.__file__)
 WIDTH = 100
 DOCSTRING_WIDTH = 110
@@ -90,11 +92,11 @@ def _default(one: Option) -> str:
 
 
 def main() -> None:
-    """Writes or checks both."""
-    parser = argparse.ArgumentParser(description="Writes docs/commands.md and tuner.search's docstring.")
+    """Writes or checks all of them."""
+    parser = argparse.ArgumentParser(description="Writes what is made from the code itself.")
     parser.add_argument("--check", action="store_true", help="only say whether they are up to date")
     is_check = parser.parse_args().check
-    for path, text in ((PAGE, page()), (API, api())):
+    for path, text in ((PAGE, page()), (JSON, json_page()), (API, api())):
         if path.exists() and path.read_text(encoding="utf-8") == text:
             continue
         if is_check:

@@ -3,18 +3,18 @@
 import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Never
 
 from engines.artifacts.workspace import Workspace
 from engines.core.errors import UserError
 from engines.core.values import Policy
-from studies.analysis import comparison as analysis
-from studies.analysis import comparison as choice
 from studies.analysis.comparison import Comparison
+from studies.analysis.view import StudyView
 from studies.core.records import StudyRecord, TrialRecord
-from tuner.bundles import engine
-from tuner.documents.study import columns, trial_rows
+from tuner.bundles.registry import export
+from tuner.documents.rows import columns, trial_rows
 from tuner.options.coerce import (
     PATH,
     TRUTH,
@@ -55,25 +55,30 @@ class Result:
     ending: "Ending | None" = None
     left: "Left | None" = None
 
+    @cached_property
+    def view(self) -> StudyView:
+        """The study with what it shows, for pages and documents."""
+        return StudyView(self.study)
+
     @property
     def best(self) -> TrialRecord | None:
         """The feasible trial that is best in the first objective; None when nothing is feasible."""
-        return analysis.best(self.study)
+        return self.view.best
 
     @property
     def baseline(self) -> TrialRecord | None:
         """Trial 0: what a user gets without choosing; None before it has finished."""
-        return analysis.baseline(self.study)
+        return self.view.baseline
 
     @property
     def recommended(self) -> TrialRecord | None:
         """The trial to deploy: the best, or the baseline where nothing is significantly better than it."""
-        return choice.recommended(self.study)
+        return self.view.recommended
 
     @property
     def comparison(self) -> Comparison:
         """Best against baseline: how much faster, with its interval, and the verdict."""
-        return analysis.comparison(self.study)
+        return self.view.comparison
 
     @property
     def trials(self) -> "pd.DataFrame":
@@ -99,7 +104,7 @@ class Result:
                 f"the study {self.study.name!r} has nothing feasible to export",
                 "Loosen a constraint, or search on with more --trials.",
             )
-        return engine.export(self.study, chosen, target, self.workspace)
+        return export(self.study, chosen, target, self.workspace)
 
     def report(self, path: AnyPath) -> Path:
         """Writes the report, one HTML file, in place of an earlier one there; raises UserError."""
@@ -107,7 +112,7 @@ class Result:
 
         file: Path = argument("report", "path", path, PATH)
         check_output(file, REPORT)
-        write(self.study, file)
+        write(self.view, file)
         return file
 
 

@@ -28,8 +28,8 @@
   // Table: sorted by a click on a head, filtered by words that must all be in a row.
 
   const table = document.getElementById("trials");
-  const body = table.tBodies[0];
-  const rows = [...body.rows];
+  const body = table?.tBodies[0];
+  const rows = table ? [...body.rows] : [];
   const texts = new Map(rows.map((row) => [row, row.textContent.toLowerCase()]));
   const collator = new Intl.Collator("en", { numeric: true });
 
@@ -86,9 +86,14 @@
 
   // Charts: the library is unpacked in the page, and each figure drawn in the colours of the theme.
 
-  const { charts, dark } = JSON.parse(document.getElementById("figures").textContent);
+  const dark = JSON.parse(document.getElementById("dark").textContent);
   const plots = [...document.querySelectorAll(".plot")];
+  const charts = new Map(plots.map((plot) => [plot, figuresOf(plot)]));
   let printing = false;
+
+  function figuresOf(plot) {
+    return JSON.parse(plot.closest(".card").querySelector("script.views").textContent);
+  }
 
   function coloured(value) {
     if (typeof value === "string") return dark[value] ?? value;
@@ -99,7 +104,7 @@
 
   function draw(plot) {
     if (!window.Plotly) return;
-    const views = charts[plot.dataset.chart];
+    const views = charts.get(plot);
     const view = plot.dataset.view ?? Object.keys(views)[0];
     const figure = isDark() && !printing ? coloured(views[view]) : structuredClone(views[view]);
     figure.layout.autosize = true;
@@ -161,9 +166,11 @@
     showTheme();
   });
   darkScheme.addEventListener("change", showTheme);
-  for (const head of table.tHead.rows[0].cells) head.firstElementChild.addEventListener("click", () => sortBy(head));
-  filter.addEventListener("input", () => filterBy(filter.value));
-  addEventListener("hashchange", revealTarget);
+  if (table) {
+    for (const head of table.tHead.rows[0].cells) head.firstElementChild.addEventListener("click", () => sortBy(head));
+    filter.addEventListener("input", () => filterBy(filter.value));
+    addEventListener("hashchange", revealTarget);
+  }
   for (const button of document.querySelectorAll(".tabs button")) button.addEventListener("click", () => choose(button));
   addEventListener("beforeprint", () => print(true));
   addEventListener("afterprint", () => print(false));

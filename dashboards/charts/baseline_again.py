@@ -13,7 +13,8 @@ from dashboards.charts.drawing import Drawing
 from dashboards.html.palette import light
 from dashboards.words import evidence, formats
 from dashboards.words.verdict import comparative
-from studies.belief.baseline_runs import BaselineRun, Drift, baseline_runs, drift
+from studies.analysis.view import StudyView
+from studies.belief.baseline_runs import BaselineRun, Drift, baseline_runs
 from studies.core.metrics import value_of
 from studies.core.records import StudyRecord
 
@@ -36,12 +37,12 @@ KINDS = {
 }
 
 
-def draw(study: StudyRecord) -> Drawing | None:
+def draw(view: StudyView) -> Drawing | None:
     """The chart; None where the baseline was measured only once."""
-    found = runs(study)
+    found = runs(view.study)
     if len(found) < FEWEST_RUNS:
         return None
-    return Drawing(_title(study, found), _note(study), {"": _figure(study, found)})
+    return Drawing(_title(view, found), _note(view), {"": _figure(view, found)})
 
 
 def runs(study: StudyRecord) -> tuple[BaselineRun, ...]:
@@ -68,32 +69,32 @@ def _hours(found: Drift, at: datetime) -> float:
     return (at - found.runs[0].at).total_seconds() / 3600
 
 
-def _title(study: StudyRecord, found: Sequence[BaselineRun]) -> str:
-    drifting = drift(study)
+def _title(view: StudyView, found: Sequence[BaselineRun]) -> str:
+    drifting = view.drift
     if drifting is None:
         return f"The baseline again: measured {formats.plural(len(found), 'time')}"
     if not drifting.significant:
         return "The baseline again: no significant drift"
-    objective = study.spec.objectives[0]
+    objective = view.study.spec.objectives[0]
     better = (drifting.change.value < 1) == (objective.direction == "minimize")
     size = formats.share(abs(drifting.change.value - 1))
     return f"The baseline again: it became {size} {comparative(objective, better=better)}"
 
 
-def _note(study: StudyRecord) -> str:
-    told = [text for text in (evidence.drifted(study), evidence.detectable(study)) if text]
-    fitted = [] if drift(study) is None else ["The line is the drift, fitted to all but the finals."]
+def _note(view: StudyView) -> str:
+    told = [text for text in (evidence.drifted(view), evidence.detectable(view)) if text]
+    fitted = [] if view.drift is None else ["The line is the drift, fitted to all but the finals."]
     return " ".join(["Each mark is one measurement with its 95 % interval.", *fitted, *told])
 
 
-def _figure(study: StudyRecord, found: Sequence[BaselineRun]) -> go.Figure:
+def _figure(view: StudyView, found: Sequence[BaselineRun]) -> go.Figure:
     seconds = [(run.at - found[0].at).total_seconds() for run in found]
     unit, divisor = drawing.time_unit(max(seconds))
     placed = [(second / divisor, run) for second, run in zip(seconds, found, strict=True)]
     shown = drawing.ends([run.value for run in found])
     traces = [_trace([entry for entry in placed if entry[1].role == role], role, shown) for role in KINDS]
     traces = [trace for trace in traces if len(trace.x)]
-    drifting = drift(study)
+    drifting = view.drift
     if drifting is not None:
         first, last = drifting.runs[0].at, drifting.runs[-1].at
         ends = [(at - found[0].at) / timedelta(seconds=divisor) for at in (first, last)]
@@ -103,7 +104,7 @@ def _figure(study: StudyRecord, found: Sequence[BaselineRun]) -> go.Figure:
         340,
         xaxis={"title": {"text": f"time ({unit})"}},
         yaxis={
-            "title": {"text": formats.about(study.spec.objectives[0].metric)},
+            "title": {"text": formats.about(view.study.spec.objectives[0].metric)},
             **drawing.value_axis(shown),
         },
     )

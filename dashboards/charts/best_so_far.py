@@ -11,8 +11,9 @@ from dashboards.html.palette import light
 from dashboards.words import formats
 from dashboards.words.verdict import headline
 from engines.statistics.estimates import Estimate
-from studies.analysis.comparison import baseline, best_so_far, comparison, objective_value
-from studies.core.records import Objective, StudyRecord
+from studies.analysis.comparison import objective_value
+from studies.analysis.view import StudyView
+from studies.core.records import Objective
 
 # The part of the height that is kept for trials without a value.
 _RAIL = 0.07
@@ -43,16 +44,16 @@ class Progress(NamedTuple):
     baseline: Estimate | None
 
 
-def draw(study: StudyRecord) -> Drawing | None:
+def draw(view: StudyView) -> Drawing | None:
     """The chart, by trial and by time; None before the first trial has finished."""
-    if not study.trials:
+    if not view.study.trials:
         return None
-    data = progress(study)
+    data = progress(view)
     unit, divisor = drawing.time_unit(max(mark.elapsed_seconds for mark in data.marks))
     numbers = [float(mark.number) for mark in data.marks]
     seconds = [mark.elapsed_seconds / divisor for mark in data.marks]
     return Drawing(
-        _title(study),
+        _title(view),
         _note(data),
         {
             "By trial": _figure(data, numbers, [float(level.number) for level in data.levels], "trial"),
@@ -63,33 +64,31 @@ def draw(study: StudyRecord) -> Drawing | None:
     )
 
 
-def progress(study: StudyRecord) -> Progress:
+def progress(view: StudyView) -> Progress:
     """Every trial in the order of the search, and the levels of the best so far."""
-    objective, roles = study.spec.objectives[0], drawing.roles_of(study)
+    objective, roles = view.study.spec.objectives[0], view.roles
     marks, levels = [], []
-    for step in best_so_far(study):
+    for step in view.steps:
         trial = step.trial
         value = objective_value(trial, objective) if trial.state != "failed" else None
-        text = drawing.hover(study, trial)
+        text = drawing.hover(view.study, trial)
         marks.append(Mark(trial.number, step.elapsed_seconds, value, roles[trial.number], text))
         standing = objective_value(step.best, objective) if step.best else None
         if standing is not None:
             levels.append(Level(trial.number, step.elapsed_seconds, standing.value))
-    reference = baseline(study)
-    return Progress(
-        objective, tuple(marks), tuple(levels), objective_value(reference, objective) if reference else None
-    )
+    before = objective_value(view.baseline, objective) if view.baseline else None
+    return Progress(objective, tuple(marks), tuple(levels), before)
 
 
-def _title(study: StudyRecord) -> str:
-    found = comparison(study)
+def _title(view: StudyView) -> str:
+    study, found = view.study, view.comparison
     if len(study.trials) == 1:
         return "Only the baseline so far"
     if found.best is None:
         return f"No feasible trial among {formats.plural(len(study.trials), 'trial')}"
     if found.verdict in ("faster", "unproven"):
         than = " than the baseline" if found.verdict == "faster" else ""
-        return f"{headline(study)}{than}, found by trial {found.best.number}"
+        return f"{headline(view)}{than}, found by trial {found.best.number}"
     if found.verdict == "no baseline":
         return f"The best was found by trial {found.best.number}; the baseline has no value"
     return f"Nothing significantly better than the baseline in {formats.plural(len(study.trials), 'trial')}"

@@ -11,8 +11,9 @@ from dashboards.charts.drawing import Drawing, plain
 from dashboards.html.palette import light
 from dashboards.words import formats
 from engines.statistics.estimates import Estimate
-from studies.analysis.effects import ChoiceEffect, DimensionEffect, effects
-from studies.core.records import Objective, StudyRecord
+from studies.analysis.effects import ChoiceEffect, DimensionEffect
+from studies.analysis.view import StudyView
+from studies.core.records import Objective
 
 MOST_ROWS = 40
 
@@ -36,17 +37,17 @@ class Choices(NamedTuple):
     left_out: int
 
 
-def draw(study: StudyRecord) -> Drawing | None:
+def draw(view: StudyView) -> Drawing | None:
     """The chart; None where no dimension was tried at more than one choice."""
-    data = choices(study)
+    data = choices(view)
     if not data.rows:
         return None
     return Drawing(_title(data), _note(data), {"": _figure(data)})
 
 
-def choices(study: StudyRecord, most: int = MOST_ROWS) -> Choices:
+def choices(view: StudyView, most: int = MOST_ROWS) -> Choices:
     """Every choice seen of the dimensions with more than one, whole dimensions up to `most` rows."""
-    found = effects(study)
+    found = view.effects
     dimensions = [dimension for dimension in found.dimensions if len(dimension.choices) > 1]
     rows: list[Row] = []
     for dimension in dimensions:

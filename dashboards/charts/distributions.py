@@ -8,7 +8,8 @@ from dashboards.charts import drawing
 from dashboards.charts.drawing import Drawing, plain
 from dashboards.html.palette import light
 from dashboards.words import formats
-from studies.analysis.comparison import Spread, baseline, finite, spread
+from studies.analysis.comparison import Spread, finite, spread
+from studies.analysis.view import StudyView
 from studies.core.metrics import DEFAULT_OBJECTIVE
 from studies.core.records import StudyRecord, TrialRecord
 
@@ -31,25 +32,25 @@ class Distributions(NamedTuple):
     left_out: int
 
 
-def draw(study: StudyRecord) -> Drawing | None:
+def draw(view: StudyView) -> Drawing | None:
     """The chart; None where no trial was measured."""
-    data = distributions(study)
+    data = distributions(view)
     if not data.rows:
         return None
     return Drawing(_title(data), _note(data), {"": _figure(data)})
 
 
-def distributions(study: StudyRecord, most: int = MOST_TRIALS) -> Distributions:
+def distributions(view: StudyView, most: int = MOST_TRIALS) -> Distributions:
     """The `most` trials of the smallest median latency; the best and the baseline are always among them."""
-    roles = drawing.roles_of(study)
-    ordered = [trial for _, trial in sorted(_medians(study), key=lambda entry: entry[0])]
-    shown = {trial.number for trial in ordered if trial is baseline(study) or roles[trial.number] == "best"}
+    roles = view.roles
+    ordered = [trial for _, trial in sorted(_medians(view.study), key=lambda entry: entry[0])]
+    shown = {trial.number for trial in ordered if trial is view.baseline or roles[trial.number] == "best"}
     for trial in ordered:
         if len(shown) >= most:
             break
         shown.add(trial.number)
     rows = [
-        Row(trial.number, roles[trial.number], found, _text(study, trial, found))
+        Row(trial.number, roles[trial.number], found, _text(view.study, trial, found))
         for trial in ordered
         if trial.number in shown and (found := spread(trial)) is not None
     ]

@@ -10,9 +10,9 @@ import plotly.graph_objects as go
 
 from dashboards.html.palette import light
 from dashboards.words import formats
-from dashboards.words.telemetry import is_pruned, marks_of
+from dashboards.words.telemetry import marks_of
 from engines.statistics.estimates import Estimate
-from studies.analysis.comparison import baseline, best, objective_value
+from studies.analysis.comparison import objective_value
 from studies.analysis.effects import chosen
 from studies.core.metrics import DEFAULT_ERROR
 from studies.core.records import StudyRecord, TrialRecord
@@ -39,22 +39,6 @@ class Drawing:
     title: str
     note: str
     views: Mapping[str, go.Figure] = field(default_factory=dict)
-
-
-def roles_of(study: StudyRecord) -> dict[int, str]:
-    """How every trial is marked, by its number; the baseline when it is the best too is marked best.
-
-    A feasible trial that was stopped early is marked pruned.
-    """
-    roles: dict[int, str] = {trial.number: _role(trial) for trial in study.trials}
-    for role, trial in (("baseline", baseline(study)), ("best", best(study))):
-        if trial is not None and trial.state != "failed":
-            roles[trial.number] = role
-    return roles
-
-
-def _role(trial: TrialRecord) -> str:
-    return "pruned" if trial.state == "feasible" and is_pruned(trial) else trial.state
 
 
 def figure(traces: Sequence[Any], height: int, **layout: Any) -> go.Figure:

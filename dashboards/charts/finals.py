@@ -11,8 +11,9 @@ from dashboards.words import formats
 from dashboards.words.finalists import is_winner, name_of, session_ratios
 from dashboards.words.verdict import comparative
 from engines.statistics.estimates import Estimate
+from studies.analysis.view import StudyView
 from studies.core.records import Objective, StudyRecord
-from studies.finals.verdict import Finals, Key, finals, verdict_of
+from studies.finals.verdict import Finals, Key, verdict_of
 
 
 class Row(NamedTuple):
@@ -24,9 +25,9 @@ class Row(NamedTuple):
     sessions: tuple[float, ...]
 
 
-def draw(study: StudyRecord) -> Drawing | None:
+def draw(view: StudyView) -> Drawing | None:
     """The chart, against the baseline and against the winner; None without finals."""
-    held = finals(study)
+    study, held = view.study, view.finals
     if held is None:
         return None
     # by the other's key, so that a winning baseline has one view

@@ -8,8 +8,7 @@ from dashboards.charts import drawing
 from dashboards.charts.drawing import Drawing, plain
 from dashboards.html.palette import light
 from dashboards.words import formats
-from studies.analysis.effects import effects
-from studies.core.records import StudyRecord
+from studies.analysis.view import StudyView
 
 MOST_DIMENSIONS = 15
 
@@ -23,17 +22,17 @@ class Importances(NamedTuple):
     trials: int
 
 
-def draw(study: StudyRecord) -> Drawing | None:
+def draw(view: StudyView) -> Drawing | None:
     """The chart; None where the trials do not differ in the objective."""
-    data = importances(study)
+    data = importances(view)
     if not data.shares:
         return None
     return Drawing(_title(data), _note(data), {"": _figure(data)})
 
 
-def importances(study: StudyRecord) -> Importances:
+def importances(view: StudyView) -> Importances:
     """The dimensions of which more than one choice was tried, the most important first."""
-    found = effects(study)
+    found = view.effects
     shares = tuple(
         (dimension.name, dimension.importance)
         for dimension in found.dimensions

@@ -10,7 +10,7 @@ from dashboards.html.palette import light
 from dashboards.words import formats
 from dashboards.words.telemetry import STATES, Range, disturbances, marks_of, states
 from engines.statistics.estimates import Estimate
-from studies.core.records import StudyRecord
+from studies.analysis.view import StudyView
 
 SHOWN = ("clock_mhz", "power_w", "temperature_c")
 
@@ -25,19 +25,19 @@ class Mark(NamedTuple):
     text: str
 
 
-def draw(study: StudyRecord) -> Drawing | None:
+def draw(view: StudyView) -> Drawing | None:
     """The chart; None where no trial has telemetry."""
-    found = {name: marks(study, name) for name in SHOWN}
+    found = {name: marks(view, name) for name in SHOWN}
     views = {STATES[name][0].capitalize(): _figure(name, of) for name, of in found.items() if of}
     if not views:
         return None
     return Drawing(_title(next((name, of) for name, of in found.items() if of)), _note(), views)
 
 
-def marks(study: StudyRecord, name: str) -> tuple[Mark, ...]:
+def marks(view: StudyView, name: str) -> tuple[Mark, ...]:
     """Every trial of which the state is known; shared and stored measurements are of another time."""
-    roles, found = drawing.roles_of(study), []
-    for trial in study.trials:
+    roles, found = view.roles, []
+    for trial in view.study.trials:
         if trial.measurement is None or trial.reused or trial.same_as is not None:
             continue
         blocks = trial.measurement.blocks

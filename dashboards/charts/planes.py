@@ -11,7 +11,8 @@ from dashboards.charts.drawing import Drawing
 from dashboards.html.palette import light
 from dashboards.words import formats
 from engines.statistics.estimates import Estimate
-from studies.analysis.comparison import finite, pareto_front
+from studies.analysis.comparison import finite
+from studies.analysis.view import StudyView
 from studies.core.metrics import DEFAULT_ERROR, DEFAULT_OBJECTIVE, accuracy_metrics, names_where
 from studies.core.records import Constraint, StudyRecord
 
@@ -66,9 +67,9 @@ class Plane(NamedTuple):
     absent: tuple[int, ...]
 
 
-def plane(study: StudyRecord, x_metric: str, y_metric: str) -> Plane | None:
+def plane(view: StudyView, x_metric: str, y_metric: str) -> Plane | None:
     """Every trial's two metrics, the limits on them, and the front; None where no trial has both."""
-    roles = drawing.roles_of(study)
+    study, roles = view.study, view.roles
     points, absent = [], []
     for trial in study.trials:
         x, y = finite(trial, x_metric), finite(trial, y_metric)
@@ -80,7 +81,7 @@ def plane(study: StudyRecord, x_metric: str, y_metric: str) -> Plane | None:
         return None
     x_axis = _axis(study, x_metric, [point.x for point in points])
     y_axis = _axis(study, y_metric, [point.y for point in points])
-    return Plane(x_axis, y_axis, tuple(points), _front(study, x_metric, y_metric), tuple(absent))
+    return Plane(x_axis, y_axis, tuple(points), _front(view, x_metric, y_metric), tuple(absent))
 
 
 def _axis(study: StudyRecord, metric: str, values: Sequence[float]) -> Axis:
@@ -115,11 +116,11 @@ def _is_near(limit: float, values: Sequence[float]) -> bool:
     return min(values) - span <= limit <= max(values) + span
 
 
-def _front(study: StudyRecord, x_metric: str, y_metric: str) -> tuple[tuple[float, float], ...]:
-    if not {x_metric, y_metric} <= {objective.metric for objective in study.spec.objectives}:
+def _front(view: StudyView, x_metric: str, y_metric: str) -> tuple[tuple[float, float], ...]:
+    if not {x_metric, y_metric} <= {objective.metric for objective in view.study.spec.objectives}:
         return ()
     pairs: list[tuple[Estimate | None, Estimate | None]] = [
-        (finite(trial, x_metric), finite(trial, y_metric)) for trial in pareto_front(study)
+        (finite(trial, x_metric), finite(trial, y_metric)) for trial in view.pareto_front
     ]
     return tuple(sorted((x.value, y.value) for x, y in pairs if x and y))
 
@@ -206,9 +207,9 @@ def _region(data: Plane) -> list[dict[str, Any]]:
     return [region, *across, *upright]
 
 
-def draw_accuracy(study: StudyRecord) -> Drawing | None:
+def draw_accuracy(view: StudyView) -> Drawing | None:
     """The objective against accuracy; None where no trial has both metrics."""
-    data = plane(study, *metrics(study))
+    data = plane(view, *metrics(view.study))
     return Drawing(_title(data), note(data), {"": figure(data)}) if data else None
 
 
@@ -235,15 +236,14 @@ def _title(data: Plane) -> str:
     return f"{value}; {missing}" if missing else value
 
 
-def draw_front(study: StudyRecord) -> Drawing | None:
+def draw_front(view: StudyView) -> Drawing | None:
     """The first two objectives; None where there is one, or where the accuracy chart shows these two."""
-    objectives = [objective.metric for objective in study.spec.objectives]
-    if len(objectives) < 2 or set(objectives[:2]) == set(metrics(study)):
+    objectives = [objective.metric for objective in view.study.spec.objectives]
+    if len(objectives) < 2 or set(objectives[:2]) == set(metrics(view.study)):
         return None
-    data = plane(study, objectives[1], objectives[0])
+    data = plane(view, objectives[1], objectives[0])
     if data is None:
         return None
-    title = (
-        f"{formats.plural(len(pareto_front(study)), 'trial')} on the Pareto front of {', '.join(objectives)}"
-    )
+    trials = formats.plural(len(view.pareto_front), "trial")
+    title = f"{trials} on the Pareto front of {', '.join(objectives)}"
     return Drawing(title, note(data), {"": figure(data)})

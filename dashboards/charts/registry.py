@@ -1,6 +1,7 @@
 """The charts of a study's page, in the order in which they appear: one entry a chart."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from typing import NamedTuple
 
 from dashboards.charts import (
     baseline_again,
@@ -13,18 +14,25 @@ from dashboards.charts import (
     planes,
 )
 from dashboards.charts.drawing import Drawing
-from studies.core.records import StudyRecord
+from studies.analysis.view import StudyView
 
-CHARTS: Mapping[str, Callable[[StudyRecord], Drawing | None]] = {
-    "best-so-far": best_so_far.draw,
-    "finals": finals.draw,
-    "accuracy": planes.draw_accuracy,
-    "front": planes.draw_front,
-    "importances": importances.draw,
-    "choices": choices.draw,
-    "distributions": distributions.draw,
-    "baseline-again": baseline_again.draw,
-    "machine": machine.draw,
+
+class Chart(NamedTuple):
+    """`draw` returns None where the study has nothing to draw; `live` as in a page's Section."""
+
+    title: str
+    draw: Callable[[StudyView], Drawing | None]
+    live: bool = True
+
+
+CHARTS: dict[str, Chart] = {
+    "best-so-far": Chart("The best so far", best_so_far.draw),
+    "finals": Chart("Finals", finals.draw, live=False),
+    "accuracy": Chart("Objective and accuracy", planes.draw_accuracy),
+    "front": Chart("Objectives", planes.draw_front),
+    "importances": Chart("What decides", importances.draw),
+    "choices": Chart("Choices", choices.draw),
+    "distributions": Chart("Latencies", distributions.draw),
+    "baseline-again": Chart("The baseline again", baseline_again.draw),
+    "machine": Chart("The machine", machine.draw),
 }
-
-__all__ = ["CHARTS", "Drawing"]

@@ -1,19 +1,14 @@
-"""Which nodes hurt most when they are lowered, as a chart, and as a page of its own that opens offline."""
+"""Which nodes hurt most when they are lowered."""
 
 import math
-from importlib import resources
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import plotly.graph_objects as go
 
 from dashboards.charts import drawing
 from dashboards.charts.drawing import Drawing, plain
-from dashboards.html.markup import Html, element, join, sentence
-from dashboards.html.palette import css_variables, light
+from dashboards.html.palette import light
 from dashboards.words import formats
-from engines.artifacts.workspace import write_file
-from engines.core.errors import UserError
 from engines.core.results import NodeError
 
 NOT_FINITE = "NaN or infinite"
@@ -37,41 +32,6 @@ class Sensitivity(NamedTuple):
 def draw(data: Sensitivity) -> Drawing:
     """The chart of the nodes that are shown, one at least."""
     return Drawing(_title(data), _note(data), {"": _figure(data)})
-
-
-def render(data: Sensitivity) -> str:
-    """The page: the chart, and a table of all nodes."""
-    drawn = draw(data)
-    chart = drawn.views[""].to_html(full_html=False, include_plotlyjs=True, config={"displaylogo": False})
-    title = f"{data.model} in {data.precision}: how much each node hurts"
-    style = f":root{{{css_variables('light')}}}{_style()}"
-    head = element(
-        "head",
-        Html('<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'),
-        element("title", title),
-        element("style", Html(style)),
-    )
-    caption = element(
-        "figcaption",
-        element("h2", sentence(drawn.title)),
-        element("p", sentence(drawn.note), class_="hint"),
-    )
-    main = element("main", element("figure", caption, Html(chart), class_="card"), _table(data))
-    body = element("body", element("header", element("h1", title)), main)
-    return join([Html("<!doctype html>\n"), element("html", head, body, lang="en")])
-
-
-def write(data: Sensitivity, path: Path) -> None:
-    """The page as a file; raises UserError where it cannot be written."""
-    text = render(data)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_file(path, text.encode())
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise UserError(
-            f"cannot write the chart to {path}: {reason}", "Name another place for it."
-        ) from error
 
 
 def error_text(error: float) -> str:
@@ -139,22 +99,3 @@ def _lengths(errors: list[float]) -> list[float]:
     """How long each bar is; what is not finite is longer than all others."""
     longest = max((error for error in errors if math.isfinite(error)), default=0.0) or 1.0
     return [error if math.isfinite(error) else BEYOND * longest for error in errors]
-
-
-def _table(data: Sensitivity) -> Html:
-    head = element("tr", *(element("th", text) for text in ("rank", "node", "operator", "error alone")))
-    rows = [
-        element("tr", *(element("td", text) for text in _cells(rank, one)))
-        for rank, one in enumerate(data.nodes, 1)
-    ]
-    table = element("table", element("thead", head), element("tbody", *rows), class_="settings")
-    heading = element("h2", "All nodes")
-    return element("section", heading, element("div", table, class_="scroll tall"), class_="card")
-
-
-def _cells(rank: int, one: NodeError) -> tuple[str, ...]:
-    return str(rank), one.node, one.operator, error_text(one.error)
-
-
-def _style() -> str:
-    return resources.files("dashboards").joinpath("assets", "page.css").read_text(encoding="utf-8")

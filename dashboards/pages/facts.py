@@ -4,29 +4,32 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import PurePath
 
-from dashboards.html.markup import Html, element, join
+from markupsafe import Markup
+
+from dashboards.html.markup import element
 from dashboards.words import formats, verdict
 from engines.core.values import Dimension, InputSource, ShapeRange, TensorFacts
 from studies.analysis.effects import chosen
+from studies.analysis.view import StudyView
 from studies.core.records import StudyRecord
 
 Fact = tuple[str, str]
 
 
-def facts(study: StudyRecord) -> Html:
-    """Everything the result belongs to: model, machine, backend, and what was searched for."""
+def facts(view: StudyView) -> Markup:
+    """Return everything the result belongs to: model, machine, backend, and what was searched for."""
     groups: Mapping[str, Callable[[StudyRecord], list[Fact]]] = {
         "Model": _model,
         "Machine": _machine,
         "Backend": _backend,
         "Search": _search,
     }
-    cards = [_card(title, of(study)) for title, of in groups.items()]
-    return element("section", *cards, class_="facts", aria_label="What was searched")
+    cards = [_card(title, of(view.study)) for title, of in groups.items()]
+    return element("section", *cards, class_="facts")
 
 
-def _card(title: str, facts: Sequence[Fact]) -> Html:
-    pairs = [join((element("dt", name), element("dd", value))) for name, value in facts]
+def _card(title: str, facts: Sequence[Fact]) -> Markup:
+    pairs = [part for name, value in facts for part in (element("dt", name), element("dd", value))]
     return element("div", element("h2", title), element("dl", *pairs), class_="card")
 
 

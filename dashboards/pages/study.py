@@ -1,152 +1,40 @@
-"""A study as one HTML file that opens offline: everything that it needs is inside.
+"""The report of a study: all sections of its page in one HTML file that opens offline."""
 
-The summary and the table are plain HTML; only the charts need the script.
-"""
-
-import base64
-import gzip
-import hashlib
-import json
-import os
-from contextlib import suppress
-from functools import cache
-from importlib import resources
+from itertools import groupby
 from pathlib import Path, PurePath
-from string import Template
-from typing import Any, NamedTuple
 
-from plotly.offline import get_plotlyjs
+from markupsafe import Markup
 
-from dashboards.charts.registry import CHARTS, Drawing
-from dashboards.html.markup import Html, element, join, sentence
-from dashboards.html.palette import css_variables, dark_by_light
-from dashboards.pages.summary import summary
-from dashboards.pages.trials_table import table
+from dashboards.html.document import document, write_document
+from dashboards.html.markup import element
+from dashboards.pages.registry import PAGES, Section
 from dashboards.words import formats
-from engines.core.errors import UserError
-from studies.core.records import StudyRecord
+from studies.analysis.view import StudyView
 
 
-def render(study: StudyRecord) -> str:
-    """The page."""
-    drawings = {name: drawing for name, draw in CHARTS.items() if (drawing := draw(study)) is not None}
+def render(view: StudyView) -> str:
+    """Return the page."""
+    study = view.study
     model = PurePath(study.spec.workload.model.path).name
     subtitle = f"{model} on {study.spec.machine.processor}, {formats.moment(study.created_at)}"
-    return Template(_asset("page.html")).substitute(
-        policy=_policy(),
-        title=join([f"{study.name}: trt-tuner"]),
-        name=join([study.name]),
-        subtitle=join([subtitle]),
-        style=_style(),
-        summary=summary(study),
-        charts=join(_card(name, drawing) for name, drawing in drawings.items()),
-        table=table(study),
-        figures=_figures(drawings),
-        script=_asset("page.js"),
-        plotly=_plotly().packed,
-    )
-
-
-def write(study: StudyRecord, path: Path) -> None:
-    """The page as a file; raises UserError where it cannot be written, and leaves an older file as it was."""
-    text = render(study)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            temporary.unlink()
-        reason = error.strerror or type(error).__name__
-        raise UserError(
-            f"cannot write the report to {path}: {reason}", "Name another place for it."
-        ) from error
-
-
-def _card(name: str, drawing: Drawing) -> Html:
-    height = max(figure.layout.height for figure in drawing.views.values())
-    return element(
-        "figure",
-        element(
-            "figcaption",
-            element("h2", sentence(drawing.title)),
-            element("p", sentence(drawing.note), class_="hint"),
-        ),
-        _tabs(list(drawing.views)),
-        element(
-            "div",
-            element("p", "The chart is drawn by the page's script.", class_="waiting"),
-            class_="plot",
-            data_chart=name,
-            role="img",
-            aria_label=drawing.title,
-            style=f"min-height:{height}px",
-        ),
-        class_="card",
-        id=name,
-    )
-
-
-def _tabs(labels: list[str]) -> Html:
-    """One button a view; nothing where there is only one."""
-    if len(labels) < 2:
-        return Html("")
-    buttons = [
-        element("button", label, type="button", data_view=label, aria_pressed=str(label == labels[0]).lower())
-        for label in labels
+    parts = [
+        element("div", *shown, class_=group) if group else Markup("\n").join(shown)
+        for group, sections in groupby(PAGES["study"](), key=lambda section: section.group)
+        if (shown := [part for section in sections if (part := _part(section, view)) is not None])
     ]
-    return element("div", *buttons, class_="tabs", role="group", aria_label="Show")
+    return document(f"{study.name}: trt-tuner", study.name, subtitle, Markup("\n").join(parts))
 
 
-def _figures(drawings: dict[str, Drawing]) -> str:
-    views = {
-        name: {label: json.loads(figure.to_json()) for label, figure in drawing.views.items()}
-        for name, drawing in drawings.items()
-    }
-    return _script_json({"charts": views, "dark": dark_by_light()})
+def write(view: StudyView, path: Path) -> None:
+    """Write the page as a file; raises UserError where it cannot be, and leaves an older file as it was."""
+    write_document(render(view), path, "report")
 
 
-def _script_json(value: Any) -> str:
-    """JSON that cannot end the script element that it stands in."""
-    text = json.dumps(value, separators=(",", ":"), allow_nan=False)
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
-
-
-class _Library(NamedTuple):
-    """plotly.js as it is embedded: compressed, and the digest by which the page lets it run."""
-
-    packed: str
-    digest: str
-
-
-@cache
-def _plotly() -> _Library:
-    source = get_plotlyjs()
-    packed = base64.b64encode(gzip.compress(source.encode(), 9, mtime=0)).decode()
-    return _Library(packed, _digest(source))
-
-
-def _policy() -> str:
-    """Which scripts may run: these two and no other; nothing is fetched, and nothing sent."""
-    scripts = f"script-src '{_plotly().digest}' '{_digest(_asset('page.js'))}'"
-    looks = "style-src 'unsafe-inline'; img-src data: blob:"
-    return f"default-src 'none'; {scripts}; {looks}; form-action 'none'; base-uri 'none'"
-
-
-def _digest(source: str) -> str:
-    return f"sha256-{base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()}"
-
-
-def _style() -> str:
-    dark = css_variables("dark")
-    return (
-        f":root{{{css_variables('light')}}}"
-        f"@media screen and (prefers-color-scheme:dark){{:root:not([data-theme=light]){{{dark}}}}}"
-        f"@media screen{{:root[data-theme=dark]{{{dark}}}}}\n{_asset('page.css')}"
+def _part(section: Section, view: StudyView) -> Markup | None:
+    """The section in an element by which it is found; None where it has nothing to show."""
+    made = section.render(view)
+    if made is None:
+        return None
+    return element(
+        "div", made, class_="section", role="group", aria_label=section.title, data_section=section.id
     )
-
-
-@cache
-def _asset(name: str) -> str:
-    return resources.files("dashboards").joinpath("assets", name).read_text(encoding="utf-8")

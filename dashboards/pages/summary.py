@@ -2,47 +2,41 @@
 
 from collections.abc import Sequence
 
-from dashboards.html.markup import Html, element, join, sentence
-from dashboards.pages.facts import facts
+from markupsafe import Markup
+
+from dashboards.html.markup import element, sentence
 from dashboards.words import evidence, finalists, formats, verdict
 from engines.core.results import Failure
 from engines.core.values import Dimension, Value
-from studies.analysis.comparison import baseline, best, comparison, finite, pareto_front
+from studies.analysis.comparison import finite
 from studies.analysis.effects import chosen
+from studies.analysis.view import StudyView
 from studies.core.metrics import DEFAULT_ERROR
 from studies.core.records import StudyRecord, TrialRecord
-from studies.finals.rebuilds import rebuilt
-from studies.finals.verdict import Finalist, finals
+from studies.finals.verdict import Finalist
 
 
-def summary(study: StudyRecord) -> Html:
-    """The whole top: the verdict, the best candidate's settings, the Pareto front, facts and failures."""
-    found = element("div", _settings(study), _front(study), _finals(study), _failures(study), class_="found")
-    parts = (_verdict(study), found, facts(study))
-    return join(part for part in parts if part)
-
-
-def _verdict(study: StudyRecord) -> Html:
-    found = comparison(study)
+def verdict_card(view: StudyView) -> Markup:
+    """Return what was found, in a sentence, with what stands behind it."""
+    study, found = view.study, view.comparison
     pairs = [("trials", f"{len(study.trials):,}")]
     pairs += [(state, f"{verdict.count(study, state):,}") for state in ("feasible", "infeasible", "failed")]
     return element(
         "section",
-        element("p", verdict.headline(study), class_="headline"),
-        element("p", sentence(verdict.verdict(study)), class_="sentence"),
-        _evidence(study),
+        element("p", verdict.headline(view), class_="headline"),
+        element("p", sentence(verdict.verdict(view)), class_="sentence"),
+        _evidence(view),
         element("dl", *(_figure(name, value) for name, value in pairs), class_="counts"),
         class_=f"verdict {found.verdict.replace(' ', '-')}",
-        aria_label="Verdict",
     )
 
 
-def _evidence(study: StudyRecord) -> Html:
-    lines = [element("li", sentence(text)) for text in evidence.sentences(study)]
-    return element("ul", *lines, class_="evidence") if lines else Html("")
+def _evidence(view: StudyView) -> Markup:
+    lines = [element("li", sentence(text)) for text in evidence.sentences(view)]
+    return element("ul", *lines, class_="evidence") if lines else Markup()
 
 
-def _figure(name: str, value: str) -> Html:
+def _figure(name: str, value: str) -> Markup:
     return element(
         "div",
         element("dt", name),
@@ -50,8 +44,9 @@ def _figure(name: str, value: str) -> Html:
     )
 
 
-def _settings(study: StudyRecord) -> Html:
-    found, reference = best(study), baseline(study)
+def settings_card(view: StudyView) -> Markup:
+    """Return the best candidate's metrics and settings beside the baseline's."""
+    study, found, reference = view.study, view.best, view.baseline
     other = found if found is not reference else None
     heads = ["", "baseline", *([f"trial {other.number}, the best"] if other else [])]
     trials = [reference, *([other] if other else [])]
@@ -78,13 +73,13 @@ def shown_metrics(study: StudyRecord) -> tuple[str, ...]:
     return tuple(dict.fromkeys([*named, DEFAULT_ERROR]))
 
 
-def _metric_row(metric: str, trials: Sequence[TrialRecord | None]) -> Html:
+def _metric_row(metric: str, trials: Sequence[TrialRecord | None]) -> Markup:
     cells = [formats.metric(metric, finite(trial, metric)) if trial else formats.MISSING for trial in trials]
     head = element("th", metric, scope="row", title=formats.about(metric))
     return element("tr", head, *(element("td", cell) for cell in cells), class_="metric")
 
 
-def _setting_row(study: StudyRecord, dimension: Dimension, other: TrialRecord | None) -> Html:
+def _setting_row(study: StudyRecord, dimension: Dimension, other: TrialRecord | None) -> Markup:
     head = element("th", dimension.name, scope="row", title=dimension.about)
     before = element("td", formats.setting(_before(study, dimension)))
     if other is None:
@@ -97,7 +92,7 @@ def _setting_row(study: StudyRecord, dimension: Dimension, other: TrialRecord | 
     )
 
 
-def _kept_row(trials: Sequence[TrialRecord | None]) -> Html:
+def _kept_row(trials: Sequence[TrialRecord | None]) -> Markup:
     cells = (element("td", ", ".join(trial.kept_fp32) if trial else "") for trial in trials)
     title = "Nodes of the lowered graph that stayed in FP32"
     return element("tr", element("th", "kept in FP32", scope="row", title=title), *cells)
@@ -111,21 +106,22 @@ def _changes(study: StudyRecord, dimension: Dimension, other: TrialRecord | None
     return other is not None and chosen(other, dimension) != _before(study, dimension)
 
 
-def _mark(text: str) -> Html:
+def _mark(text: str) -> Markup:
     return element("span", text, class_="mark")
 
 
-def _front(study: StudyRecord) -> Html:
-    if len(study.spec.objectives) < 2:
-        return Html("")
-    names = [objective.metric for objective in study.spec.objectives]
+def front_card(view: StudyView) -> Markup | None:
+    """Return the trials on the Pareto front; None for one objective."""
+    names = [objective.metric for objective in view.study.spec.objectives]
+    if len(names) < 2:
+        return None
     rows = [
         element(
             "tr",
             element("th", trial_link(trial), scope="row"),
             *(element("td", formats.metric(name, finite(trial, name))) for name in names),
         )
-        for trial in pareto_front(study)
+        for trial in view.pareto_front
     ]
     head = element("tr", *(element("th", name, scope="col") for name in ("trial", *names)))
     table = element("table", element("thead", head), element("tbody", *rows), class_="settings")
@@ -133,10 +129,11 @@ def _front(study: StudyRecord) -> Html:
     return _section(f"Pareto front: {formats.plural(len(rows), 'trial')}", hint, _wide(table))
 
 
-def _finals(study: StudyRecord) -> Html:
-    held = finals(study)
+def finals_card(view: StudyView) -> Markup | None:
+    """Return the finalists with what measuring them in turn showed; None without finals."""
+    study, held = view.study, view.finals
     if held is None:
-        return Html("")
+        return None
     objective = study.spec.objectives[0]
     told = finalists.rows(study, held)
     shown = [index for index, _ in enumerate(finalists.COLUMNS) if any(row[index] for _, row in told)]
@@ -161,7 +158,7 @@ def _finals(study: StudyRecord) -> Html:
     # what is said of the winner stands with the verdict
     built = [
         element("p", sentence(evidence.rebuilt_sentence(one, objective)))
-        for one in rebuilt(study)
+        for one in view.rebuilt
         if one.trial != held.winner.trial
     ]
     return _section(
@@ -169,50 +166,52 @@ def _finals(study: StudyRecord) -> Html:
     )
 
 
-def _linked(one: Finalist, name: str) -> Html:
+def _linked(one: Finalist, name: str) -> Markup:
     return element("a", name.capitalize(), href=f"#trial-{one.trial}")
 
 
-def _failures(study: StudyRecord) -> Html:
-    failed = [_failure_line(trial, trial.failure) for trial in study.trials if trial.failure]
-    missed = [_missed_line(trial) for trial in study.trials if trial.state == "infeasible"]
+def failures_card(view: StudyView) -> Markup | None:
+    """Return the trials that failed or miss a constraint, and why; None where there are none."""
+    trials = view.study.trials
+    failed = [_failure_line(trial, trial.failure) for trial in trials if trial.failure]
+    missed = [_missed_line(trial) for trial in trials if trial.state == "infeasible"]
     groups = (("failed", failed), ("infeasible", missed))
     shown = [_listed(state, lines) for state, lines in groups if lines]
-    return _section("Failed and infeasible", *shown) if shown else Html("")
+    return _section("Failed and infeasible", *shown) if shown else None
 
 
-def _listed(state: str, lines: Sequence[Html]) -> Html:
+def _listed(state: str, lines: Sequence[Markup]) -> Markup:
     title = element("summary", f"{formats.plural(len(lines), 'trial')} {state}")
     return element("details", title, element("ul", *lines), class_=f"listed {state}", open=len(lines) <= 12)
 
 
-def _failure_line(trial: TrialRecord, failure: Failure) -> Html:
+def _failure_line(trial: TrialRecord, failure: Failure) -> Markup:
     kind = failure.kind.replace("_", " ")
     hint = element("span", f" {failure.hint}", class_="hint") if failure.hint else ""
     label = _mark(f"{failure.stage}: {kind}")
     return element("li", trial_link(trial), " ", label, f" {failure.message}", hint, _log(trial.log))
 
 
-def _log(text: str, most_lines: int = 12, most_characters: int = 1200) -> Html:
+def _log(text: str, most_lines: int = 12, most_characters: int = 1200) -> Markup:
     """The end of a failed trial's log, folded away."""
     end = "\n".join(text.rstrip().splitlines()[-most_lines:])[-most_characters:]
     if not end:
-        return Html("")
+        return Markup()
     return element("details", element("summary", "log"), element("pre", end), class_="log")
 
 
-def _missed_line(trial: TrialRecord) -> Html:
+def _missed_line(trial: TrialRecord) -> Markup:
     return element("li", trial_link(trial), f" misses {verdict.missed(trial)}")
 
 
-def trial_link(trial: TrialRecord) -> Html:
+def trial_link(trial: TrialRecord) -> Markup:
     """A link to the trial's row in the table."""
     return element("a", f"Trial {trial.number}", href=f"#trial-{trial.number}")
 
 
-def _section(title: str, *children: str) -> Html:
+def _section(title: str, *children: str) -> Markup:
     return element("section", element("h2", title), *children, class_="card")
 
 
-def _wide(table: Html) -> Html:
+def _wide(table: Markup) -> Markup:
     return element("div", table, class_="scroll")

@@ -5,8 +5,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from dashboards.charts.drawing import roles_of
-from dashboards.html.markup import Html, element
+from markupsafe import Markup
+
+from dashboards.html.markup import element
 from dashboards.pages.facts import searched_dimensions
 from dashboards.pages.summary import shown_metrics
 from dashboards.words import formats, verdict
@@ -15,6 +16,7 @@ from engines.core.values import Dimension
 from engines.statistics.estimates import sample_count
 from studies.analysis.comparison import finite
 from studies.analysis.effects import chosen
+from studies.analysis.view import StudyView
 from studies.core.metrics import METRICS
 from studies.core.records import StudyRecord, TrialRecord
 
@@ -36,10 +38,10 @@ class Column:
     numeric: bool = True
 
 
-def table(study: StudyRecord) -> Html:
-    """The table with its filter."""
+def table(view: StudyView) -> Markup:
+    """Return the table with its filter."""
+    study, roles = view.study, view.roles
     shown = columns(study)
-    roles = roles_of(study)
     body = [_row(trial, roles[trial.number], shown) for trial in study.trials]
     head = element("tr", *(_head(column) for column in shown))
     made = element("table", element("thead", head), element("tbody", *body), class_="trials", id="trials")
@@ -173,18 +175,18 @@ def _trouble(trial: TrialRecord) -> Cell:
     return Cell(f"misses {verdict.missed(trial)}" if trial.violations else "")
 
 
-def _head(column: Column) -> Html:
+def _head(column: Column) -> Markup:
     button = element("button", column.title, type="button")
     kind = "number" if column.numeric else "text"
     return element("th", button, scope="col", data_kind=kind, aria_sort="none", title=column.about)
 
 
-def _row(trial: TrialRecord, role: str, shown: Sequence[Column]) -> Html:
+def _row(trial: TrialRecord, role: str, shown: Sequence[Column]) -> Markup:
     cells = [_cell(column, column.cell(trial), role) for column in shown]
     return element("tr", *cells, id=f"trial-{trial.number}", class_=role)
 
 
-def _cell(column: Column, cell: Cell, role: str) -> Html:
+def _cell(column: Column, cell: Cell, role: str) -> Markup:
     text: str = cell.text
     if column.title == "state" and role in ("best", "baseline"):
         text = element("span", f"{cell.text} ", element("span", role, class_=f"mark {role}"))
@@ -195,7 +197,7 @@ def _cell(column: Column, cell: Cell, role: str) -> Html:
     return element("td", text, class_="n", data_v=None if value is None else f"{value:.10g}")
 
 
-def _filter(trials: int) -> Html:
+def _filter(trials: int) -> Markup:
     count = element("output", formats.plural(trials, "trial"), id="shown", for_="filter", aria_live="polite")
-    field = Html('<input type="search" id="filter" autocomplete="off" placeholder="such as int8 failed">')
+    field = Markup('<input type="search" id="filter" autocomplete="off" placeholder="such as int8 failed">')
     return element("p", element("label", "Filter ", field), " ", count, class_="filter")

@@ -13,35 +13,34 @@ from dashboards.words.telemetry import disturbances, is_pruned
 from dashboards.words.verdict import comparative, quality
 from engines.core.results import Measurement
 from engines.statistics.jitter import is_uneven
-from studies.analysis.comparison import comparison, recommended
-from studies.belief.baseline_runs import drift, noise
+from studies.analysis.view import StudyView
 from studies.belief.gpu_sharing import measured_in, neighbours
 from studies.belief.rigour import Rigour
 from studies.core.records import Objective, StudyRecord
-from studies.finals.rebuilds import Rebuilt, rebuilt
+from studies.finals.rebuilds import Rebuilt
 from studies.finals.select import finalists
-from studies.finals.verdict import FEWEST_SESSIONS, Finalist, finals, verdict_of
+from studies.finals.verdict import FEWEST_SESSIONS, Finalist, verdict_of
 
 NO_WINNER = "The finals have no winner: no finalist was right in all sessions, or they were not enough."
 UNFINISHED = "The finals were not held to their end: the same search goes on with them."
 
 
-def sentences(study: StudyRecord) -> tuple[str, ...]:
+def sentences(view: StudyView) -> tuple[str, ...]:
     """Everything that is known, the most important first."""
     told = (rivals, out, rebuilds, deadline, detectable, drifted, cut_short, disturbed, shared, luck)
-    return tuple(text for tell in told if (text := tell(study)))
+    return tuple(text for tell in told if (text := tell(view)))
 
 
-def rivals(study: StudyRecord) -> str:
+def rivals(view: StudyView) -> str:
     """The finalists that do not differ from the winner, or that all do."""
-    held = finals(study)
+    held = view.finals
     if held is None:
-        return "" if not _were_held(study) else UNFINISHED if _ended_early(study) else NO_WINNER
+        return "" if not _were_held(view) else UNFINISHED if _ended_early(view) else NO_WINNER
     others = [one for one in held.finalists if _is_rival(one) and one is not held.winner]
     if not others:
         return ""
     same = sorted(one.trial for one in others if verdict_of(one.against_winner) == "same")
-    objective = study.spec.objectives[0]
+    objective = view.study.spec.objectives[0]
     if not same:
         beaten = formats.trials(sorted(one.trial for one in others))
         return f"No other finalist is as {quality(objective)} ({beaten})."
@@ -53,19 +52,19 @@ def rivals(study: StudyRecord) -> str:
     )
 
 
-def out(study: StudyRecord) -> str:
+def out(view: StudyView) -> str:
     """The finalists that were found wrong in the finals; of the baseline that is known before."""
-    held = finals(study)
+    held = view.finals
     wrong = [one for one in held.finalists if one.wrong and one.trial] if held is not None else []
     told = "; ".join(f"{name_of(one)} ({one.wrong})" for one in wrong)
     return f"Out of the race: {told}." if told else ""
 
 
-def rebuilds(study: StudyRecord) -> str:
+def rebuilds(view: StudyView) -> str:
     """Whether the winner's builds differ, so that luck had a part in it."""
-    held = finals(study)
-    found = [one for one in rebuilt(study) if held is not None and one.trial == held.winner.trial]
-    return rebuilt_sentence(found[0], study.spec.objectives[0]) if found else ""
+    held = view.finals
+    found = [one for one in view.rebuilt if held is not None and one.trial == held.winner.trial]
+    return rebuilt_sentence(found[0], view.study.spec.objectives[0]) if found else ""
 
 
 def rebuilt_sentence(found: Rebuilt, objective: Objective) -> str:
@@ -79,15 +78,15 @@ def rebuilt_sentence(found: Rebuilt, objective: Objective) -> str:
     return f"{beginning}: {_builds(found, objective)} ({spreads})."
 
 
-def deadline(study: StudyRecord) -> str:
+def deadline(view: StudyView) -> str:
     """Whether the trial to deploy is certified to meet the deadline."""
-    chosen = recommended(study)
-    return deadlines.deadline(study, chosen) if chosen is not None else ""
+    chosen = view.recommended
+    return deadlines.deadline(view.study, chosen) if chosen is not None else ""
 
 
-def detectable(study: StudyRecord) -> str:
+def detectable(view: StudyView) -> str:
     """How small a difference the self-test says can be told here."""
-    found = noise(study)
+    found = view.noise
     if found is None:
         return ""
     difference = formats.share(found.detectable)
@@ -95,37 +94,36 @@ def detectable(study: StudyRecord) -> str:
     return f"This machine tells engines apart that differ by {difference} ({runs})."
 
 
-def drifted(study: StudyRecord) -> str:
+def drifted(view: StudyView) -> str:
     """How the baseline changed while the study ran."""
-    found = drift(study)
+    found = view.drift
     if found is None:
         return ""
     change, time = formats.change(found.change), formats.duration(3600 * found.hours)
-    objective = study.spec.objectives[0]
+    objective = view.study.spec.objectives[0]
     if not found.significant:
         return f"No significant drift: over {time} the baseline changed by {change}."
     better = (found.change.value < 1) == (objective.direction == "minimize")
     kind = "the machine became" if _is_of_time(objective) else f"the baseline's {objective.metric} became"
     word = comparative(objective, better=better)
-    return f"Drift: {kind} {word} by {change} over {time}; {_allowed_for(study)}."
+    return f"Drift: {kind} {word} by {change} over {time}; {_allowed_for(view)}."
 
 
-def cut_short(study: StudyRecord) -> str:
+def cut_short(view: StudyView) -> str:
     """How many trials racing ended early, and what that saved."""
-    numbers, saved = stopped_early(study)
+    numbers, saved = stopped_early(view.study)
     if not numbers:
         return ""
-    worse = comparative(study.spec.objectives[0], better=False)
+    worse = comparative(view.study.spec.objectives[0], better=False)
     saving = f", which saved about {formats.duration(saved, 2)} of measuring" if saved else ""
     were = "were" if len(numbers) > 1 else "was"
     return f"{formats.plural(len(numbers), 'trial')} {were} stopped early as clearly {worse}{saving}."
 
 
-def disturbed(study: StudyRecord) -> str:
+def disturbed(view: StudyView) -> str:
     """Which trials were measured while the machine was not as it should be."""
-    reasons = {
-        trial.number: disturbances(trial.measurement.blocks) for trial in study.trials if trial.measurement
-    }
+    measured = [(trial.number, trial.measurement) for trial in view.study.trials if trial.measurement]
+    reasons = {number: disturbances(measurement.blocks) for number, measurement in measured}
     spoiled = [number for number, why in reasons.items() if why]
     if not spoiled:
         return ""
@@ -133,22 +131,22 @@ def disturbed(study: StudyRecord) -> str:
     return f"Some blocks of {formats.trials(spoiled)} were disturbed even when repeated ({why})."
 
 
-def shared(study: StudyRecord) -> str:
+def shared(view: StudyView) -> str:
     """That something else seems to have used the GPU."""
-    measured = measured_in(study.trials, study.repeats)
-    found = neighbours(study.spec.machine, [is_uneven(one.blocks) for _, one in measured])
+    measured = measured_in(view.study.trials, view.study.repeats)
+    found = neighbours(view.study.spec.machine, [is_uneven(one.blocks) for _, one in measured])
     if found is None:
         return ""
     return f"{found.told[0].upper()}{found.told[1:]}. When it has ended, search anew: --new --remeasure."
 
 
-def luck(study: StudyRecord) -> str:
+def luck(view: StudyView) -> str:
     """That the best of many is a lucky one, where finals could tell and were not held."""
-    proven = comparison(study).verdict in ("faster", "slower", "unproven")
-    if not proven or _were_held(study):
+    proven = view.comparison.verdict in ("faster", "slower", "unproven")
+    if not proven or _were_held(view):
         return ""
     beginning = "The best of many trials is partly luck, for which the interval does not allow"
-    if not finalists(study, Rigour().finalists):
+    if not finalists(view.study, Rigour().finalists):
         return f"{beginning}."
     return f"{beginning}: the same search with --finalists N measures the best N again, in turn."
 
@@ -165,22 +163,23 @@ def _builds(found: Rebuilt, objective: Objective) -> str:
     )
 
 
-def _allowed_for(study: StudyRecord) -> str:
-    if finals(study) is not None:
+def _allowed_for(view: StudyView) -> str:
+    if view.finals is not None:
         return "finalists were chosen by the baseline of their time, and then measured in turn"
     return "trials are compared by the baseline of their time" + (
-        "" if _were_held(study) else "; finals are better (--finalists N)"
+        "" if _were_held(view) else "; finals are better (--finalists N)"
     )
 
 
-def _were_held(study: StudyRecord) -> bool:
+def _were_held(view: StudyView) -> bool:
     """Whether finals were held over all trials, with a winner or without."""
-    return any(one.role == "final" and one.after == len(study.trials) for one in study.repeats)
+    return any(one.role == "final" and one.after == len(view.study.trials) for one in view.study.repeats)
 
 
-def _ended_early(study: StudyRecord) -> bool:
+def _ended_early(view: StudyView) -> bool:
     """Whether they were stopped before there could be a verdict."""
-    sessions = {one.session for one in study.repeats if (one.role, one.after) == ("final", len(study.trials))}
+    last = ("final", len(view.study.trials))
+    sessions = {one.session for one in view.study.repeats if (one.role, one.after) == last}
     return len(sessions) < FEWEST_SESSIONS
 
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from dashboards.words.formats import estimate, factor, interval, plural, unit_of
 from engines.statistics.estimates import Estimate
 from engines.statistics.metrics import Adjective
-from studies.analysis.comparison import Comparison, comparison, objective_value
+from studies.analysis.comparison import Comparison, objective_value
+from studies.analysis.view import StudyView
 from studies.core.metrics import METRICS, names_where
 from studies.core.records import Objective, Prior, StudyRecord, TrialRecord
 from studies.finals.verdict import verdict_of
@@ -19,9 +20,9 @@ COMPARATIVES: Mapping[Adjective, tuple[str, str]] = {
 }
 
 
-def verdict(study: StudyRecord) -> str:
+def verdict(view: StudyView) -> str:
     """One sentence: whether the best trial beats the baseline, by how much, and how sure that is."""
-    found = comparison(study)
+    study, found = view.study, view.comparison
     if not study.trials:
         return "No trial has finished yet."
     if found.best is None:
@@ -35,9 +36,9 @@ def verdict(study: StudyRecord) -> str:
     return _compared(found, found.best)
 
 
-def headline(study: StudyRecord) -> str:
+def headline(view: StudyView) -> str:
     """The verdict in a few words, such as how many times faster."""
-    found = comparison(study)
+    found = view.comparison
     if found.verdict in ("no baseline", "nothing feasible"):
         return "Nothing to compare with" if found.best else "Nothing feasible"
     if found.verdict == "same":

@@ -224,7 +224,11 @@ def recommended(study: StudyRecord) -> TrialRecord | None:
 
     A baseline that failed or misses a constraint is never recommended; None when nothing is feasible.
     """
-    found = comparison(study)
+    return recommended_of(comparison(study))
+
+
+def recommended_of(found: Comparison) -> TrialRecord | None:
+    """The trial that a comparison recommends."""
     if found.verdict == "same" and found.baseline is not None and found.baseline.state == "feasible":
         return found.baseline
     return found.best

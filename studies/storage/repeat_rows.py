@@ -31,16 +31,17 @@ def count_repeats(connection: Connection, study_id: int) -> int:
     return int(connection.execute(query).scalar_one())
 
 
-def read_repeats(connection: Connection, study_id: int) -> tuple[RepeatRecord, ...]:
-    """The study's repeats in the order in which they were made."""
-    rows = connection.execute(
+def read_repeats(connection: Connection, study_id: int, known: int = 0) -> tuple[RepeatRecord, ...]:
+    """The study's repeats in the order in which they were made, without the first ones that are known."""
+    query = (
         select(schema.repeat, schema.device.c.name.label("device"))
         .select_from(schema.repeat.outerjoin(schema.device))
         .where(schema.repeat.c.study_id == study_id)
         .order_by(schema.repeat.c.id)
-    ).all()
-    chosen = select(schema.repeat.c.evaluation_id).where(schema.repeat.c.study_id == study_id)
-    evaluations = read_evaluations(connection, schema.evaluation.c.id.in_(chosen))
+    )
+    rows = connection.execute(query.offset(known) if known else query).all()
+    chosen = schema.evaluation.c.id.in_({row.evaluation_id for row in rows})
+    evaluations = read_evaluations(connection, chosen) if rows else {}
     return tuple(
         RepeatRecord(
             trial=row.trial,

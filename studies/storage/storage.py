@@ -119,6 +119,14 @@ class Storage:
         with self._reading() as connection:
             return study_rows.read_study(connection, name)
 
+    def read_since(self, study: StudyRecord) -> StudyRecord:
+        """The study with what was added since it was read; reads nothing else, and judges nothing again.
+
+        The same record where nothing was added.
+        """
+        with self._reading() as connection:
+            return study_rows.read_since(connection, study)
+
     def read_trials(
         self,
         study: str,

@@ -2,7 +2,7 @@
 
 import difflib
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import PurePath
 from typing import Any, NamedTuple
@@ -163,6 +163,24 @@ def read_study(connection: Connection, name: str) -> StudyRecord:
     repeats = read_repeats(connection, study_id)
     priors = tuple(msgspec.convert(prior, Prior) for prior in study.priors or ())
     return StudyRecord(name, spec, records, study.created_at, study.versions, repeats, priors)
+
+
+def read_since(connection: Connection, study: StudyRecord) -> StudyRecord:
+    """The study with the trials and repeats that were added since; the same record where there are none."""
+    study_id = find_study_id(connection, study.name)
+    of_study, known = schema.trial.c.study_id == study_id, {trial.number for trial in study.trials}
+    stored = connection.scalars(select(schema.trial.c.number).where(of_study))
+    new = [number for number in stored if number not in known]
+    these = schema.trial.c.number.in_(new)
+    rows = connection.execute(_LOGGED_TRIALS.where(of_study, these)).all() if new else []
+    chosen = schema.evaluation.c.id.in_({row.evaluation_id for row in rows})
+    evaluations = read_evaluations(connection, chosen) if rows else {}
+    added = [_trial(row, study.spec.constraints, evaluations[row.evaluation_id]) for row in rows]
+    repeats = read_repeats(connection, study_id, known=len(study.repeats))
+    if not (added or repeats):
+        return study
+    trials = sorted((*study.trials, *added), key=lambda trial: trial.number)
+    return replace(study, trials=marked(trials), repeats=(*study.repeats, *repeats))
 
 
 def read_trials(

@@ -8,7 +8,7 @@ from engines.core.results import Block, Measurement
 from engines.core.values import Machine, Policy, Settings
 from engines.worker.protocol import EngineMeasured
 from tests.workloads import tiny_conv
-from tuner.bundles.engine_files import EngineFile
+from tuner.bundles.base import EngineFile
 from tuner.workflows.measure import Measured
 
 

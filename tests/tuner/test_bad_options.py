@@ -131,7 +131,7 @@ def test_an_output_folder_whose_engine_is_somebody_elses(
     (tmp_path / "out" / "engine").mkdir(parents=True)
     (tmp_path / "out" / "engine" / "mine.txt").write_text("mine")
     said = command("search", model, "--backend", "fake", "--output", "out").complaint
-    assert said == "'out/engine' holds files that are no export. Choose another folder."
+    assert said == "'out/engine' contains files that are not an export. Choose another folder."
     assert (tmp_path / "out" / "engine" / "mine.txt").read_text() == "mine"
 
 

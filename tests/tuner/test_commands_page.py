@@ -1,4 +1,4 @@
-"""docs/commands.md is made by docs/generate.py, and is what it makes."""
+"""docs/commands.md and docs/json.md are made by docs/generate.py, and are what it makes."""
 
 import re
 import shutil
@@ -21,6 +21,7 @@ def test_the_page_is_up_to_date() -> None:
 
 
 def test_a_page_that_is_not_is_found_and_made_anew(tmp_path: Path) -> None:
+    shutil.copy(DOCS / "json_page.py", tmp_path)
     program = shutil.copy(DOCS / "generate.py", tmp_path)
     stale = _check(Path(program))
     assert (stale.returncode, stale.stderr) == (
@@ -29,7 +30,8 @@ def test_a_page_that_is_not_is_found_and_made_anew(tmp_path: Path) -> None:
     )
     subprocess.run([sys.executable, program], check=True)
     assert _check(Path(program)).returncode == 0
-    assert (tmp_path / "commands.md").read_text() == (DOCS / "commands.md").read_text()
+    for page in ("commands.md", "json.md"):
+        assert (tmp_path / page).read_text() == (DOCS / page).read_text()
 
 
 def test_the_page_has_every_command_and_option(command: Command) -> None:

@@ -1,37 +1,17 @@
 """What can be measured by itself: an export, a plan of TensorRT, or a model for ONNX Runtime."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
-
-import msgspec
 
 from engines.backends.registry import BACKENDS, EngineFiles, parse_backend
 from engines.core.errors import UserError
-from engines.core.values import ModelFacts, Settings, Shape, ShapeRange
-from engines.core.wire import from_json
+from engines.core.values import Settings
 from engines.data.named_files import require_file
-from engines.shapes.resolve import batch_of, with_batch
-from tuner.bundles.engine import EVIDENCE
+from tuner.bundles.base import EVIDENCE, EngineFile, Evidence, read_evidence
+from tuner.bundles.registry import load
 
 WHAT_CAN_BE = "Name a folder that tuner export wrote, a plan of TensorRT, or an .onnx or .ort file."
-
-
-@dataclass(frozen=True)
-class EngineFile:
-    """An engine on the disk, the backends that may run it in the order to try them, and its run settings.
-
-    Of an export `model`, `preferred` shapes and what it is (`about`) are known.
-    """
-
-    path: Path
-    backends: tuple[str, ...]
-    options: Settings
-    run: Settings
-    about: str = ""
-    model: ModelFacts | None = None
-    preferred: Mapping[str, Shape] = field(default_factory=dict)
 
 
 def find_engine(path: Path, backend: str) -> EngineFile:
@@ -42,9 +22,9 @@ def find_engine(path: Path, backend: str) -> EngineFile:
     if not path.is_dir():
         require_file(path)
     folder = path if path.is_dir() else path.parent
-    evidence = _evidence(folder)
+    evidence = read_evidence(folder)
     if evidence is not None and (path.is_dir() or path.name in evidence.files):
-        return _export(folder, evidence, name, options)
+        return _bundle(folder, evidence, name, options)
     if path.is_dir():
         raise UserError(f"the folder {str(path)!r} is no export: it has no {EVIDENCE}", WHAT_CAN_BE)
     return _file(path, name, options)
@@ -86,62 +66,16 @@ def _installed(names: Sequence[str], files: EngineFiles) -> tuple[str, ...]:
     return found
 
 
-class _Backend(msgspec.Struct):
-    name: str
-    options: Settings
-
-
-class _Trial(msgspec.Struct):
-    number: int
-    settings: Settings
-
-
-class _Evidence(msgspec.Struct):
-    """What is read of an export's evidence."""
-
-    study: str
-    model: ModelFacts
-    shapes: dict[str, ShapeRange]
-    backend: _Backend
-    trial: _Trial
-    files: dict[str, Any]
-
-
-def _evidence(folder: Path) -> _Evidence | None:
-    """None where there is no evidence; raises UserError for one that cannot be read."""
-    file = folder / EVIDENCE
-    if not file.is_file():
-        return None
-    try:
-        return from_json(file.read_bytes(), _Evidence)
-    except msgspec.DecodeError as error:
+def _bundle(folder: Path, evidence: Evidence, name: str, options: Settings) -> EngineFile:
+    if name not in ("auto", evidence.backend.name):
         raise UserError(
-            f"{str(file)!r} is no evidence of ours: {error}", "Export the engine again."
-        ) from error
-
-
-def _export(folder: Path, found: _Evidence, name: str, options: Settings) -> EngineFile:
-    if name not in ("auto", found.backend.name):
-        raise UserError(
-            f"the engine in {str(folder)!r} is of the backend {found.backend.name}, not {name}",
+            f"the engine in {str(folder)!r} is of the backend {evidence.backend.name}, not {name}",
             "Leave --backend out.",
         )
-    if found.backend.name not in BACKENDS:
+    if evidence.backend.name not in BACKENDS:
         raise UserError(
-            f"the engine in {str(folder)!r} is of the backend {found.backend.name}, which is unknown here",
+            f"the engine in {str(folder)!r} is of the backend {evidence.backend.name}, which is unknown here",
             f"Known: {', '.join(BACKENDS)}.",
         )
-    missing = [file for file in found.files if not (folder / file).is_file()]
-    if missing:
-        raise UserError(f"the export {str(folder)!r} has lost its {missing[0]}", "Export the engine again.")
-    batch, batched = batch_of(found.model, found.shapes)
-    batch = int(found.trial.settings.get("batch", batch))
-    return EngineFile(
-        path=folder,
-        backends=(found.backend.name,),
-        options=Settings({**found.backend.options, **options}),
-        run=found.trial.settings,
-        about=f"trial {found.trial.number} of {found.study}",
-        model=found.model,
-        preferred=with_batch(found.shapes, batched, batch),
-    )
+    found = load(folder, evidence)
+    return replace(found, options=Settings({**found.options, **options}))

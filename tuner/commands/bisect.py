@@ -28,7 +28,7 @@ def command(
 
     found = load_study(study, workspace=workspace, storage=storage)
     with closing(watcher_for(quiet=quiet)) as watcher:
-        from tuner.documents.study import dump
+        from tuner.documents.base import dump
         from tuner.workflows import bisect
 
         bisection = bisect.bisect(found.study, found.trial(trial), found.workspace, watcher)

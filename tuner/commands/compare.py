@@ -36,7 +36,7 @@ def command(*, as_json: bool, quiet: bool, **given: Any) -> int:
         for note in shown.notes(result):
             watcher.note(note)
     if as_json:
-        from tuner.documents.study import dump
+        from tuner.documents.base import dump
 
         print(dump(shown.document(result)), end="")
     else:

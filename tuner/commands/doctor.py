@@ -25,7 +25,7 @@ def command(*, as_json: bool, quiet: bool, **given: Any) -> None:
     with closing(watcher_for(quiet=quiet)) as watcher:
         # takes a second, in which the display is there already
         from engines.machine.host_conditions import Host
-        from tuner.documents.study import dump
+        from tuner.documents.base import dump
         from tuner.workflows import doctor
 
         diagnosis = doctor.diagnose(DoctorOptions(**given), watcher, Host())

@@ -37,7 +37,7 @@ def command(*, as_json: bool, quiet: bool, **given: Any) -> None:
         for note in shown.notes(measured):
             watcher.note(note)
     if as_json:
-        from tuner.documents.study import dump
+        from tuner.documents.base import dump
 
         print(dump(shown.document(measured, major)), end="")
     elif major is not None:

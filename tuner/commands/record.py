@@ -76,7 +76,7 @@ def command(context: click.Context, /, *, as_json: bool, quiet: bool, verbose: b
 
 
 def _print(found: "Recorded", as_json: bool) -> None:
-    from tuner.documents.study import dump
+    from tuner.documents.base import dump
     from tuner.output import recorded
 
     if as_json:

@@ -65,7 +65,7 @@ def command(
 
 def _plan(options: SearchOptions, watcher: "Watcher", as_json: bool, again: "Callable[[], Watcher]") -> int:
     """Shows the plan, then what is known once the baseline was measured; `again` makes another watcher."""
-    from tuner.documents.study import dump
+    from tuner.documents.base import dump
     from tuner.output import dry_run
     from tuner.workflows import plan
 
@@ -96,7 +96,7 @@ def _search(options: SearchOptions, watcher: "Watcher", as_json: bool) -> int:
 
 
 def _print_outcome(outcome: "Outcome", as_json: bool) -> None:
-    from tuner.documents.study import dump
+    from tuner.documents.base import dump
     from tuner.output.summary import print_outcome
     from tuner.workflows.outcome import outcome_document
 

@@ -25,13 +25,13 @@ def command(*, as_json: bool, quiet: bool, **given: Any) -> None:
 
     with closing(watcher_for(quiet=quiet)) as watcher:
         # takes a second, in which the display is there already
-        from tuner.documents.study import dump
+        from tuner.documents.base import dump
         from tuner.workflows import sensitivity
 
         asked = SensitivityOptions(**given)
         ranked = sensitivity.rank(asked, watcher)
         if asked.output is not None:
-            from dashboards.charts.sensitivity import write
+            from dashboards.pages.sensitivity import write
 
             watcher.preparing("drawing the chart")
             write(sensitivity.chart(ranked, asked.top), asked.output)

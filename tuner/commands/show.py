@@ -57,15 +57,17 @@ def _print_trtexec(found: "Result", number: int | None) -> None:
 
 
 def _print_json(found: "Result", number: int | None) -> None:
-    from tuner.documents.study import dump, one_trial_document, study_document
+    from tuner.documents.base import dump
+    from tuner.documents.study import one_trial_document, study_document
 
-    study = found.study
-    document = study_document(study) if number is None else one_trial_document(study, found.trial(number))
-    print(dump(document), end="")
+    if number is None:
+        print(dump(study_document(found.view)), end="")
+    else:
+        print(dump(one_trial_document(found.study, found.trial(number))), end="")
 
 
 def _print_csv(found: "Result", number: int | None) -> None:
-    from tuner.documents.study import columns, to_csv, trial_rows
+    from tuner.documents.rows import columns, to_csv, trial_rows
 
     trials = found.study.trials if number is None else (found.trial(number),)
     print(to_csv(trial_rows(found.study, trials), columns(found.study)), end="")

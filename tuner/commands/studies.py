@@ -13,7 +13,8 @@ from tuner.commands.common import json_option, workspace_options
 def command(*, workspace: Path, storage: str | None, as_json: bool) -> None:
     """List the studies, the newest last."""
     from studies.storage.storage import open_storage
-    from tuner.documents.study import dump, studies_document
+    from tuner.documents.base import dump
+    from tuner.documents.study import studies_document
     from tuner.output.showing import print_studies
     from tuner.workflows.stored import require_storage
 

@@ -1,171 +1,376 @@
-"""A study as JSON and CSV for other programs; docs/json.md describes the fields, which stay as they are."""
+"""A study for other programs: what it is about, what it found, its trials, and the evidence of an export."""
 
-import csv
-import io
-import json
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
 
 from engines.core.wire import to_plain
-from studies.analysis.comparison import baseline, comparison, pareto_front, recommended
-from studies.core.metrics import METRICS
+from studies.analysis.comparison import baseline
+from studies.analysis.view import StudyView
 from studies.core.records import StudyRecord, TrialRecord
-from tuner.documents.measurement import (
-    certificate_document,
-    estimate_document,
+from tuner.documents.base import (
+    SCHEMA,
+    Backend,
+    Document,
+    Estimate,
+    Failure,
+    Machine,
+    Numbered,
+    Time,
+    about,
+    estimate_of,
     finite,
-    measurement_document,
-    repeats_document,
+    made,
+)
+from tuner.documents.measurement import (
+    Certificate,
+    Drift,
+    Finals,
+    Measurement,
+    Noise,
+    Racing,
+    Repeat,
+    certificate_of,
+    drift_of,
+    finals_of,
+    measurement_of,
+    noise_of,
+    racing_of,
+    repeat_of,
 )
 
 if TYPE_CHECKING:
     from studies.storage.storage import StudySummary
 
-SCHEMA = 1
-FIRST_COLUMNS = ("number", "state")
-LAST_COLUMNS = ("behind", "violated", "failed_at", "failure", "seconds", "reused", "same_engine_as")
+
+class Prior(Document):
+    study: Annotated[str, about("its name")]
+    similarity: Annotated[float, about("how much it tells of this study, from 0 to 1")]
+    observations: Annotated[int, about("how many trials were taken from it")]
 
 
-def study_document(study: StudyRecord) -> dict[str, Any]:
-    """The whole study without raw samples."""
-    found = comparison(study)
+class Tensor(Document):
+    name: Annotated[str, about("its name")]
+    dtype: Annotated[str, about("its type, as numpy names it")]
+    shape: Annotated[
+        list[int | str | None], about("its dimensions: numbers, names of those that vary, or null")
+    ]
+
+
+class Model(Document):
+    path: Annotated[str, about("the ONNX file, as it was given first")]
+    digest: Annotated[str, about("its sha256, external weights included")]
+    opset: Annotated[int, about("of the standard operators; 0 when there are none")]
+    operators: Annotated[dict[str, int], about("how many nodes of this type it has")]
+    parameters: Annotated[int, about("numbers in its weights")]
+    weight_bytes: Annotated[int, about("size of its weights")]
+    index_limits: Annotated[dict[str, int], about("rows of the table that this integer input indexes")]
+    inputs: Annotated[list[Tensor], about("its inputs")]
+    outputs: Annotated[list[Tensor], about("its outputs")]
+
+
+class Shapes(Document):
+    minimum: Annotated[list[int], about("smallest shape of this input that an engine must take")]
+    optimum: Annotated[list[int], about("the shape that is measured")]
+    maximum: Annotated[list[int], about("largest shape")]
+
+
+class Source(Document):
+    path: Annotated[
+        str | None, about("the file or folder, or where a function is found; null for random data")
+    ]
+    digest: Annotated[str | None, about("sha256 of the data, or of the function's file")]
+    function: Annotated[str | None, about("the function, MODULE:FUNCTION; inputs and reference have none")]
+    seed: Annotated[int, about("seed of random data; without meaning for other data")]
+
+
+class OwnMetric(Document):
+    name: Annotated[str, about("its name")]
+    function: Annotated[str, about("MODULE:FUNCTION")]
+    better: Annotated[str, about("`minimize` or `maximize`")]
+    folder: Annotated[str, about("where the module was looked for")]
+    digest: Annotated[str, about("sha256 of its file")]
+
+
+class Objective(Document):
+    metric: Annotated[str, about("its name")]
+    direction: Annotated[str, about("`minimize` or `maximize`")]
+
+
+class Dimension(Document):
+    name: Annotated[str, about("its name")]
+    kind: Annotated[str, about("`graph`, `build` or `run`; only the first two cost a build")]
+    choices: Annotated[list[Any], about("what is searched; one choice is a fixed value")]
+
+
+class StudyHeader(Numbered):
+    """What a study is about."""
+
+    study: Annotated[str, about("the study's name")]
+    created_at: Annotated[Time, about("when it began")]
+    versions: Annotated[dict[str, str], about("packages that decide what a search does")]
+    priors: Annotated[list[Prior], about("earlier studies that it began with, the most similar first")]
+    model: Annotated[Model, about("the model")]
+    shapes: Annotated[dict[str, Shapes], about("shapes of this input")]
+    inputs: Annotated[Source, about("what it is measured on")]
+    calibration: Annotated[Source | None, about("what ranges are taken from; null when it is the inputs")]
+    reference: Annotated[Source | None, about("the file of right outputs; null when the model computes them")]
+    own_metrics: Annotated[list[OwnMetric], about("metrics of the user's own")]
+    keep_fp32: Annotated[list[str], about("patterns of nodes that are never lowered")]
+    override_shapes: Annotated[dict[str, list[int]], about("the static shape of this input in every graph")]
+    backend: Annotated[Backend, about("who builds and runs engines")]
+    machine: Annotated[Machine, about("what they are measured on")]
+    objectives: Annotated[
+        list[Objective], about("what is optimized; the first decides which trial is the best")
+    ]
+    constraints: Annotated[list[str], about("what must hold, such as `error<=0.01`")]
+    space: Annotated[list[Dimension], about("the dimensions that are searched")]
+
+
+class OutputError(Document):
+    name: Annotated[str, about("name of an output")]
+    relative_l2: Annotated[float, about("its relative L2 error against the original model")]
+    max_abs: Annotated[float, about("its largest absolute difference")]
+    mean_abs: Annotated[float | None, about("its mean absolute difference")]
+    cosine: Annotated[float | None, about("cosine of the angle between the two")]
+    top1: Annotated[
+        float | None,
+        about("share of rows whose highest value is in the same place; null for outputs that rank nothing"),
+    ]
+
+
+class Accuracy(Document):
+    samples: Annotated[int, about("samples that were compared")]
+    outputs: Annotated[list[OutputError], about("how far each output is off")]
+    scores: Annotated[dict[str, float], about("the user's own metrics")]
+
+
+class Trial(Document):
+    """One candidate, what was derived from its samples, and why it failed where it did."""
+
+    number: Annotated[int, about("0 is the baseline")]
+    state: Annotated[str, about("`feasible`, `infeasible` (misses a constraint) or `failed`")]
+    settings: Annotated[dict[str, Any], about("the value of each dimension")]
+    metrics: Annotated[dict[str, Estimate], about("each metric, in its unit")]
+    violations: Annotated[
+        dict[str, float | None],
+        about("by how much this constraint is missed; null when the metric is not known"),
+    ]
+    failure: Annotated[Failure | None, about("null for a trial that did not fail")]
+    accuracy: Annotated[Accuracy | None, about("null when it did not come to that")]
+    measurement: Annotated[Measurement | None, about("null for a trial that failed")]
+    certificate: Annotated[Certificate | None, about("null without a deadline, and for a trial that failed")]
+    kept_fp32: Annotated[list[str], about("nodes of a lowered graph that stayed in FP32")]
+    engine: Annotated[str | None, about("digest of the engine; trials that differ in run settings share it")]
+    started_at: Annotated[Time, about("when it began")]
+    seconds: Annotated[float, about("what it took")]
+    stage_seconds: Annotated[dict[str, float], about("what each stage took")]
+    reused: Annotated[bool, about("whether it was answered from an earlier study")]
+    same_engine_as: Annotated[
+        int | None,
+        about("the earlier trial whose measurement this is, since their engines are the same"),
+    ]
+
+
+class Study(StudyHeader):
+    """`tuner show [STUDY] --json`, and the beginning of `tuner search --json`."""
+
+    verdict: Annotated[
+        str,
+        about(
+            "the best against the baseline: `faster`, `slower`, `same` (no significant difference), "
+            "`unproven` (no interval), `no baseline` (it failed) or `nothing feasible`"
+        ),
+    ]
+    baseline: Annotated[int | None, about("the trial that is the baseline, 0")]
+    best: Annotated[int | None, about("the feasible trial that is best in the first objective")]
+    recommended: Annotated[
+        int | None,
+        about("the trial to deploy: the best, or the baseline where nothing is significantly better"),
+    ]
+    speedup: Annotated[
+        Estimate | None,
+        about("how many times better than the baseline the best is; null when there is nothing to compare"),
+    ]
+    pareto_front: Annotated[
+        list[int],
+        about("feasible trials that no other beats in all objectives, by the first objective"),
+    ]
+    noise: Annotated[Noise | None, about("null without a self-test")]
+    drift: Annotated[Drift | None, about("null when the baseline was not run again between trials")]
+    racing: Annotated[Racing, about("what stopping early saved")]
+    finals: Annotated[
+        Finals | None, about("null where the finalists were not measured again over all trials")
+    ]
+    repeats: Annotated[list[Repeat], about("everything that was measured again, in the order of time")]
+    trials: Annotated[list[Trial], about("all trials in the order of their numbers")]
+
+
+class OneTrial(Trial):
+    """`tuner show [STUDY] --trial N --json`: the fields of a trial, and those below."""
+
+    schema: Annotated[int, about("1")]
+    study: Annotated[str, about("the study's name")]
+    log: Annotated[str, about("what the library printed")]
+
+
+class EndedSearch(Study):
+    """`tuner search --json`: the fields of a study, and those below; the exit code is as without `--json`."""
+
+    ending: Annotated[
+        str,
+        about(
+            "`complete`, `exhausted` (every candidate was tried), `converged` (little is left to gain), "
+            "`timeout` or `interrupted`"
+        ),
+    ]
+    left_to_gain: Annotated[
+        float | None,
+        about(
+            "the relative improvement over the best that going on is expected to bring; null where nobody "
+            "can tell"
+        ),
+    ]
+    chance_of_more: Annotated[
+        float | None, about("the probability that going on finds more than `least_gain`")
+    ]
+    least_gain: Annotated[
+        float | None,
+        about(
+            "the least relative improvement worth going on for: `--min-gain`, or what the machine can tell "
+            "apart where that is more"
+        ),
+    ]
+    new_trials: Annotated[int, about("trials that this run added")]
+    report: Annotated[str, about("path of the report")]
+    exported: Annotated[str | None, about("folder of the engine; null when nothing is feasible")]
+
+
+class Summary(Document):
+    name: Annotated[str, about("name of the study")]
+    model: Annotated[str, about("file name of its model")]
+    model_digest: Annotated[str, about("sha256 of the model")]
+    backend: Annotated[str, about("name of the backend")]
+    trials: Annotated[int, about("how many it has")]
+    failures: Annotated[int, about("how many of them failed")]
+    created_at: Annotated[Time, about("when it began")]
+    last_activity: Annotated[Time, about("when anything happened last")]
+
+
+class Studies(Numbered):
+    """`tuner studies --json`."""
+
+    studies: Annotated[list[Summary], about("all studies, the newest last")]
+
+
+class ExportedFile(Document):
+    bytes: Annotated[int, about("its size")]
+    sha256: Annotated[str, about("its digest")]
+
+
+class ExportEvidence(StudyHeader):
+    """`evidence.json` beside an exported engine: the fields of a study up to `space`, and those below."""
+
+    trial: Annotated[Trial, about("the exported trial")]
+    baseline: Annotated[Trial | None, about("the baseline; null before it has finished")]
+    bundle: Annotated[
+        str, about("the form that the engine was handed over in: `engine`, as its backend built it")
+    ]
+    files: Annotated[dict[str, ExportedFile], about("the files of the engine")]
+
+
+def study_document(view: StudyView) -> Study:
+    """Return the whole study without raw samples."""
+    return Study(**study_fields(view))
+
+
+def one_trial_document(study: StudyRecord, trial: TrialRecord) -> OneTrial:
+    """Return one trial by itself, its log included."""
+    return OneTrial(schema=SCHEMA, study=study.name, **_trial(study, trial), log=trial.log)
+
+
+def export_document(
+    study: StudyRecord, trial: TrialRecord, files: Mapping[str, Any], bundle: str
+) -> ExportEvidence:
+    """Return the evidence beside an exported engine; `files` has size and digest of each of its files."""
+    first = baseline(study)
+    return ExportEvidence(
+        **_header(study),
+        trial=Trial(**_trial(study, trial)),
+        baseline=Trial(**_trial(study, first)) if first is not None else None,
+        bundle=bundle,
+        files={name: made(ExportedFile, file) for name, file in files.items()},
+    )
+
+
+def studies_document(summaries: "Sequence[StudySummary]") -> Studies:
+    """Return all studies in brief."""
+    return Studies(schema=SCHEMA, studies=[made(Summary, summary) for summary in summaries])
+
+
+def study_fields(view: StudyView) -> dict[str, Any]:
+    """Return the fields of a study by name."""
+    study, found = view.study, view.comparison
     return {
-        **study_header(study),
+        **_header(study),
         "verdict": found.verdict,
         "baseline": _number(found.baseline),
         "best": _number(found.best),
-        "recommended": _number(recommended(study)),
-        "speedup": estimate_document(found.speedup) if found.speedup else None,
-        "pareto_front": [trial.number for trial in pareto_front(study)],
-        **repeats_document(study),
-        "trials": [trial_document(study, trial) for trial in study.trials],
+        "recommended": _number(view.recommended),
+        "speedup": estimate_of(found.speedup) if found.speedup else None,
+        "pareto_front": [trial.number for trial in view.pareto_front],
+        "noise": noise_of(view),
+        "drift": drift_of(view),
+        "racing": racing_of(view),
+        "finals": finals_of(view),
+        "repeats": [repeat_of(one, study) for one in study.repeats],
+        "trials": [Trial(**_trial(study, trial)) for trial in study.trials],
     }
 
 
-def one_trial_document(study: StudyRecord, trial: TrialRecord) -> dict[str, Any]:
-    """One trial by itself, its log included."""
-    return {"schema": SCHEMA, "study": study.name, **trial_document(study, trial), "log": trial.log}
-
-
-def export_document(study: StudyRecord, trial: TrialRecord, files: Mapping[str, Any]) -> dict[str, Any]:
-    """The evidence beside an exported engine; `files` says by name what each of its files is."""
-    first = baseline(study)
-    return {
-        **study_header(study),
-        "trial": trial_document(study, trial),
-        "baseline": trial_document(study, first) if first is not None else None,
-        "files": dict(files),
-    }
-
-
-def studies_document(summaries: "Sequence[StudySummary]") -> dict[str, Any]:
-    """All studies in brief."""
-    return {"schema": SCHEMA, "studies": [to_plain(summary) for summary in summaries]}
-
-
-def study_header(study: StudyRecord) -> dict[str, Any]:
-    """What the study is about."""
-    spec = study.spec
+def _header(study: StudyRecord) -> dict[str, Any]:
+    spec, workload = study.spec, study.spec.workload
     return {
         "schema": SCHEMA,
         "study": study.name,
         "created_at": study.created_at.isoformat(),
         "versions": dict(study.versions),
-        "priors": [to_plain(prior) for prior in study.priors],
-        "model": to_plain(spec.workload.model),
-        "shapes": to_plain(spec.workload.plan.ranges),
-        "inputs": to_plain(spec.workload.inputs),
-        "calibration": to_plain(spec.workload.calibration),
-        "reference": to_plain(spec.workload.expected),
-        "own_metrics": to_plain(spec.workload.metrics),
-        "keep_fp32": list(spec.workload.keep_fp32),
-        "override_shapes": to_plain(spec.workload.override_shapes),
-        "backend": {"name": spec.backend, "options": to_plain(spec.backend_options)},
-        "machine": to_plain(spec.machine),
-        "objectives": [to_plain(objective) for objective in spec.objectives],
+        "priors": [made(Prior, prior) for prior in study.priors],
+        "model": made(Model, workload.model),
+        "shapes": {name: made(Shapes, shapes) for name, shapes in workload.plan.ranges.items()},
+        "inputs": made(Source, workload.inputs),
+        "calibration": made(Source, workload.calibration) if workload.calibration else None,
+        "reference": made(Source, workload.expected) if workload.expected else None,
+        "own_metrics": [made(OwnMetric, metric) for metric in workload.metrics],
+        "keep_fp32": list(workload.keep_fp32),
+        "override_shapes": {name: list(shape) for name, shape in workload.override_shapes.items()},
+        "backend": Backend(name=spec.backend, options=to_plain(spec.backend_options)),
+        "machine": made(Machine, spec.machine),
+        "objectives": [made(Objective, objective) for objective in spec.objectives],
         "constraints": [str(constraint) for constraint in spec.constraints],
-        "space": [
-            {"name": dimension.name, "kind": dimension.kind, "choices": list(dimension.choices)}
-            for dimension in spec.space
-        ],
+        "space": [Dimension(name=one.name, kind=one.kind, choices=list(one.choices)) for one in spec.space],
     }
 
 
-def trial_document(study: StudyRecord, trial: TrialRecord) -> dict[str, Any]:
-    """One trial: its settings, what was derived from its samples, and why it failed where it did."""
+def _trial(study: StudyRecord, trial: TrialRecord) -> dict[str, Any]:
+    stages = trial.evaluation.stage_seconds
     return {
         "number": trial.number,
         "state": trial.state,
-        "settings": trial.candidate.settings,
-        "metrics": {name: estimate_document(estimate) for name, estimate in trial.metrics.items()},
+        "settings": dict(trial.candidate.settings),
+        "metrics": {name: estimate_of(estimate) for name, estimate in trial.metrics.items()},
         "violations": {text: finite(value) for text, value in trial.violations.items()},
-        "failure": to_plain(trial.failure) if trial.failure else None,
-        "accuracy": to_plain(trial.accuracy) if trial.accuracy else None,
-        "measurement": measurement_document(trial.measurement) if trial.measurement else None,
-        "certificate": certificate_document(study, trial),
+        "failure": made(Failure, trial.failure) if trial.failure else None,
+        "accuracy": made(Accuracy, trial.accuracy) if trial.accuracy else None,
+        "measurement": measurement_of(trial.measurement) if trial.measurement else None,
+        "certificate": certificate_of(study, trial),
         "kept_fp32": list(trial.kept_fp32),
         "engine": trial.engine.digest if trial.engine else None,
         "started_at": trial.started_at.isoformat(),
         "seconds": round(trial.seconds, 6),
-        "stage_seconds": {stage: round(value, 6) for stage, value in trial.evaluation.stage_seconds.items()},
+        "stage_seconds": {stage: round(value, 6) for stage, value in stages.items()},
         "reused": trial.reused,
         "same_engine_as": trial.same_as,
     }
-
-
-def trial_rows(study: StudyRecord, trials: Iterable[TrialRecord] | None = None) -> list[dict[str, Any]]:
-    """A flat row for each of the trials, all by default; None is what a trial does not have.
-
-    Settings and metrics stand under their names, intervals under NAME_low and NAME_high.
-    """
-    names = columns(study)
-    rows = [_row(trial) for trial in (study.trials if trials is None else trials)]
-    return [{name: row.get(name) for name in names} for row in rows]
-
-
-def columns(study: StudyRecord) -> list[str]:
-    """The columns of the study's rows, in their order: those of metrics only where any trial has them."""
-    present = {name for trial in study.trials for name in _row(trial)}
-    known = [*METRICS, *(metric.name for metric in study.spec.workload.metrics)]
-    metrics = [column for name in known for column in (name, f"{name}_low", f"{name}_high")]
-    dimensions = [dimension.name for dimension in study.spec.space]
-    return [*FIRST_COLUMNS, *dimensions, *(name for name in metrics if name in present), *LAST_COLUMNS]
-
-
-def dump(document: dict[str, Any]) -> str:
-    """The document as text, every number finite."""
-    return json.dumps(document, indent=2, allow_nan=False) + "\n"
-
-
-def to_csv(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> str:
-    """The rows below the names of their columns, truth as true and false, None as nothing."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, names, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({name: _cell(value) for name, value in row.items()} for row in rows)
-    return text.getvalue()
-
-
-def _row(trial: TrialRecord) -> dict[str, Any]:
-    row: dict[str, Any] = {"number": trial.number, "state": trial.state, **trial.candidate.settings}
-    for name, estimate in trial.metrics.items():
-        row[name] = finite(estimate.value)
-        if estimate.low is not None:
-            row |= {f"{name}_low": estimate.low, f"{name}_high": estimate.high}
-    failure = trial.failure
-    return row | {
-        "behind": trial.measurement is not None and trial.measurement.pruned,
-        "violated": " ".join(trial.violations),
-        "failed_at": failure.stage if failure else "",
-        "failure": failure.message if failure else "",
-        "seconds": trial.seconds,
-        "reused": trial.reused,
-        "same_engine_as": trial.same_as,
-    }
-
-
-def _cell(value: Any) -> Any:
-    return str(value).lower() if isinstance(value, bool) else value
 
 
 def _number(trial: TrialRecord | None) -> int | None:

@@ -8,7 +8,8 @@ from engines.accuracy.compare import Compared, NodeCompared
 from engines.core.results import OutputError
 from engines.shapes.text import format_dims, format_shapes
 from engines.worker.protocol import GraphsCompared
-from tuner.documents.study import SCHEMA
+from tuner.documents import commands
+from tuner.documents.base import SCHEMA
 from tuner.terminal.tables import add_row, new_table, print_table
 from tuner.workflows.compare import Result
 
@@ -75,23 +76,25 @@ def input_errors(graphs: GraphsCompared, node: NodeCompared) -> Mapping[str, Com
     return {name: by_name[name] for name in node.inputs}
 
 
-def document(result: Result) -> dict[str, Any]:
+def document(result: Result) -> commands.ComparedSides:
     """The same for other programs."""
-    return {
-        "schema": SCHEMA,
-        "first": {"name": result.sides[0].name, "about": result.sides[0].about},
-        "second": {"name": result.sides[1].name, "about": result.sides[1].about},
-        "shapes": {name: list(shape) for name, shape in result.shapes.items()},
-        "inputs": str(result.inputs) if result.inputs else None,
-        "batches": result.batches,
-        "limit": result.limit,
-        "within": not result.is_beyond,
-        "outputs": [_compared_document(output) for output in result.comparison.outputs],
-        "only_first": list(result.comparison.only_first),
-        "only_second": list(result.comparison.only_second),
-        "graphs": _graphs_document(result.graphs, result.limit) if result.graphs is not None else None,
-        "notes": list(notes(result)),
-    }
+    first, second = (commands.Side(name=side.name, about=side.about) for side in result.sides)
+    comparison, graphs = result.comparison, result.graphs
+    return commands.ComparedSides(
+        schema=SCHEMA,
+        first=first,
+        second=second,
+        shapes={name: list(shape) for name, shape in result.shapes.items()},
+        inputs=str(result.inputs) if result.inputs else None,
+        batches=result.batches,
+        limit=result.limit,
+        within=not result.is_beyond,
+        outputs=[commands.ComparedTensor(**_compared(output)) for output in comparison.outputs],
+        only_first=list(comparison.only_first),
+        only_second=list(comparison.only_second),
+        graphs=_graphs_document(graphs, result.limit) if graphs is not None else None,
+        notes=list(notes(result)),
+    )
 
 
 def _print_what(result: Result) -> None:
@@ -144,7 +147,7 @@ def _error_text(compared: Compared) -> str:
     return formats.number(compared.error.relative_l2) if compared.error else compared.problem
 
 
-def _compared_document(compared: Compared) -> dict[str, Any]:
+def _compared(compared: Compared) -> dict[str, Any]:
     error = compared.error
     return {
         "name": compared.name,
@@ -155,17 +158,21 @@ def _compared_document(compared: Compared) -> dict[str, Any]:
     }
 
 
-def _graphs_document(graphs: GraphsCompared, limit: float) -> dict[str, Any]:
+def _graphs_document(graphs: GraphsCompared, limit: float) -> commands.Graphs:
     found = first_beyond(graphs, limit)
-    return {
-        "common": graphs.common,
-        "compared": len(graphs.tensors),
-        "first_beyond": None if found is None else found.compared.name,
-        "tensors": [_node_document(one) for one in graphs.tensors],
-    }
+    return commands.Graphs(
+        common=graphs.common,
+        compared=len(graphs.tensors),
+        first_beyond=None if found is None else found.compared.name,
+        tensors=[_node_document(one) for one in graphs.tensors],
+    )
 
 
-def _node_document(one: NodeCompared) -> dict[str, Any]:
-    made_by = {"node": one.node, "operator": one.operator}
-    links = {"inputs": list(one.inputs), "conversions": list(one.conversions)}
-    return {**_compared_document(one.compared), **made_by, **links}
+def _node_document(one: NodeCompared) -> commands.ComparedNode:
+    return commands.ComparedNode(
+        **_compared(one.compared),
+        node=one.node,
+        operator=one.operator,
+        inputs=list(one.inputs),
+        conversions=list(one.conversions),
+    )

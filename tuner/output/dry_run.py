@@ -1,14 +1,13 @@
 """What a search would do and cost, before it begins."""
 
-from typing import Any
-
 from dashboards.words import formats, verdict
 from engines.core.values import Dimension, Policy, text_of
 from engines.core.wire import to_plain
 from engines.shapes.text import format_shapes
 from studies.analysis.forecast import Forecast, Seconds, making_seconds, trial_seconds
 from studies.core import space as spaces
-from tuner.documents.measurement import estimate_document
+from tuner.documents import commands
+from tuner.documents.base import SCHEMA, Failure, estimate_of, made
 from tuner.options.search import SearchOptions
 from tuner.terminal.tables import add_row, new_table, print_table
 from tuner.terminal.texts import clock, one_line
@@ -17,35 +16,35 @@ from tuner.workflows.plan import Plan, Prediction
 LONGEST_REASON = 300
 
 
-def plan_document(plan: Plan, options: SearchOptions, prediction: Prediction) -> dict[str, Any]:
+def plan_document(plan: Plan, options: SearchOptions, prediction: Prediction) -> commands.SearchPlan:
     """The plan for other programs."""
     spec = plan.spec
-    return {
-        "schema": 1,
-        "backend": spec.backend,
-        "space": [
-            {
-                "name": one.name,
-                "kind": one.kind,
-                "choices": list(one.choices),
-                "excluded": dict(one.excluded),
-                "about": one.about,
-            }
+    return commands.SearchPlan(
+        schema=SCHEMA,
+        backend=spec.backend,
+        space=[
+            commands.PlannedDimension(
+                name=one.name,
+                kind=one.kind,
+                choices=list(one.choices),
+                excluded=to_plain(one.excluded),
+                about=one.about,
+            )
             for one in spec.space
         ],
-        "candidates": spaces.size(spec.space),
-        "engines": spaces.engines_in(spec.space),
-        "baseline": spec.baseline.settings,
-        "objectives": [objective.metric for objective in spec.objectives],
-        "constraints": [str(constraint) for constraint in spec.constraints],
-        "study": plan.study,
-        "trials": plan.trials,
-        "finished_trials": len(plan.records),
-        "min_gain": plan.limits.min_gain,
-        "measuring_seconds": list(measuring_seconds(plan, options)),
-        "measured_baseline": _baseline_document(prediction),
-        "prediction": _prediction_document(plan, options, prediction),
-    }
+        candidates=spaces.size(spec.space),
+        engines=spaces.engines_in(spec.space),
+        baseline=dict(spec.baseline.settings),
+        objectives=[objective.metric for objective in spec.objectives],
+        constraints=[str(constraint) for constraint in spec.constraints],
+        study=plan.study,
+        trials=plan.trials,
+        finished_trials=len(plan.records),
+        min_gain=plan.limits.min_gain,
+        measuring_seconds=list(measuring_seconds(plan, options)),
+        measured_baseline=_baseline_document(prediction),
+        prediction=_prediction_document(plan, options, prediction),
+    )
 
 
 def print_plan(plan: Plan, options: SearchOptions) -> None:
@@ -143,32 +142,34 @@ def _clock(seconds: float) -> str:
     return clock(seconds) if seconds >= 1 else "under 1 s"
 
 
-def _baseline_document(prediction: Prediction) -> dict[str, Any] | None:
+def _baseline_document(prediction: Prediction) -> commands.MeasuredBaseline | None:
     record = prediction.baseline
     if record is None:
         return None
     making = making_seconds(record.evaluation)
-    return {
-        "known": prediction.known,
-        "state": record.state,
-        "metrics": {name: estimate_document(estimate) for name, estimate in record.metrics.items()},
-        "failure": to_plain(record.failure) if record.failure else None,
-        "making_seconds": making,
-        "measuring_seconds": trial_seconds(record.evaluation) - making,
-    }
+    return commands.MeasuredBaseline(
+        known=prediction.known,
+        state=record.state,
+        metrics={name: estimate_of(estimate) for name, estimate in record.metrics.items()},
+        failure=made(Failure, record.failure) if record.failure else None,
+        making_seconds=making,
+        measuring_seconds=trial_seconds(record.evaluation) - making,
+    )
 
 
-def _prediction_document(plan: Plan, options: SearchOptions, prediction: Prediction) -> dict[str, Any] | None:
+def _prediction_document(
+    plan: Plan, options: SearchOptions, prediction: Prediction
+) -> commands.Prediction | None:
     ahead = within_limits(plan, options, prediction)
     if ahead is None:
         return None
-    parts = {
-        "total": ahead.total,
-        "builds": ahead.builds,
-        "measuring": ahead.measuring,
-        "finals": ahead.finals,
-    }
-    return {"trials": ahead.trials, **{f"{name}_seconds": to_plain(part) for name, part in parts.items()}}
+    return commands.Prediction(
+        trials=ahead.trials,
+        total_seconds=made(commands.Seconds, ahead.total),
+        builds_seconds=made(commands.Seconds, ahead.builds),
+        measuring_seconds=made(commands.Seconds, ahead.measuring),
+        finals_seconds=made(commands.Seconds, ahead.finals),
+    )
 
 
 def _cost(plan: Plan, options: SearchOptions) -> list[str]:

@@ -1,8 +1,5 @@
 """What `tuner measure` prints: a table for people, trtexec's summary, or JSON (see docs/json.md)."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from dashboards.words import formats
 from dashboards.words.telemetry import facts
 from engines.core.results import Evaluation, Measurement
@@ -13,8 +10,9 @@ from engines.statistics import estimates, trtexec
 from engines.statistics.estimates import Estimate
 from engines.statistics.trtexec import Times
 from studies.core.metrics import metrics_of
-from tuner.documents.measurement import estimate_document, finite, measurement_document
-from tuner.documents.study import SCHEMA
+from tuner.documents import base as documents
+from tuner.documents import commands
+from tuner.documents.measurement import measurement_of
 from tuner.terminal.tables import add_row, new_table, print_table
 from tuner.workflows.measure import Measured
 
@@ -64,25 +62,25 @@ def print_like_trtexec(measured: Measured, major: int) -> None:
         print(f"[W] {line}")
 
 
-def document(measured: Measured, major: int | None) -> dict[str, Any]:
+def document(measured: Measured, major: int | None) -> commands.MeasuredEngine:
     """The same for other programs, trtexec's figures included where it was to be matched."""
     found, policy = measured.found, measured.policy
-    return {
-        "schema": SCHEMA,
-        "engine": str(measured.engine.path),
-        "about": measured.engine.about or None,
-        "backend": {"name": measured.backend, "options": to_plain(measured.engine.options)},
-        "machine": to_plain(found.machine),
-        "shapes": {name: list(shape) for name, shape in found.shapes.items()},
-        "settings": dict(measured.run),
-        "transfers": policy.transfers,
-        "spin_wait": policy.spin_wait,
-        "metrics": {name: estimate_document(estimate) for name, estimate in metrics(measured).items()},
-        "parts": parts(found.measurement),
-        "measurement": measurement_document(found.measurement),
-        "notes": list(notes(measured)),
-        "trtexec": None if major is None else _trtexec(measured, major),
-    }
+    return commands.MeasuredEngine(
+        schema=documents.SCHEMA,
+        engine=str(measured.engine.path),
+        about=measured.engine.about or None,
+        backend=documents.Backend(name=measured.backend, options=to_plain(measured.engine.options)),
+        machine=documents.made(documents.Machine, found.machine),
+        shapes={name: list(shape) for name, shape in found.shapes.items()},
+        settings=dict(measured.run),
+        transfers=policy.transfers,
+        spin_wait=policy.spin_wait,
+        metrics={name: documents.estimate_of(estimate) for name, estimate in metrics(measured).items()},
+        parts=parts(found.measurement),
+        measurement=measurement_of(found.measurement),
+        notes=list(notes(measured)),
+        trtexec=None if major is None else _trtexec(measured, major),
+    )
 
 
 def metrics(measured: Measured) -> dict[str, Estimate]:
@@ -96,31 +94,29 @@ def parts(measurement: Measurement) -> dict[str, float]:
     return {name: state.value for name, state in found.items() if state is not None}
 
 
-def _trtexec(measured: Measured, major: int) -> dict[str, Any]:
+def _trtexec(measured: Measured, major: int) -> commands.LikeTrtexec:
     measurement = measured.found.measurement
     summary = trtexec.summary(measurement)
-    return {
-        "version": major,
-        "throughput_qps": summary.throughput,
-        "latency_ms": _times(summary.latency),
-        **{name: _times(summary.parts.get(name)) for name in trtexec.PARTS},
-        "total_host_walltime_s": summary.walltime,
-        "total_gpu_compute_time_s": summary.compute_walltime,
-        "warnings": trtexec.warning_lines(summary, trtexec.VERSIONS[major], measurement.streams),
-    }
+    return commands.LikeTrtexec(
+        version=major,
+        throughput_qps=summary.throughput,
+        latency_ms=_times(summary.latency),
+        **{name: _times(times) if (times := summary.parts.get(name)) else None for name in trtexec.PARTS},
+        total_host_walltime_s=summary.walltime,
+        total_gpu_compute_time_s=summary.compute_walltime,
+        warnings=trtexec.warning_lines(summary, trtexec.VERSIONS[major], measurement.streams),
+    )
 
 
-def _times(of: Times | None) -> Mapping[str, float | None] | None:
-    if of is None:
-        return None
+def _times(of: Times) -> commands.Times:
     percentiles = {
         f"p{percent}": value for percent, value in zip(trtexec.PERCENTILES, of.percentiles, strict=True)
     }
-    return {
-        "min": of.minimum,
-        "max": of.maximum,
-        "mean": of.mean,
-        "median": of.median,
+    return commands.Times(
+        min=of.minimum,
+        max=of.maximum,
+        mean=of.mean,
+        median=of.median,
         **percentiles,
-        "coefficient_of_variance": finite(of.variation),
-    }
+        coefficient_of_variance=documents.finite(of.variation),
+    )

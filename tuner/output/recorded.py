@@ -1,32 +1,33 @@
 """What `tuner record` says at its end."""
 
 import shlex
-from typing import Any
 
 from dashboards.words import formats
 from engines.statistics.estimates import Estimate
 from studies.core.records import StudyRecord, TrialRecord
 from studies.recording.passes import best_of, values_of
+from tuner.documents.base import SCHEMA
+from tuner.documents.commands import BestRecorded, EndedRecording
 from tuner.output.summary import ENDINGS
 from tuner.workflows.record import Recorded
 
 
-def recorded_document(recorded: Recorded) -> dict[str, Any]:
+def recorded_document(recorded: Recorded) -> EndedRecording:
     """The end of a recording for other programs."""
     study, best = recorded.study, _best(recorded.study)
-    return {
-        "schema": 1,
-        "study": study.name,
-        "ending": recorded.ending,
-        "candidates": len(study.trials),
-        "failed": _count(study, "failed"),
-        "infeasible": _count(study, "infeasible"),
-        "runs": len(study.trials) + len(study.repeats),
-        "new_runs": recorded.new_runs,
-        "passes": _passes(study),
-        "best": None if best is None else {"trial": best[0].number, "value": best[1]},
-        "landscape": None if recorded.file is None else str(recorded.file),
-    }
+    return EndedRecording(
+        schema=SCHEMA,
+        study=study.name,
+        ending=recorded.ending,
+        candidates=len(study.trials),
+        failed=_count(study, "failed"),
+        infeasible=_count(study, "infeasible"),
+        runs=len(study.trials) + len(study.repeats),
+        new_runs=recorded.new_runs,
+        passes=_passes(study),
+        best=None if best is None else BestRecorded(trial=best[0].number, value=best[1]),
+        landscape=None if recorded.file is None else str(recorded.file),
+    )
 
 
 def print_recorded(recorded: Recorded) -> None:

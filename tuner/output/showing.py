@@ -7,6 +7,7 @@ from dashboards.words import finalists, formats, verdict
 from dashboards.words.deadlines import deadline
 from dashboards.words.telemetry import facts, marks_of
 from engines.core.values import Dimension, Stage, Value
+from studies.analysis.view import StudyView
 from studies.core.metrics import DEFAULT_ERROR
 from studies.core.records import StudyRecord, TrialRecord
 from studies.core.space import searched
@@ -31,6 +32,7 @@ def print_studies(summaries: Sequence[StudySummary]) -> None:
 
 def print_study(study: StudyRecord) -> None:
     """A row a trial, and what the study found."""
+    view = StudyView(study)
     dimensions = [
         one.name for one in study.spec.space if one in searched(study.spec.space) or _varies(study, one)
     ]
@@ -45,9 +47,9 @@ def print_study(study: StudyRecord) -> None:
     if study.trials:
         print_table(table)
         print()
-        print_tables(study)
+        print_tables(view)
     begun = [f"Begun with what was known of {verdict.priors(study.priors)}."] if study.priors else []
-    print("\n".join([*lines_after(study), *begun]))
+    print("\n".join([*lines_after(view), *begun]))
 
 
 def _varies(study: StudyRecord, dimension: Dimension) -> bool:

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from dashboards.words import evidence, finalists, formats, verdict
-from studies.analysis.comparison import comparison, recommended
+from studies.analysis.view import StudyView
 from studies.core.metrics import names_where
 from studies.core.records import StudyRecord, TrialRecord
-from studies.finals.verdict import Finals, finals
+from studies.finals.verdict import Finals
 from tuner.options.budget import candidates_of
 from tuner.terminal.texts import one_line
 
@@ -33,32 +33,34 @@ ENDINGS = {
 
 def print_outcome(outcome: "Outcome") -> None:
     """The end of a search, on standard output."""
+    view = StudyView(outcome.study)
     if sys.stdout.isatty():
         print()
-    if comparison(outcome.study).best is not None:
-        print_tables(outcome.study)
-    print("\n".join([*lines_after(outcome.study), "", *next_steps(outcome)]))
+    if view.best is not None:
+        print_tables(view)
+    print("\n".join([*lines_after(view), "", *next_steps(outcome)]))
 
 
-def print_tables(study: StudyRecord) -> None:
+def print_tables(view: StudyView) -> None:
     """Baseline and best side by side, and the finals where they were held."""
     from tuner.terminal.tables import print_table
 
-    held = finals(study)
-    for table in (comparison_table(study), *([finals_table(study, held)] if held else [])):
+    held = view.finals
+    for table in (comparison_table(view), *([finals_table(view.study, held)] if held else [])):
         print_table(table)
         print()
 
 
-def lines_after(study: StudyRecord) -> list[str]:
+def lines_after(view: StudyView) -> list[str]:
     """The verdict, what stands behind it, and a line for each reason that trials are not feasible."""
+    study = view.study
     reasons = reasons_of(study.trials)
     more = len(reasons) - MOST_REASONS
     shown = [f"  {reason}" for reason in reasons[:MOST_REASONS]]
     if more > 0:
         shown.append(f"  and {formats.plural(more, 'other reason')}: tuner show {shlex.quote(study.name)}")
     heading = [f"Not feasible ({verdict.counted(study)}):"] if shown else []
-    return [verdict.verdict(study), *evidence.sentences(study), *heading, *shown]
+    return [verdict.verdict(view), *evidence.sentences(view), *heading, *shown]
 
 
 def reasons_of(trials: Iterable[TrialRecord]) -> list[str]:
@@ -80,7 +82,7 @@ def next_steps(outcome: "Outcome") -> list[str]:
     """Where the results are, and what to type next."""
     name = shlex.quote(outcome.study.name)
     ending = [_ending(outcome)] if _ending(outcome) else []
-    chosen = recommended(outcome.study)
+    chosen = StudyView(outcome.study).recommended
     if outcome.exported is not None and chosen is not None:
         which = "the baseline" if chosen.number == 0 else f"trial {chosen.number}"
         ending.append(f"Engine  {outcome.exported} ({which})")
@@ -91,11 +93,11 @@ def next_steps(outcome: "Outcome") -> list[str]:
     ]
 
 
-def comparison_table(study: StudyRecord) -> "Table":
+def comparison_table(view: StudyView) -> "Table":
     """Baseline and best, a column each, with intervals; the settings in which they differ below."""
     from tuner.terminal.tables import add_row, new_table
 
-    found = comparison(study)
+    study, found = view.study, view.comparison
     same = found.best is not None and found.best is found.baseline
     columns = [("baseline", found.baseline), ("best", None if same else found.best)]
     present = [(name, trial) for name, trial in columns if trial is not None]

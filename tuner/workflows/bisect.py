@@ -9,7 +9,7 @@ import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dashboards.words import formats
 from engines.artifacts.workspace import Workspace
@@ -27,11 +27,12 @@ from studies.core.objectives import DEFAULT_ERROR_LIMIT, judge
 from studies.core.records import Constraint, StudyRecord, StudySpec, TrialRecord
 from studies.run.limits import BASELINE_SECONDS
 from studies.setup.spec import are_concurrent
+from tuner.documents import commands
+from tuner.documents.base import SCHEMA
 
 if TYPE_CHECKING:
     from tuner.workflows.search import Watcher
 
-SCHEMA = 1
 # outputs are what matters here, and timings are not looked at
 CHECKED_ONLY = Policy(warmup_seconds=0.0, minimum_seconds=0.0, maximum_seconds=0.01, block_seconds=0.01)
 EXPORT_AGAIN = "Export the model again."
@@ -210,22 +211,23 @@ def _opening(spec: StudySpec, workspace: Workspace) -> Open:
     )
 
 
-def bisection_document(found: Bisection) -> dict[str, Any]:
+def bisection_document(found: Bisection) -> commands.Bisection:
     """The bisection for other programs."""
     last = _last(found)
-    return {
-        "schema": SCHEMA,
-        "study": found.study,
-        "trial": found.trial.number,
-        "limits": [str(limit) for limit in found.limits],
-        "nodes": None if found.nodes is None else list(found.nodes),
-        "error": last.error if last else None,
-        "lowerable": found.lowerable,
-        "attempts": [
-            {"kept": list(one.kept), "right": one.right, "error": one.error, "failure": one.failure or None}
-            for one in found.attempts
-        ],
-    }
+    attempts = [
+        commands.Attempt(kept=list(one.kept), right=one.right, error=one.error, failure=one.failure or None)
+        for one in found.attempts
+    ]
+    return commands.Bisection(
+        schema=SCHEMA,
+        study=found.study,
+        trial=found.trial.number,
+        limits=[str(limit) for limit in found.limits],
+        nodes=None if found.nodes is None else list(found.nodes),
+        error=last.error if last else None,
+        lowerable=found.lowerable,
+        attempts=attempts,
+    )
 
 
 def lines(found: Bisection) -> list[str]:

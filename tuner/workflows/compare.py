@@ -23,7 +23,7 @@ from engines.worker.protocol import (
     RunEngine,
     RunModel,
 )
-from tuner.bundles.engine_files import EngineFile
+from tuner.bundles.base import EngineFile
 from tuner.options.compare import CompareOptions
 from tuner.workflows.measure import LOADING_SECONDS
 from tuner.workflows.sides import Side, find_side

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
@@ -22,7 +22,6 @@ from engines.backends.registry import BACKENDS
 from engines.core.errors import UserError
 from engines.core.results import Block, Evaluation
 from engines.core.values import Candidate, Machine
-from engines.core.wire import to_plain
 from engines.machine import host_conditions
 from engines.machine.conditions import Condition, in_test
 from engines.machine.host_conditions import Host
@@ -34,12 +33,14 @@ from studies.belief.noise import Noise, noise_of
 from studies.core.metrics import DEFAULT_OBJECTIVE, METRICS
 from studies.setup.request import Request
 from studies.setup.spec import Question, settle, specify
+from tuner.documents import base as documents
+from tuner.documents import commands
+from tuner.documents.base import made
 from tuner.options.doctor import DoctorOptions
 
 if TYPE_CHECKING:
     from tuner.workflows.search import Watcher
 
-SCHEMA = 1
 METRIC = DEFAULT_OBJECTIVE
 # in which others are watched while we do nothing
 IDLE_SECONDS = 0.5
@@ -89,14 +90,14 @@ def diagnose(options: DoctorOptions, watcher: "Watcher", host: Host) -> Diagnosi
     return Diagnosis(options.model, (*found, *lost, *in_test(blocks, test.machine.kind == "cpu")), test)
 
 
-def diagnosis_document(diagnosis: Diagnosis) -> dict[str, Any]:
+def diagnosis_document(diagnosis: Diagnosis) -> commands.Diagnosis:
     """The diagnosis for other programs."""
-    return {
-        "schema": SCHEMA,
-        "model": str(diagnosis.model) if diagnosis.model else None,
-        "conditions": [to_plain(condition) for condition in diagnosis.conditions],
-        "self_test": _test_document(diagnosis.test) if diagnosis.test else None,
-    }
+    return commands.Diagnosis(
+        schema=documents.SCHEMA,
+        model=str(diagnosis.model) if diagnosis.model else None,
+        conditions=[made(commands.Condition, condition) for condition in diagnosis.conditions],
+        self_test=_test_document(diagnosis.test) if diagnosis.test else None,
+    )
 
 
 @contextmanager
@@ -171,16 +172,16 @@ def _blocks(evaluation: Evaluation) -> tuple[Block, ...]:
     return (*measurement.blocks, *measurement.discarded) if measurement else ()
 
 
-def _test_document(test: SelfTest) -> dict[str, Any]:
-    return {
-        "metric": METRIC,
-        "backend": test.backend,
-        "machine": to_plain(test.machine),
-        "values": [to_plain(value) for value in test.values],
-        "seconds": test.seconds,
-        "spread": test.noise.spread,
-        "detectable": test.noise.detectable,
-    }
+def _test_document(test: SelfTest) -> commands.SelfTest:
+    return commands.SelfTest(
+        metric=METRIC,
+        backend=test.backend,
+        machine=made(documents.Machine, test.machine),
+        values=[documents.estimate_of(value) for value in test.values],
+        seconds=test.seconds,
+        spread=test.noise.spread,
+        detectable=test.noise.detectable,
+    )
 
 
 def save_tiny_model(path: Path) -> Path:

@@ -13,7 +13,8 @@ from engines.shapes.text import parse_shapes
 from engines.statistics import trtexec
 from engines.worker.client import Worker
 from engines.worker.protocol import EngineMeasured, MeasureEngine
-from tuner.bundles.engine_files import EngineFile, find_engine
+from tuner.bundles.base import EngineFile
+from tuner.bundles.engine_files import find_engine
 from tuner.options.budget import lasting
 from tuner.options.measure import MeasureOptions
 

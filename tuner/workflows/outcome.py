@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from studies.analysis.view import StudyView
 from studies.core.records import StudyRecord
 from studies.run.limits import Ending, Limits
 from studies.search.stopping import Left
-from tuner.documents.measurement import finite
-from tuner.documents.study import study_document
+from tuner.documents.base import finite
+from tuner.documents.study import EndedSearch, study_fields
 
 
 @dataclass(frozen=True)
@@ -30,15 +30,16 @@ class Outcome:
     left: Left | None = None
 
 
-def outcome_document(outcome: Outcome) -> dict[str, Any]:
-    """What a search ended with, the whole study included."""
-    return {
-        **study_document(outcome.study),
-        "ending": outcome.ending,
-        "left_to_gain": finite(outcome.left.gain) if outcome.left else None,
-        "chance_of_more": finite(outcome.left.chance) if outcome.left else None,
-        "least_gain": finite(outcome.left.least) if outcome.left else None,
-        "new_trials": outcome.new_trials,
-        "report": str(outcome.report),
-        "exported": str(outcome.exported) if outcome.exported else None,
-    }
+def outcome_document(outcome: Outcome) -> EndedSearch:
+    """Return what a search ended with, the whole study included."""
+    left = outcome.left
+    return EndedSearch(
+        **study_fields(StudyView(outcome.study)),
+        ending=outcome.ending,
+        left_to_gain=finite(left.gain) if left else None,
+        chance_of_more=finite(left.chance) if left else None,
+        least_gain=finite(left.least) if left else None,
+        new_trials=outcome.new_trials,
+        report=str(outcome.report),
+        exported=str(outcome.exported) if outcome.exported else None,
+    )

@@ -15,6 +15,7 @@ from engines.core.errors import Interrupted
 from engines.core.values import Candidate, Stage
 from engines.worker.client import Worker
 from studies.analysis.comparison import recommended
+from studies.analysis.view import StudyView
 from studies.belief.rigour import TRIALS_ALONE, Rigour, fitting
 from studies.core.records import StudyRecord, StudySpec, TrialRecord
 from studies.run.limits import BASELINE_SECONDS, Ended, Limits, Stop
@@ -25,7 +26,9 @@ from studies.search.transfer.find import begun_with, priors_of
 from studies.setup.naming import choose_study
 from studies.setup.spec import Question, settle, specify
 from studies.storage.storage import open_storage
-from tuner.bundles import engine
+from tuner.bundles.engine import engine_folder
+from tuner.bundles.folder import check_folder
+from tuner.bundles.registry import export
 from tuner.options import output_files
 from tuner.options.budget import limits_of
 from tuner.options.output_files import check_output
@@ -107,7 +110,7 @@ def run(options: SearchOptions, watcher: Watcher, stop: Stop) -> Outcome:
             ending = finals.hold(owner, question.backend, workspace, stop, end) or ending
         study = storage.read_study(name)
         chosen = recommended(study)
-        if chosen is not None and engine.engine_folder(chosen, workspace) is None:
+        if chosen is not None and engine_folder(chosen, workspace) is None:
             chosen = _build_again(chosen, worker, watcher) if ending != "interrupted" else None
         watcher.preparing("writing the report")
         exported = _hand_over(study, chosen, output, workspace)
@@ -118,7 +121,7 @@ def run(options: SearchOptions, watcher: Watcher, stop: Stop) -> Outcome:
 
 def _check_folder(output: Path) -> None:
     """Makes sure that engine and report can be written there, and replace nobody's files."""
-    engine.check_folder(output / ENGINE)
+    check_folder(output / ENGINE)
     check_output(output / REPORT, output_files.REPORT)
 
 
@@ -168,9 +171,9 @@ def _hand_over(
 ) -> Path | None:
     from dashboards.pages.study import write
 
-    write(study, output / REPORT)
+    write(StudyView(study), output / REPORT)
     if chosen is None:
         with suppress(OSError):  # of an earlier search, and no engine of this one
             (output / ENGINE).rmdir()
         return None
-    return engine.export(study, chosen, output / ENGINE, workspace)
+    return export(study, chosen, output / ENGINE, workspace)

@@ -4,7 +4,7 @@ import math
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from engines.artifacts.workspace import Workspace
 from engines.core.errors import UserError
@@ -18,6 +18,8 @@ from engines.shapes.resolve import batch_of, resolve
 from engines.shapes.text import parse_shapes
 from engines.worker.client import Worker
 from engines.worker.questions import rank_nodes
+from tuner.documents.base import SCHEMA, finite
+from tuner.documents.commands import RankedNode, Ranking
 from tuner.options.output_files import CHART, check_output
 from tuner.options.sensitivity import SensitivityOptions
 
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
     from dashboards.charts.sensitivity import Sensitivity
     from tuner.workflows.search import Watcher
 
-SCHEMA = 1
 CHECK_THE_FILE = "Check the file with onnx.checker, and --shapes and --inputs."
 RANDOM = "no data is given, so the errors are those of random inputs: give real ones with --inputs"
 
@@ -58,24 +59,22 @@ def rank(options: SensitivityOptions, watcher: "Watcher") -> Ranked:
     return Ranked(workload, options.precision, nodes)
 
 
-def ranking_document(ranked: Ranked) -> dict[str, Any]:
+def ranking_document(ranked: Ranked) -> Ranking:
     """The ranking for other programs; an error that is not finite is None."""
-    return {
-        "schema": SCHEMA,
-        "model": ranked.workload.model.path,
-        "digest": ranked.workload.model.digest,
-        "precision": ranked.precision,
-        "nodes": [
-            {
-                "rank": place,
-                "node": one.node,
-                "operator": one.operator,
-                "error": one.error if math.isfinite(one.error) else None,
-                "finite": math.isfinite(one.error),
-            }
-            for place, one in enumerate(ranked.nodes, 1)
-        ],
-    }
+    nodes = [
+        RankedNode(
+            rank=place,
+            node=one.node,
+            operator=one.operator,
+            error=finite(one.error),
+            finite=math.isfinite(one.error),
+        )
+        for place, one in enumerate(ranked.nodes, 1)
+    ]
+    model = ranked.workload.model
+    return Ranking(
+        schema=SCHEMA, model=model.path, digest=model.digest, precision=ranked.precision, nodes=nodes
+    )
 
 
 def chart(ranked: Ranked, top: int) -> "Sensitivity":

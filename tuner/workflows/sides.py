@@ -10,8 +10,9 @@ from engines.core.values import ModelFacts, Settings, Tensors
 from engines.data.tensor_files import read_arrays
 from engines.models.read import read_model
 from engines.shapes.plan import asked_batch, case_shapes
+from tuner.bundles.base import EngineFile
 from tuner.bundles.engine import engine_folder
-from tuner.bundles.engine_files import EngineFile, find_engine
+from tuner.bundles.engine_files import find_engine
 from tuner.options.checks import check_path
 from tuner.options.compare import Places
 from tuner.workflows.stored import read_stored, trial_of

@@ -3,6 +3,7 @@ import pytest
 
 from dashboards.charts import baseline_again
 from dashboards.charts.baseline_again import KINDS, line, runs
+from studies.analysis.view import StudyView
 from studies.belief.baseline_runs import drift
 from tests.records import study_record
 from tests.repeats import close_study, thorough_study, with_baseline_again
@@ -36,7 +37,7 @@ def test_the_line_is_the_fitted_drift() -> None:
 def test_the_title_says_whether_it_drifted_and_the_line_is_drawn(
     drifting: float, title: str, dash: str
 ) -> None:
-    drawing = baseline_again.draw(thorough_study(drift=drifting))
+    drawing = baseline_again.draw(StudyView(thorough_study(drift=drifting)))
     assert drawing is not None
     assert drawing.title.startswith(title)
     assert "95 % interval" in drawing.note
@@ -48,18 +49,18 @@ def test_the_title_says_whether_it_drifted_and_the_line_is_drawn(
 
 
 def test_without_runs_between_trials_there_is_no_line() -> None:
-    drawing = baseline_again.draw(close_study())
+    drawing = baseline_again.draw(StudyView(close_study()))
     assert drawing is not None
     assert drawing.title == "The baseline again: measured 11 times"
     assert all(trace.mode == "markers" for trace in drawing.views[""].data)
 
 
 def test_a_baseline_that_was_measured_once_has_no_chart() -> None:
-    assert baseline_again.draw(study_record(10)) is None
-    assert baseline_again.draw(study_record(0)) is None
+    assert baseline_again.draw(StudyView(study_record(10))) is None
+    assert baseline_again.draw(StudyView(study_record(0))) is None
 
 
 def test_an_error_has_no_interval_and_is_drawn_all_the_same() -> None:
     random = np.random.default_rng(0)
     study = with_baseline_again(study_record(12, failing=0, objectives=["error"]), random)
-    assert baseline_again.draw(study) is not None
+    assert baseline_again.draw(StudyView(study)) is not None

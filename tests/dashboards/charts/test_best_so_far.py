@@ -7,6 +7,7 @@ from dashboards.charts import best_so_far
 from dashboards.charts.best_so_far import Level, progress
 from dashboards.words.formats import TIMES
 from engines.core.results import Evaluation, Failure
+from studies.analysis.view import StudyView
 from studies.core.records import StudyRecord
 from tests.records import FAILURES, candidate, failed, measured, study_of, study_record
 from tests.repeats import with_racing
@@ -34,22 +35,22 @@ def mixed() -> StudyRecord:
 
 
 def test_every_trial_is_marked_and_failed_ones_have_no_value() -> None:
-    marks = progress(mixed()).marks
+    marks = progress(StudyView(mixed())).marks
     assert [mark.role for mark in marks] == ["baseline", "failed", "infeasible", "best", "feasible"]
     assert [mark.estimate.value if mark.estimate else None for mark in marks] == [3.0, None, 1.0, 2.0, 2.5]
 
 
 def test_the_level_falls_with_each_better_feasible_trial() -> None:
-    levels = progress(mixed()).levels
+    levels = progress(StudyView(mixed())).levels
     assert [level.value for level in levels] == [3.0, 3.0, 3.0, 2.0, 2.0]
     assert isinstance(levels[0], Level)
     assert [level.elapsed_seconds for level in levels] == pytest.approx(
-        [mark.elapsed_seconds for mark in progress(mixed()).marks]
+        [mark.elapsed_seconds for mark in progress(StudyView(mixed())).marks]
     )
 
 
 def test_the_title_says_how_much_was_gained_and_by_which_trial() -> None:
-    drawing = best_so_far.draw(mixed())
+    drawing = best_so_far.draw(StudyView(mixed()))
     assert drawing is not None
     assert drawing.title == f"1.50{TIMES} faster than the baseline, found by trial 3"
     assert list(drawing.views) == ["By trial", "By time"]
@@ -67,13 +68,13 @@ def test_the_title_says_how_much_was_gained_and_by_which_trial() -> None:
     ],
 )
 def test_the_title_says_when_nothing_was_gained(study: StudyRecord, title: str) -> None:
-    drawing = best_so_far.draw(study)
+    drawing = best_so_far.draw(StudyView(study))
     assert drawing is not None
     assert drawing.title == title
 
 
 def test_failed_trials_lie_on_their_own_rail_and_the_baseline_is_a_line() -> None:
-    drawing = best_so_far.draw(mixed())
+    drawing = best_so_far.draw(StudyView(mixed()))
     assert drawing is not None
     figure = drawing.views["By trial"]
     rail = next(trace for trace in figure.data if trace.name == "failed")
@@ -83,18 +84,18 @@ def test_failed_trials_lie_on_their_own_rail_and_the_baseline_is_a_line() -> Non
 
 def test_a_failed_trial_lies_on_the_rail_even_with_a_value() -> None:
     late = replace(made(2.0), measurement=None, failure=Failure("measure", "timeout", "too slow"))
-    marks = progress(study_of(made(3.0), late, objectives=["build_seconds"])).marks
+    marks = progress(StudyView(study_of(made(3.0), late, objectives=["build_seconds"]))).marks
     assert [mark.estimate is None for mark in marks] == [False, True]
 
 
 def test_long_searches_are_told_in_longer_units_of_time() -> None:
-    drawing = best_so_far.draw(study_record(60))
+    drawing = best_so_far.draw(StudyView(study_record(60)))
     assert drawing is not None
     assert drawing.views["By time"].layout.xaxis.title.text == "time (minutes)"
 
 
 def test_values_far_apart_get_a_logarithmic_axis() -> None:
-    drawing = best_so_far.draw(study_of(made(3.0), made(60.0)))
+    drawing = best_so_far.draw(StudyView(study_of(made(3.0), made(60.0))))
     assert drawing is not None
     assert drawing.views["By trial"].layout.yaxis.type == "log"
 
@@ -108,11 +109,11 @@ def test_a_noisy_trial_hides_no_other() -> None:
     ]
     noisy = replace(noisy, measurement=replace(noisy.measurement, blocks=tuple(blocks)))
     study = study_of(made(3.0), made(2.0), noisy)
-    estimate = progress(study).marks[2].estimate
+    estimate = progress(StudyView(study)).marks[2].estimate
     assert estimate is not None
     assert estimate.high is not None
     assert estimate.high > 10
-    drawing = best_so_far.draw(study)
+    drawing = best_so_far.draw(StudyView(study))
     assert drawing is not None
     low, high = drawing.views["By trial"].layout.yaxis.range
     assert 0 <= low < 2.0
@@ -123,13 +124,13 @@ def test_a_noisy_trial_hides_no_other() -> None:
 
 def test_trials_stopped_early_are_marked_and_never_the_best() -> None:
     study = with_racing(study_record(30, failing=0))
-    drawing = best_so_far.draw(study)
+    drawing = best_so_far.draw(StudyView(study))
     assert drawing is not None
     assert "Pruned ones were stopped early" in drawing.note
-    pruned = [mark.number for mark in progress(study).marks if mark.role == "pruned"]
+    pruned = [mark.number for mark in progress(StudyView(study)).marks if mark.role == "pruned"]
     trace = next(trace for trace in drawing.views["By trial"].data if trace.name == "pruned")
     assert list(trace.x) == pruned
 
 
 def test_a_study_without_trials_has_no_chart() -> None:
-    assert best_so_far.draw(study_record(0)) is None
+    assert best_so_far.draw(StudyView(study_record(0))) is None

@@ -3,6 +3,7 @@ import pytest
 from dashboards.charts import finals as chart
 from dashboards.charts.finals import Row, rows
 from dashboards.words.formats import TIMES
+from studies.analysis.view import StudyView
 from studies.core.records import StudyRecord
 from studies.finals.verdict import Finals, finals
 from tests.records import study_record
@@ -48,7 +49,7 @@ def test_against_the_winner_stand_the_others() -> None:
 
 
 def test_the_figure_has_a_dot_a_session_below_each_interval() -> None:
-    drawing = chart.draw(close_study())
+    drawing = chart.draw(StudyView(close_study()))
     assert drawing is not None
     assert list(drawing.views) == ["Against the baseline", "Against the winner"]
     dots, *intervals = drawing.views["Against the baseline"].data
@@ -67,20 +68,20 @@ def test_the_figure_has_a_dot_a_session_below_each_interval() -> None:
     ],
 )
 def test_the_title_is_the_verdict(factors: tuple[float, ...], title: str) -> None:
-    drawing = chart.draw(close_study(factors=factors))
+    drawing = chart.draw(StudyView(close_study(factors=factors)))
     assert drawing is not None
     assert drawing.title.startswith("Finals over 5 sessions: ")
     assert drawing.title.endswith(title)
 
 
 def test_a_winning_baseline_is_one_view() -> None:
-    drawing = chart.draw(close_study(factors=(2.5, 2.5, 2.5)))
+    drawing = chart.draw(StudyView(close_study(factors=(2.5, 2.5, 2.5))))
     assert drawing is not None
     assert list(drawing.views) == ["Against the winner"]
 
 
 def test_one_is_marked_where_it_does_not_squeeze_the_finalists() -> None:
-    drawing = chart.draw(close_study())
+    drawing = chart.draw(StudyView(close_study()))
     assert drawing is not None
     far, near = drawing.views.values()
     assert far.layout.shapes == ()
@@ -89,4 +90,4 @@ def test_one_is_marked_where_it_does_not_squeeze_the_finalists() -> None:
 
 
 def test_without_finals_there_is_no_chart() -> None:
-    assert chart.draw(study_record(10)) is None
+    assert chart.draw(StudyView(study_record(10))) is None

@@ -7,6 +7,7 @@ import pytest
 from dashboards.charts import planes
 from dashboards.charts.planes import Plane, note, plane
 from engines.core.results import Artifact, Evaluation, Failure
+from studies.analysis.view import StudyView
 from studies.core.records import Constraint, StudyRecord
 from tests.records import FAILURES, candidate, failed, measured, study_of
 
@@ -18,7 +19,7 @@ def made(latency_ms: float, error: float = 0.0, size: int = 1000, precision: str
 
 
 def accuracy(study: StudyRecord) -> Plane:
-    found = plane(study, "error", "latency_ms")
+    found = plane(StudyView(study), "error", "latency_ms")
     assert found is not None
     return found
 
@@ -44,7 +45,7 @@ def test_trials_that_lack_a_metric_are_named_not_shown() -> None:
 def test_a_failed_trial_is_not_shown_even_with_both_metrics() -> None:
     late = replace(made(2.0), measurement=None, failure=Failure("measure", "timeout", "too slow"))
     study = study_of(made(3.0, precision="fp32"), late)
-    data = plane(study, "error", "engine_bytes")
+    data = plane(StudyView(study), "error", "engine_bytes")
     assert data is not None
     assert data.absent == (1,)
 
@@ -98,11 +99,13 @@ def test_axes_hold_every_point() -> None:
 def test_the_front_is_drawn_only_where_both_metrics_are_objectives() -> None:
     trials = [made(3.0, size=100, precision="fp32"), made(2.0, size=200), made(2.5, size=300)]
     study = study_of(*trials, objectives=["latency_ms", "engine_bytes"])
-    data = plane(study, "engine_bytes", "latency_ms")
+    data = plane(StudyView(study), "engine_bytes", "latency_ms")
     assert data is not None
     assert [x for x, _ in data.front] == [100, 200]
     assert accuracy(study).front == ()
 
 
 def test_without_a_trial_that_has_both_there_is_no_plane() -> None:
-    assert plane(study_of(failed(made(1.0).candidate, *FAILURES[0])), "error", "latency_ms") is None
+    assert (
+        plane(StudyView(study_of(failed(made(1.0).candidate, *FAILURES[0]))), "error", "latency_ms") is None
+    )

@@ -6,6 +6,7 @@ import pytest
 from dashboards.charts import planes
 from engines.core.results import Evaluation
 from engines.core.values import TaskMetric
+from studies.analysis.view import StudyView
 from studies.core.objectives import parse_constraints, parse_objectives
 from tests.records import FAILURES, candidate, failed, measured, study_of, study_record
 
@@ -56,16 +57,16 @@ def test_a_measure_of_the_users_own_counts_before_all_others(
 
 
 def test_the_title_says_what_the_best_costs_and_how_many_are_beyond_the_limit() -> None:
-    drawing = planes.draw_accuracy(study_of(made(3.0, 0.0), made(2.0, 0.004), made(1.0, 0.5)))
+    drawing = planes.draw_accuracy(StudyView(study_of(made(3.0, 0.0), made(2.0, 0.004), made(1.0, 0.5))))
     assert drawing is not None
     assert drawing.title == "The best has error 0.00400; 1 of 3 trials beyond error<=0.01"
 
 
 def test_the_title_says_when_nothing_is_feasible() -> None:
-    drawing = planes.draw_accuracy(study_of(made(3.0, 0.5)))
+    drawing = planes.draw_accuracy(StudyView(study_of(made(3.0, 0.5))))
     assert drawing is not None
     assert drawing.title == "No feasible trial; 1 of 1 trial beyond error<=0.01"
 
 
 def test_failed_trials_alone_make_no_chart() -> None:
-    assert planes.draw_accuracy(study_of(failed(made(1.0, 0.0).candidate, *FAILURES[0]))) is None
+    assert planes.draw_accuracy(StudyView(study_of(failed(made(1.0, 0.0).candidate, *FAILURES[0])))) is None

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from dashboards.pages.study import write
+from studies.analysis.view import StudyView
 from studies.core.records import StudyRecord
 from tests.records import awkward_study, study_record
 from tests.repeats import close_study, thorough_study
@@ -76,7 +77,7 @@ class Reader:
 
 def opened(browser: "Browser", folder: Path, study: StudyRecord, scheme: str = "light") -> Reader:
     path = folder / "page.html"
-    write(study, path)
+    write(StudyView(study), path)
     return Reader(browser, path, scheme)
 
 
@@ -280,7 +281,7 @@ def test_a_phone_sees_the_page_without_scrolling_sideways(name: str, request: py
 
 def test_summary_and_table_are_there_without_script(browser: "Browser", tmp_path: Path) -> None:
     path = tmp_path / "page.html"
-    write(study_record(5), path)
+    write(StudyView(study_record(5)), path)
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
     page.goto(path.as_uri())

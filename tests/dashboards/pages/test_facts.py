@@ -5,12 +5,13 @@ from dashboards.pages.facts import facts, searched_dimensions
 from dashboards.words.formats import TIMES
 from engines.core.values import InputSource, Settings, ShapeRange
 from engines.shapes.plan import single_plan
+from studies.analysis.view import StudyView
 from studies.core.records import Prior, StudyRecord
 from tests.records import study_record
 
 
 def pairs(study: StudyRecord) -> dict[str, str]:
-    return dict(re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", facts(study)))
+    return dict(re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", facts(StudyView(study))))
 
 
 def test_the_model_is_named_with_its_digest_tensors_and_operators() -> None:

@@ -3,9 +3,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from dashboards.pages.summary import summary
+from dashboards.pages import summary as cards
 from dashboards.words import evidence
 from engines.core.results import Evaluation
+from studies.analysis.view import StudyView
+from studies.core.records import StudyRecord
 from tests.records import FAILURES, candidate, failed, measured, study_of, study_record
 from tests.repeats import close_study
 
@@ -16,6 +18,12 @@ OTHER = candidate("int8", "all", 2, False)
 def made(latency_ms: float, error: float = 0.0) -> Evaluation:
     which = BASE if latency_ms == 3.0 else OTHER
     return measured(which, np.random.default_rng(0), latency_ms=latency_ms, error=error)
+
+
+def summary(study: StudyRecord) -> str:
+    """All cards of the summary, one after the other."""
+    made = (cards.verdict_card, cards.settings_card, cards.front_card, cards.finals_card, cards.failures_card)
+    return "".join(card(StudyView(study)) or "" for card in made)
 
 
 def changed(html: str) -> list[str]:
@@ -84,7 +92,7 @@ def test_what_stands_behind_the_verdict_is_listed_below_it() -> None:
     html = summary(close_study())
     listed = re.findall("<li>(.*?)</li>", html.split("</section>")[0])
     assert [line.replace("\N{NO-BREAK SPACE}", " ") for line in listed] == list(
-        evidence.sentences(close_study())
+        evidence.sentences(StudyView(close_study()))
     )
     assert listed
 

@@ -7,6 +7,7 @@ from dashboards.words import verdict
 from dashboards.words.formats import TIMES
 from engines.core.results import Evaluation
 from engines.statistics.estimates import Direction
+from studies.analysis.view import StudyView
 from studies.core.metrics import METRICS
 from studies.core.records import Objective, StudyRecord
 from tests.records import FAILURES, candidate, failed, measured, study_of, study_record
@@ -27,7 +28,7 @@ def reference(latency_ms: float, error: float = 0.0, blocks: int = 6) -> Evaluat
 
 
 def said(study: StudyRecord) -> tuple[str, str]:
-    return verdict.headline(study), verdict.verdict(study)
+    return verdict.headline(StudyView(study)), verdict.verdict(StudyView(study))
 
 
 def test_a_gain_is_said_with_its_interval() -> None:
@@ -61,7 +62,7 @@ def test_no_difference_says_to_keep_the_baseline() -> None:
 def test_a_difference_too_small_for_the_machine_is_said_to_be_that() -> None:
     study = study_of(reference(2.0, blocks=20), made(1.95, blocks=20))
     study = with_baseline_again(study, np.random.default_rng(0))
-    sentence = verdict.verdict(study)
+    sentence = verdict.verdict(StudyView(study))
     assert sentence.startswith(
         "No significant difference from the baseline: keep it. Trial 1, the best, is 1.0"
     )
@@ -77,7 +78,7 @@ def test_nothing_better_says_to_keep_the_baseline() -> None:
 
 
 def test_a_baseline_alone_beats_nothing() -> None:
-    assert verdict.verdict(study_of(reference(2.0))) == "Only the baseline was tried so far."
+    assert verdict.verdict(StudyView(study_of(reference(2.0)))) == "Only the baseline was tried so far."
 
 
 def test_an_infeasible_baseline_is_not_to_be_kept() -> None:
@@ -113,7 +114,7 @@ def test_nothing_feasible_names_the_constraint_missed_most() -> None:
 
 
 def test_a_study_that_has_not_begun_says_so() -> None:
-    assert verdict.verdict(study_record(0)) == "No trial has finished yet."
+    assert verdict.verdict(StudyView(study_record(0))) == "No trial has finished yet."
     assert verdict.counted(study_record(0)) == "no trials"
 
 

@@ -13,7 +13,7 @@ from engines.core.values import Settings
 from engines.graphs.analysis.taps import TappedGraph
 from tests.command import Command
 from tests.workloads import tiny_conv
-from tuner.bundles.engine_files import EngineFile
+from tuner.bundles.base import EngineFile
 from tuner.workflows import sides
 
 

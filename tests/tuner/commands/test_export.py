@@ -14,7 +14,7 @@ from engines.artifacts.workspace import Workspace
 from engines.core.errors import UserError
 from tests.command import Command
 from tests.records import study_record
-from tuner.bundles import engine as exporting
+from tuner.bundles.registry import export
 
 
 def _evidence(folder: Path) -> Any:
@@ -88,7 +88,7 @@ def test_a_folder_of_other_files_is_left_alone(
         (tmp_path / "out" / "evidence.json").write_text(content)
     before = sorted((tmp_path / "out").iterdir())
     said = command("export", "out", "--workspace", searched).complaint
-    assert said == "'out' holds files that are no export. Choose another folder."
+    assert said == "'out' contains files that are not an export. Choose another folder."
     assert sorted((tmp_path / "out").iterdir()) == before
 
 
@@ -170,7 +170,7 @@ def test_a_failure_half_way_leaves_the_earlier_export(
 def test_a_trial_that_was_never_measured_has_nothing_to_hand_over(tmp_path: Path) -> None:
     study = study_record(3)
     with pytest.raises(UserError, match=r"no longer in"):
-        exporting.export(study, study.trials[0], tmp_path / "out", Workspace(tmp_path))
+        export(study, study.trials[0], tmp_path / "out", Workspace(tmp_path))
 
 
 def test_a_wrong_engine_is_never_exported(model: Path, tmp_path: Path) -> None:

@@ -4,14 +4,16 @@ import re
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 
 from engines.core.results import Block
 from tests.command import Command
 from tests.engines.statistics.test_trtexec import four
-from tests.tuner.documents.test_study import NAMED, PAGE, _described, _fields
 from tests.tuner.measured_engines import export, measured
+from tuner.documents.base import dump
+from tuner.documents.commands import MeasuredEngine
 from tuner.output.measured import document
 
 SHORT = ("--warm-up", "5ms", "--duration", "20ms")
@@ -97,15 +99,9 @@ def test_like_trtexec_prints_its_summary(command: Command, exported: Path, major
     assert "left out" in shown.err
 
 
-def test_the_page_describes_what_measure_prints(command: Command, exported: Path) -> None:
-    section = re.search(r"^## A measured engine\n(.*?)^## ", PAGE.read_text(), re.MULTILINE | re.DOTALL)
-    assert section is not None
-    named = re.compile(rf"{NAMED.pattern}|(trtexec\.\w+_ms|parts)$")
-    documents = [
-        document_of(command, exported),
-        document(measured(four()), 10),
-        document(measured(Block(np.ones(4), 1.0, 0.0, telemetry={"enqueue_ms": 0.25})), None),
-        document(measured(four(), limits={"power_limit_w": 700}), None),
-    ]
-    found = {re.sub(r"^measurement\..*", "measurement", field) for field in _fields(documents, named)}
-    assert found == _described(section[1])
+def test_measure_prints_what_its_document_says(command: Command, exported: Path) -> None:
+    printed = command("measure", exported, *SHORT, "--json").out
+    assert msgspec.json.decode(printed, type=MeasuredEngine).about == "trial 0 of tiny"
+    apart = Block(np.ones(4), 1.0, 0.0, telemetry={"enqueue_ms": 0.25})
+    for one in (document(measured(four()), 10), document(measured(apart), None)):
+        assert msgspec.json.decode(dump(one), type=MeasuredEngine) == one

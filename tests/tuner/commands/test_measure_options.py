@@ -9,7 +9,8 @@ import pytest
 
 from engines.core.errors import UserError
 from engines.core.values import Policy
-from tuner.bundles.engine_files import EngineFile, find_engine
+from tuner.bundles.base import EngineFile
+from tuner.bundles.engine_files import find_engine
 from tuner.options.measure import MeasureOptions
 from tuner.workflows.measure import plan
 

@@ -8,12 +8,13 @@ from pathlib import Path
 import pytest
 
 import tuner
-from dashboards.charts import sensitivity
-from dashboards.pages import study
+from dashboards.charts.sensitivity import Sensitivity
+from dashboards.pages import sensitivity, study
 from engines.core.errors import UserError
 from engines.core.results import NodeError
 from engines.landscapes import file as landscapes
 from examples import models
+from studies.analysis.view import StudyView
 from tests.command import Command
 from tests.landscapes import landscape, run, workload
 from tests.records import study_record
@@ -28,12 +29,12 @@ def _landscape(path: Path) -> None:
 
 
 def _report(path: Path) -> None:
-    study.write(study_record(2), path)
+    study.write(StudyView(study_record(2)), path)
 
 
 def _chart(path: Path) -> None:
     nodes = (NodeError("a<b>", "Conv", 0.1),)
-    sensitivity.write(sensitivity.Sensitivity("m<1>.onnx", "int8", nodes, 1), path)
+    sensitivity.write(Sensitivity("m<1>.onnx", "int8", nodes, 1), path)
 
 
 WRITERS = ((_landscape, LANDSCAPE), (_report, REPORT), (_chart, CHART))

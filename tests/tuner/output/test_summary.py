@@ -9,6 +9,7 @@ import pytest
 from dashboards.words import evidence
 from dashboards.words import verdict as wording
 from engines.core.results import Failure
+from studies.analysis.view import StudyView
 from studies.core.records import StudyRecord, TrialRecord
 from studies.run.limits import Limits
 from studies.search.stopping import Left
@@ -72,7 +73,7 @@ def test_what_misses_a_constraint_says_how_near_the_nearest_came() -> None:
 def test_a_multitude_of_reasons_is_cut_short_and_says_where_the_rest_is(study: StudyRecord) -> None:
     trial = study.trials[1]
     trials = tuple(_failing(trial, number, f"reason {number}") for number in range(1, MOST_REASONS + 4))
-    lines = lines_after(replace(study, name="a b", trials=(study.trials[0], *trials)))
+    lines = lines_after(StudyView(replace(study, name="a b", trials=(study.trials[0], *trials))))
     assert sum("reason " in line for line in lines) == MOST_REASONS
     assert lines[-1] == "  and 3 other reasons: tuner show 'a b'"
 
@@ -134,7 +135,7 @@ def test_without_an_engine_none_is_named(study: StudyRecord) -> None:
 def test_a_baseline_that_is_the_best_has_one_column(
     study: StudyRecord, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    print_table(comparison_table(replace(study, trials=study.trials[:1])))
+    print_table(comparison_table(StudyView(replace(study, trials=study.trials[:1]))))
     assert capsys.readouterr().out.splitlines()[0].split() == ["baseline", "(trial", "0)"]
 
 
@@ -163,9 +164,9 @@ def test_the_finals_are_a_table_and_what_stands_behind_the_verdict_follows_it(
         "trial 2",
         "trial 3",
     }
-    verdict = lines.index(wording.verdict(found))
+    verdict = lines.index(wording.verdict(StudyView(found)))
     assert verdict > after
-    told = evidence.sentences(found)
+    told = evidence.sentences(StudyView(found))
     assert lines[verdict + 1 : verdict + 1 + len(told)] == list(told)
 
 
