@@ -81,7 +81,7 @@ def test_second_ctrl_c_stops_at_once_and_the_same_command_completes(
     assert "trial 1: " not in said
     assert "Interrupted: everything finished is saved" in out
     assert _numbers(tmp_path) == [0]
-    again = start("search", model, *SLOW, "--trials", 2, "--finalists", 0, "--resume", cwd=tmp_path)
+    again = start("search", model, *SLOW, "--trials", 2, "--resume", cwd=tmp_path)
     out, said = again.communicate(timeout=60)
     assert again.returncode == 0
     assert re.search(r"going on with study tiny \w+ trial 0: up to 1 more trial", said)
