@@ -35,7 +35,7 @@ demo: $(VENV)/.installed
 		--constraint 'error<=0.02' --workspace demo/.tuner --output demo/result
 
 test: setup
-	@$(BIN)/python -m pytest -n auto
+	@$(BIN)/python -m pytest -n auto --dist loadfile
 
 lint: setup
 	@$(BIN)/ruff check

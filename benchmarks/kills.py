@@ -82,7 +82,7 @@ class Search:
     def start(self) -> "subprocess.Popen[str]":
         command = tuner(
             *("search", model(self.folder), "--backend", BACKEND, "--trials", str(self.trials)),
-            *("--min-gain", "0"),
+            *("--min-gain", "0", "--finalists", "0"),
             *("--trial-timeout", "1", "--study", STUDY, "--workspace", self.workspace),
         )
         return subprocess.Popen(

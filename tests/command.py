@@ -38,7 +38,7 @@ Command = Callable[..., Ended]
 def start(*arguments: object, cwd: Path, **variables: str | None) -> "subprocess.Popen[str]":
     """The command in a process of its own; a variable that is None is unset."""
     return subprocess.Popen(
-        [sys.executable, "-m", "tuner", *map(str, arguments)],
+        [sys.executable, "-m", "tuner", *without_finals([str(argument) for argument in arguments])],
         cwd=cwd,
         env=environment(variables),
         stdin=subprocess.DEVNULL,

@@ -12,6 +12,7 @@ import pytest
 
 from examples import models
 from tests.paths import ROOT
+from tests.worker_threads import workers_in_threads
 from tuner.cli import COMMANDS, tuner
 
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -50,7 +51,8 @@ def test_the_programs_in_the_readme_and_the_guide_run(
     monkeypatch.chdir(tmp_path)
     (readme,) = _blocks(ROOT / "README.md", "python")
     of_this_model = readme.replace('{"x": (8, 3, 224, 224)}', '{"features": (8, 64)}')
-    exec(of_this_model.replace("trials=50", "trials=2"), {})
+    with workers_in_threads():
+        exec(of_this_model.replace("trials=50", "trials=2"), {})
     assert (tmp_path / "trials.csv").exists()
     names: dict[str, object] = {}
     (guide,) = _blocks(ROOT / "docs" / "guide.md", "python")

@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,7 +19,7 @@ from engines.artifacts.workspace import Workspace
 from engines.backends.fake.machine import FAULTS
 from engines.core.values import Settings
 from engines.worker import client, server
-from engines.worker.process import TICK_SECONDS, OnProgress, Watch, WorkerProcess
+from engines.worker.process import TICK_SECONDS, Heard, OnProgress, Watch, WorkerProcess
 from engines.worker.protocol import Message, Open, Reply, decode_reply, encode
 
 DEADLY = {"crash", "hang"}
@@ -81,7 +82,7 @@ class ThreadWorker(WorkerProcess):
     def _end_thread(self) -> None:
         thread, self._thread = self._thread, None
         if thread is not None:
-            thread.lines.put(None)
+            thread.lines.put(b"")
             self._replies.put(None)
 
     def _send(self, request: Message) -> None:
@@ -110,39 +111,44 @@ class ThreadWorker(WorkerProcess):
             return message
 
 
-class _Served(threading.Thread):
-    """A worker's main loop; None in `lines` ends it, as its owner's death ends a process."""
+class _Lines(queue.SimpleQueue[bytes]):
+    """The requests; an empty line ends who reads them, as its owner's death ends a process."""
 
-    def __init__(self, log_path: Path, replies: "queue.SimpleQueue[client.Reply | None]") -> None:
+    def get(self, block: bool = True, timeout: float | None = None) -> bytes:
+        line = super().get(block, timeout)
+        if not line:
+            raise SystemExit
+        return line
+
+
+class _Replies(io.BytesIO):
+    def __init__(self, to: "queue.SimpleQueue[Heard]") -> None:
+        super().__init__()
+        self._to = to
+
+    def write(self, line: Any) -> int:
+        self._to.put(decode_reply(line))
+        return len(line)
+
+
+class _Served(threading.Thread):
+    """A worker's main loop."""
+
+    def __init__(self, log_path: Path, replies: "queue.SimpleQueue[Heard]") -> None:
         super().__init__(daemon=True, name="worker")
-        self.lines: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self.lines = _Lines()
         self._log_path, self._replies = log_path, replies
         self.start()
 
     def run(self) -> None:
         try:
-            server.serve(self, _Replies(self._replies))
+            server.serve(self.lines, _Replies(self._replies))
         except Exception:
             with self._log_path.open("a") as log:
                 log.write(traceback.format_exc())
         except SystemExit:
             return
         self._replies.put(None)
-
-    def get(self) -> bytes:
-        line = self.lines.get()
-        if line is None:
-            raise SystemExit
-        return line
-
-
-class _Replies(io.RawIOBase):
-    def __init__(self, to: "queue.SimpleQueue[client.Reply | None]") -> None:
-        self._to = to
-
-    def write(self, line: bytes) -> int:
-        self._to.put(decode_reply(line))
-        return len(line)
 
 
 def _runs_here(request: Message) -> bool:

@@ -176,7 +176,7 @@ def test_a_reader_that_has_seen_enough_is_no_error(searched: Path, what: str, re
 
 
 def test_a_search_whose_progress_nobody_reads_goes_on(model: Path) -> None:
-    search = f"$T search {model} --backend fake --trials 5 --json"
+    search = f"$T search {model} --backend fake --trials 5 --self-test 0 --finalists 0 --json"
     ran = _shell(f"{search} 2>&1 >out.json | true; echo ${{PIPESTATUS[0]}}", model.parent / "w")
     assert ran.stdout == "0\n"
     assert '"new_trials": 5' in (model.parent / "out.json").read_text()

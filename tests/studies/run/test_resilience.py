@@ -49,7 +49,7 @@ def search_faults(model: Path, workspace: Path) -> list[str]:
     return tuner(
         *("search", model, "--backend", FAULTY, "--exhaustive", "--trial-timeout", "2"),
         *("--fix", "builder_optimization_level=1,3", "--fix", "max_aux_streams=0,2"),
-        *("--study", "faulty", "--workspace", workspace),
+        *("--study", "faulty", "--workspace", workspace, "--finalists", "0"),
     )
 
 

@@ -9,15 +9,41 @@ from pathlib import Path
 import pytest
 
 from tests.command import Command, environment
+from tests.paths import ROOT
+
+# what a test's script may use: the command in one process, whose workers are threads, and mounts
+PRELUDE = """
+import gc
+import os
+import subprocess
+from pathlib import Path
+
+from tests.command import without_finals
+from tests.worker_threads import workers_in_threads
+from tuner.cli import main
+
+def mount(*options):
+    subprocess.run(["mount", *options], check=True)
+
+def tuner(line):
+    # each trial collects garbage
+    gc.freeze()
+    try:
+        with workers_in_threads():
+            main(without_finals(line.split()))
+    except SystemExit as ended:
+        print("code", ended.code, flush=True)
+
+os.mkdir("disk")
+"""
 
 
 def _in_a_mount(script: str, folder: Path) -> "subprocess.CompletedProcess[str]":
-    """The script with `tuner` in a mount namespace of its own, where a small disk can be mounted."""
-    prelude = f'set -e\nmkdir disk\ntuner() {{ "{sys.executable}" -m tuner "$@"; }}\nset +e\n'
+    """Runs the program in a mount namespace of its own, where a small disk can be mounted."""
     return subprocess.run(
-        ["unshare", "--mount", "bash", "-c", prelude + script],
+        ["unshare", "--mount", sys.executable, "-c", PRELUDE + script],
         cwd=folder,
-        env=environment({}),
+        env=environment({"PYTHONPATH": str(ROOT)}),
         capture_output=True,
         text=True,
         encoding="utf-8",
@@ -44,12 +70,12 @@ def can_mount(tmp_path: Path) -> None:
 def test_a_full_disk_loses_no_finished_trial(
     model: Path, tmp_path: Path, kilobytes: int, storage: str, said: str
 ) -> None:
-    options = f"--backend fake --trials 40 --min-gain 0 --self-test 0 --finalists 0 --storage {storage}"
+    options = f"--backend fake --trials 40 --min-gain 0 --self-test 0 --storage {storage}"
     script = f"""
-mount -t tmpfs -o size={kilobytes}k tmpfs disk
-tuner search {model} {options} --workspace disk/w; echo "code $?"
-mount -o remount,size=100m disk
-tuner search {model} {options} --workspace disk/w; echo "code $?"
+mount("-t", "tmpfs", "-o", "size={kilobytes}k", "tmpfs", "disk")
+tuner("search {model} {options} --workspace disk/w")
+mount("-o", "remount,size=100m", "disk")
+tuner("search {model} {options} --workspace disk/w")
 """
     ran = _in_a_mount(script, tmp_path)
     full, gone_on = (line for line in ran.stdout.splitlines() if line.startswith("code"))
@@ -68,18 +94,21 @@ def test_a_disk_too_full_for_the_engine_at_the_end_keeps_the_earlier_export(
     model: Path, tmp_path: Path
 ) -> None:
     script = f"""
-mount -t tmpfs -o size=20k tmpfs disk
-tuner search {model} --backend fake --trials 2 -q
-tuner export disk/out; echo "code $?"
-cat disk/out/evidence.json > before
-dd if=/dev/zero of=disk/filler bs=1k 2>/dev/null
-tuner export disk/out; echo "code $?"
-cmp before disk/out/evidence.json && echo same
-ls -A disk/out
+mount("-t", "tmpfs", "-o", "size=20k", "tmpfs", "disk")
+tuner("search {model} --backend fake --trials 2 -q")
+tuner("export disk/out")
+before = Path("disk/out/evidence.json").read_bytes()
+try:
+    Path("disk/filler").write_bytes(bytes(100_000))
+except OSError:
+    pass
+tuner("export disk/out")
+print(before == Path("disk/out/evidence.json").read_bytes(), os.listdir("disk/out"))
 """
     ran = _in_a_mount(script, tmp_path)
-    assert "code 0" in ran.stdout
-    assert "code 2\nsame\n" in ran.stdout
+    codes = [line for line in ran.stdout.splitlines() if line.startswith("code")]
+    assert codes == ["code 0", "code 0", "code 2"]
+    assert ran.stdout.splitlines()[-1].startswith("True [")
     assert ".unfinished" not in ran.stdout
     assert "cannot write to the folder 'disk/out': No space left on device" in ran.stderr
 
@@ -87,19 +116,19 @@ ls -A disk/out
 @pytest.mark.usefixtures("can_mount")
 def test_a_read_only_workspace(model: Path, tmp_path: Path) -> None:
     script = f"""
-mount -t tmpfs tmpfs disk
-tuner search {model} --backend fake --trials 2 -q --workspace disk/w
-mount -o remount,ro disk
-tuner search {model} --backend fake --trials 4 --workspace disk/w; echo "code $?"
-tuner search {model} --backend fake --trials 4 --workspace disk/new; echo "code $?"
-tuner search {model} --backend fake --trials 4 --storage disk/studies.db; echo "code $?"
-tuner search {model} --backend fake --trials 4 --output disk/out; echo "code $?"
-tuner dashboard --workspace disk/w; echo "code $?"
+mount("-t", "tmpfs", "tmpfs", "disk")
+tuner("search {model} --backend fake --trials 2 -q --workspace disk/w")
+mount("-o", "remount,ro", "disk")
+tuner("search {model} --backend fake --trials 4 --workspace disk/w")
+tuner("search {model} --backend fake --trials 4 --workspace disk/new")
+tuner("search {model} --backend fake --trials 4 --storage disk/studies.db")
+tuner("search {model} --backend fake --trials 4 --output disk/out")
+tuner("dashboard --workspace disk/w")
 """
     ran = _in_a_mount(script, tmp_path)
     errors = ran.stderr.splitlines()
     codes = [line for line in ran.stdout.splitlines() if line.startswith("code")]
-    assert codes == ["code 2"] * 5
+    assert codes == ["code 0"] + ["code 2"] * 5
     assert [error.startswith("error: ") for error in errors] == [True] * 5
     assert "cannot write to the workspace disk/w: Read-only file system" in errors[0]
     assert "cannot write to the workspace disk/new: Read-only file system" in errors[1]
