@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.contests import contest, holders
+from benchmarks.contests import contest, engines
 from benchmarks.recording import Recording, Run, evaluation_of, load, recording_of, run_of, save
 from benchmarks.runs import heading, verdict
 from benchmarks.subjects import (
@@ -133,10 +133,10 @@ def print_finals(subject: Subject, count: int, *, keep: bool) -> None:
     with subject.worker() as worker:
         known = measured(worker, subject.candidate)
     different = ratios = 0
-    with holders(rivals, keep=keep) as open_holder:
+    with engines(rivals, keep=keep) as open_engine:
         for number in range(count):
             say(f"finals {number} of {count}")
-            held = contest(rivals, [known] * 3, open_holder, rigour, number)
+            held = contest(rivals, [known] * 3, open_engine, rigour, number)
             different += held.winner.verdict != "same"
             ratios += any(one.verdict != "same" for one in held.finalists)
     size = f"{rigour.sessions} sessions of {rigour.rounds} rounds"

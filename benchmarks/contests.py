@@ -11,7 +11,7 @@ from engines.worker.client import Worker
 from studies.belief.rigour import Rigour
 from studies.core.records import RepeatRecord
 from studies.finals.verdict import Finals, finals
-from studies.run.session import Contest, Entry, Holder, OpenHolder
+from studies.run.session import Contest, Entry, LoadedEngine, OpenEngine
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Kept:
 
 
 @contextmanager
-def holders(rivals: Sequence[Subject], *, keep: bool) -> Iterator[OpenHolder]:
+def engines(rivals: Sequence[Subject], *, keep: bool) -> Iterator[OpenEngine]:
     """Opens what holds a rival, which has the number of its trial: a process a session, or one for all."""
     with ExitStack() as stack:
         if not keep:
@@ -49,22 +49,22 @@ def holders(rivals: Sequence[Subject], *, keep: bool) -> Iterator[OpenHolder]:
         yield lambda entry: nullcontext(Kept(workers[entry.trial.number]))
 
 
-def _fresh(rivals: Sequence[Subject]) -> Callable[[Entry], AbstractContextManager[Holder]]:
+def _fresh(rivals: Sequence[Subject]) -> Callable[[Entry], AbstractContextManager[LoadedEngine]]:
     @contextmanager
-    def open_holder(entry: Entry) -> Iterator[Worker]:
+    def open_engine(entry: Entry) -> Iterator[Worker]:
         number = entry.trial.number
         with rivals[number].worker(f"-rival-{number}") as worker:
             # in the main thread, with which it would end
             worker.start()
             yield worker
 
-    return open_holder
+    return open_engine
 
 
 def contest(
     rivals: Sequence[Subject],
     evaluations: Sequence[Evaluation],
-    open_holder: OpenHolder,
+    open_engine: OpenEngine,
     rigour: Rigour,
     seed: int,
 ) -> Finals:
@@ -72,7 +72,7 @@ def contest(
     spec = rivals[0].spec
     trials = [trial(spec, number, one) for number, one in enumerate(evaluations)]
     entries = tuple(Entry(one) for one in trials)
-    held = Contest(entries, len(trials), rigour, open_holder, lambda _: None, seed)
+    held = Contest(entries, len(trials), rigour, open_engine, lambda _: None, seed)
     repeats: list[RepeatRecord] = []
     for number in range(rigour.sessions):
         repeats += held.session(number)

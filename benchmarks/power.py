@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.chain import save_chain
-from benchmarks.contests import contest, holders
+from benchmarks.contests import contest, engines
 from benchmarks.runs import heading
 from benchmarks.subjects import (
     Subject,
@@ -109,10 +109,10 @@ def by_finals(difference: Difference, *, keep: bool) -> Attempts:
     """Finals of the two, without end."""
     rivals = (difference.slower, difference.faster)
     known = [_measured_once(one, f"-once-{number}") for number, one in enumerate(rivals)]
-    with holders(rivals, keep=keep) as open_holder:
+    with engines(rivals, keep=keep) as open_engine:
         number = 0
         while True:
-            held = contest(rivals, known, open_holder, RIGOUR, number)
+            held = contest(rivals, known, open_engine, RIGOUR, number)
             yield held.winner.trial == 1 and held.winner.verdict == "faster"
             number += 1
 
@@ -126,8 +126,8 @@ def true_difference(slower: Subject, faster: Subject, rounds: int) -> str:
     """By one long contest of interleaved blocks, with its interval."""
     rivals = (slower, faster)
     known = [_measured_once(one, f"-once-{number}") for number, one in enumerate(rivals)]
-    with holders(rivals, keep=True) as open_holder:
-        held = contest(rivals, known, open_holder, replace(RIGOUR, rounds=rounds), seed=0)
+    with engines(rivals, keep=True) as open_engine:
+        held = contest(rivals, known, open_engine, replace(RIGOUR, rounds=rounds), seed=0)
     ratio = next(one.against_baseline for one in held.finalists if one.trial == 1)
     assert ratio is not None
     assert ratio.low is not None

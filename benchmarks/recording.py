@@ -19,7 +19,7 @@ from engines.core.wire import from_json, to_json
 from engines.statistics.estimates import counted
 from engines.statistics.metrics import METRICS
 from studies.core.records import StudySpec
-from tuner.workflows.search import versions
+from studies.run.opening import versions
 
 # beyond what any timer resolves
 DIGITS = 7

@@ -26,7 +26,7 @@ from engines.core.values import Bar
 from engines.statistics.futility import should_prune
 from studies.analysis.comparison import best, recommended
 from studies.belief.bar import bar_of
-from studies.belief.baseline_runs import noise
+from studies.belief.devices import beliefs
 from studies.belief.rigour import Rigour
 from studies.core.objectives import judge
 from studies.core.records import RepeatRecord, StudyRecord, TrialRecord
@@ -113,11 +113,11 @@ def race(rounds: Rounds, true_best: int, random: np.random.Generator) -> Race:
     """The candidates in random order behind the baseline, each from a round at random."""
     drawn = random.integers(rounds.count, size=len(rounds.runs)).tolist()
     baseline = rounds.trial(0, 0, drawn[0])
-    machine = noise(study(rounds.recording.spec, [baseline], _self_test(rounds, drawn[0], random)))
+    believed = beliefs(study(rounds.recording.spec, [baseline], _self_test(rounds, drawn[0], random)))
     records, taken, whole, was_dropped = [baseline], 0.0, 0.0, False
     for candidate in (1 + random.permutation(len(rounds.runs) - 1)).tolist():
         run = rounds.runs[candidate][drawn[candidate]]
-        bar = bar_of(records, rounds.recording.spec.objectives, machine)
+        bar = bar_of(records, rounds.recording.spec.objectives, believed)
         end = dropped_at(run.values, bar)
         taken, whole = taken + sum(run.spans[:end]), whole + sum(run.spans)
         if end is None:

@@ -18,7 +18,7 @@ FINGERPRINT, MEASURED_AS = "fingerprint", "measured_as"
 
 
 @dataclass(frozen=True, eq=False)
-class Recognised:
+class Reused:
     """A candidate whose engine was measured under its run spec before: all that was found out but that."""
 
     graph: Artifact
@@ -53,7 +53,7 @@ def is_shared(evaluation: Evaluation) -> bool:
     return evaluation.engine is not None and MEASURED_AS in evaluation.engine.facts
 
 
-def completed(candidate: Candidate, found: Recognised, earlier: Evaluation) -> Evaluation:
+def completed(candidate: Candidate, found: Reused, earlier: Evaluation) -> Evaluation:
     """The candidate's evaluation with the measurement of the earlier one, whose engine is the same."""
     facts = {**found.engine.facts, MEASURED_AS: str(measured_engine(earlier))}
     return Evaluation(

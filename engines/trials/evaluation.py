@@ -15,7 +15,7 @@ from typing import cast
 
 from engines.accuracy import errors as accuracy
 from engines.accuracy import task_metrics
-from engines.artifacts.fingerprints import Recognised, fingerprint
+from engines.artifacts.fingerprints import Reused, fingerprint
 from engines.artifacts.store import discard, make_engine, make_graph
 from engines.backends.base import Runner
 from engines.core.errors import EngineError, UserError
@@ -43,7 +43,7 @@ def evaluate(bench: Bench, candidate: Candidate, report: Report, bar: Bar | None
 
 def evaluate_unless_measured(
     bench: Bench, candidate: Candidate, report: Report, bar: Bar | None, measured: Collection[str]
-) -> Evaluation | Recognised:
+) -> Evaluation | Reused:
     """The same, but an engine that has one of the fingerprints `measured` is only checked."""
     progress = _Progress(report, bench.backend.clock, measured)
     return _evaluate(bench, candidate, progress, _to_the_bar(bar))
@@ -62,7 +62,7 @@ def _to_the_bar(bar: Bar | None) -> Timing:
 
 def _evaluate(
     bench: Bench, candidate: Candidate, progress: "_Progress", timing: Timing
-) -> Evaluation | Recognised:
+) -> Evaluation | Reused:
     measurement = failure = None
     try:
         with nvtx_range("trial"):
@@ -103,11 +103,11 @@ class _Progress:
     def is_measured(self) -> bool:
         return fingerprint(self.engine) in self.measured
 
-    def recognised(self) -> Recognised:
+    def recognised(self) -> Reused:
         assert self.graph is not None
         assert self.engine is not None
         assert self.accuracy is not None
-        return Recognised(self.graph, self.engine, self.accuracy, self.stage_seconds)
+        return Reused(self.graph, self.engine, self.accuracy, self.stage_seconds)
 
     def waiting(self) -> None:
         self.report("wait", "")

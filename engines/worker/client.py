@@ -4,9 +4,8 @@ A candidate that kills its worker or never ends is answered with a Failure like 
 """
 
 import os
-from collections.abc import Mapping
 
-from engines.artifacts.fingerprints import completed
+from engines.artifacts.fingerprints import Reused
 from engines.artifacts.workspace import Workspace
 from engines.core.errors import UserError
 from engines.core.results import Evaluation
@@ -14,13 +13,13 @@ from engines.core.values import Bar, Candidate, Stage
 from engines.worker.process import Lost, OnProgress, WorkerProcess
 from engines.worker.protocol import (
     Alone,
+    AlreadyMeasured,
     Answer,
     EngineMeasured,
     Evaluate,
     Evaluated,
     Held,
     Hold,
-    Known,
     MeasureEngine,
     Message,
     Open,
@@ -31,8 +30,6 @@ from engines.worker.protocol import (
 )
 
 OPENING_SECONDS = 300.0
-
-NONE_MEASURED: Mapping[str, Evaluation] = {}
 
 
 def _ignore(stage: Stage, detail: str) -> None:
@@ -88,15 +85,23 @@ class Worker:
         seconds: float,
         on_progress: OnProgress = _ignore,
         bar: Bar | None = None,
-        measured: Mapping[str, Evaluation] = NONE_MEASURED,
     ) -> Evaluation:
-        """What comes of the candidate within the time; the worker's death is a failed evaluation.
+        """What comes of the candidate within the time; the worker's death is a failed evaluation."""
+        found = self.evaluate_unless_measured(candidate, seconds, on_progress, bar, ())
+        assert isinstance(found, Evaluation), "nothing was measured before"
+        return found
 
-        An engine with one of the fingerprints in `measured` is checked, and has the measurement of that one.
-        """
+    def evaluate_unless_measured(
+        self,
+        candidate: Candidate,
+        seconds: float,
+        on_progress: OnProgress,
+        bar: Bar | None,
+        measured: tuple[str, ...],
+    ) -> Evaluation | Reused:
+        """The same, but an engine that has one of the fingerprints `measured` is only checked."""
         self._revive()
-        request = Evaluate(candidate, bar, tuple(measured))
-        found = self._evaluation(request, candidate, seconds, on_progress, measured)
+        found = self._reply(Evaluate(candidate, bar, measured), candidate, seconds, on_progress)
         assert found is not None
         return found
 
@@ -105,32 +110,34 @@ class Worker:
     ) -> Evaluation | None:
         """Takes the candidate until it is warm and keeps it ready; None, or the evaluation that failed."""
         self._revive()
-        return self._evaluation(Hold(candidate), candidate, seconds, on_progress)
+        return self._held(Hold(candidate), candidate, seconds, on_progress)
 
     def sample(self, candidate: Candidate, seconds: float) -> Evaluation | None:
         """Times one block of the candidate that is held; None, or the evaluation that failed."""
-        return self._evaluation(Sample(), candidate, seconds, _ignore)
+        return self._held(Sample(), candidate, seconds)
 
     def release(self, candidate: Candidate, seconds: float) -> Evaluation:
         """Lets go of the candidate that is held; its evaluation with the blocks that were timed."""
-        found = self._evaluation(Release(), candidate, seconds, _ignore)
+        found = self._held(Release(), candidate, seconds)
         assert found is not None
         return found
 
-    def _evaluation(
-        self,
-        request: Message,
-        candidate: Candidate,
-        seconds: float,
-        on_progress: OnProgress,
-        measured: Mapping[str, Evaluation] = NONE_MEASURED,
+    def _held(
+        self, request: Message, candidate: Candidate, seconds: float, on_progress: OnProgress = _ignore
     ) -> Evaluation | None:
+        found = self._reply(request, candidate, seconds, on_progress)
+        assert not isinstance(found, Reused), "what is held is always timed"
+        return found
+
+    def _reply(
+        self, request: Message, candidate: Candidate, seconds: float, on_progress: OnProgress
+    ) -> Evaluation | Reused | None:
         try:
             reply = self._process.ask(request, seconds, on_progress)
         except Lost as lost:
             return Evaluation(candidate, failure=lost.failure, stage_seconds=lost.stage_seconds)
-        if isinstance(reply, Known):
-            return completed(candidate, reply.found, measured[reply.found.fingerprint])
+        if isinstance(reply, AlreadyMeasured):
+            return reply.found
         assert isinstance(reply, Evaluated | Held)
         return reply.evaluation if isinstance(reply, Evaluated) else None
 

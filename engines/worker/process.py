@@ -182,16 +182,17 @@ class WorkerProcess:
         threading.Thread(target=_read, args=arguments, daemon=True).start()
 
     def _send(self, request: Message) -> None:
-        assert self._process is not None
-        assert self._process.stdin is not None
+        process = self._process
+        if process is None:
+            return  # stopped by its owner meanwhile, from another thread
+        assert process.stdin is not None
         # a process that is already dead shows itself by the end of its replies
         with suppress(BrokenPipeError):
-            self._process.stdin.write(encode(request))
-            self._process.stdin.flush()
+            process.stdin.write(encode(request))
+            process.stdin.flush()
 
     def _listen(self, watch: Watch, on_progress: OnProgress) -> Reply:
         """The worker's next message."""
-        assert self._process is not None
         was_alive = True
         while True:
             try:
@@ -203,7 +204,7 @@ class WorkerProcess:
                 if not was_alive:
                     raise self._post_mortem(watch) from None
                 # children of a dead worker may hold its pipe open; its last words get one more tick
-                was_alive = self._process.poll() is None
+                was_alive = self.is_running()
                 on_progress(watch.stage, watch.detail)
             else:
                 if message is None:
@@ -216,7 +217,9 @@ class WorkerProcess:
     def _post_mortem(self, watch: Watch) -> Lost:
         """What the dead process died of."""
         process, self._process = self._process, None
-        assert process is not None
+        if process is None:
+            # its owner did it from another thread, and asks no more what came of it
+            return watch.failure("crashed", "the worker was stopped")
         code = bury(process)
         if code >= 0:
             return watch.failure("crashed", f"the worker ended by itself with exit code {code}")

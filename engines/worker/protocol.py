@@ -9,7 +9,7 @@ from functools import cache
 import msgspec
 
 from engines.accuracy.compare import NodeCompared
-from engines.artifacts.fingerprints import Recognised
+from engines.artifacts.fingerprints import Reused
 from engines.core import wire
 from engines.core.results import Evaluation, Measurement
 from engines.core.values import (
@@ -78,10 +78,10 @@ class Evaluated(Message, frozen=True):
     evaluation: Evaluation
 
 
-class Known(Message, frozen=True):
+class AlreadyMeasured(Message, frozen=True):
     """The engine is one of those measured: it was checked, and not timed."""
 
-    found: Recognised
+    found: Reused
 
 
 class Hold(Message, frozen=True):
@@ -246,7 +246,7 @@ Alone = MeasureEngine | DescribeEngine | RunEngine | AboutGraphs | AboutGpus
 Request = Open | Prepare | Evaluate | Hold | Sample | Release | Alone
 AboutEngine = EngineMeasured | EngineDescribed | EngineRan
 Answer = AboutEngine | GraphsCompared | NodesRanked | GpuFound | GpuSeen
-Reply = Opened | Prepared | Evaluated | Known | Held | Answer | Progress | Refused
+Reply = Opened | Prepared | Evaluated | AlreadyMeasured | Held | Answer | Progress | Refused
 
 
 def encode(message: Message) -> bytes:

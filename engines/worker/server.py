@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
-from engines.artifacts.fingerprints import Recognised
+from engines.artifacts.fingerprints import Reused
 from engines.artifacts.workspace import Workspace
 from engines.backends.base import Limited
 from engines.backends.registry import open_backend
@@ -41,6 +41,7 @@ from engines.trials.sampling import (
 from engines.trials.session import Bench
 from engines.worker.protocol import (
     Alone,
+    AlreadyMeasured,
     Answer,
     DescribeEngine,
     Evaluate,
@@ -50,7 +51,6 @@ from engines.worker.protocol import (
     GpuSeen,
     Held,
     Hold,
-    Known,
     LookAtGpu,
     MeasureEngine,
     Message,
@@ -153,7 +153,7 @@ def _answer(bench: Bench, request: Request, wire: _Wire) -> Message:
             return Prepared(batch * len(reference.inputs))
         case Evaluate(candidate=candidate, bar=bar, measured=measured):
             found = evaluate_unless_measured(bench, candidate, wire.report, bar, measured)
-            return Known(found) if isinstance(found, Recognised) else Evaluated(found)
+            return AlreadyMeasured(found) if isinstance(found, Reused) else Evaluated(found)
         case Hold(candidate=candidate):
             return Evaluated(
                 evaluate_with(bench, candidate, wire.report, partial(_sample_on_request, bench.turn, wire))

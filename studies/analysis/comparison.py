@@ -13,8 +13,8 @@ import numpy as np
 from engines.core.values import Samples
 from engines.statistics import estimates
 from engines.statistics.estimates import Estimate
-from studies.belief.baseline_runs import drift, freed, noise
-from studies.belief.noise import Noise, widened
+from studies.belief.devices import beliefs
+from studies.belief.noise import Noise
 from studies.core.metrics import is_exact
 from studies.core.records import Objective, StudyRecord, TrialRecord
 from studies.finals.verdict import Finals, disproved, finals
@@ -80,9 +80,9 @@ def best(study: StudyRecord) -> TrialRecord | None:
     held = finals(study)
     if held is not None:
         return study.trial(held.winner.trial)
-    objective, wrong, change = study.spec.objectives[0], disproved(study), drift(study)
+    objective, wrong, believed = study.spec.objectives[0], disproved(study), beliefs(study)
     values = [
-        (freed(value, trial, change).value, trial)
+        (believed.freed(value, trial, objective.metric).value, trial)
         for trial in study.trials
         if trial.number not in wrong
         and _may_win(trial)
@@ -131,9 +131,10 @@ def comparison(study: StudyRecord) -> Comparison:
     if held is not None and held.winner.against_baseline is not None:
         final = held.winner
         return Comparison(objective, reference, found, final.against_baseline, final.verdict, held)
-    machine, change = noise(study), drift(study)
-    before = freed(widened(before, machine), reference, change)
-    after = freed(widened(after, machine), found, change)
+    believed = beliefs(study)
+    before = believed.freed(believed.widened(before, reference), reference, objective.metric)
+    after = believed.freed(believed.widened(after, found), found, objective.metric)
+    machine = believed.of(found.device).noise
     speedup = _speedup(before, after, objective)
     verdict = _verdict(before, after, speedup, objective)
     if machine is not None and _is_undetectable(speedup, machine):

@@ -5,8 +5,8 @@ from datetime import datetime
 
 from engines.core.values import Bar
 from engines.statistics.futility import guarded_spread
-from studies.belief.baseline_runs import Drift, freed
-from studies.belief.noise import Noise
+from studies.belief.baseline_runs import Drift
+from studies.belief.devices import Beliefs
 from studies.belief.rigour import can_race
 from studies.core.records import Direction, Objective, TrialRecord
 
@@ -14,28 +14,42 @@ from studies.core.records import Direction, Objective, TrialRecord
 def bar_of(
     records: Iterable[TrialRecord],
     objectives: tuple[Objective, ...],
-    noise: Noise | None,
-    change: Drift | None = None,
+    beliefs: Beliefs,
+    device: str = "",
     at: datetime | None = None,
 ) -> Bar | None:
-    """The best feasible trial's value, and the spread of the noise, enlarged for the few runs behind it.
+    """The best feasible trial's value on the device, and the spread of the noise there, enlarged for the few
+    runs behind it.
 
     With a drift it is the value that the trial would have `at` the time. What was measured in another study
-    sets no bar: nobody knows what drifted since. None before there is one, without a self-test, and where
-    nothing can race.
+    sets no bar: nobody knows what drifted since. None before there is one, without a self-test on the device,
+    and where nothing can race.
     """
     metric, direction = objectives[0].metric, objectives[0].direction
+    here = beliefs.of(device)
+    noise = here.noise
     if noise is None or not can_race(objectives):
         return None
     values = [
-        freed(record.metrics[metric], record, change).value
+        beliefs.freed(record.metrics[metric], record, metric).value
         for record in records
         if record.state == "feasible" and metric in record.metrics and _was_measured_here(record)
     ]
     best = (min if direction == "minimize" else max)(values, default=0.0)
     if best <= 0:
         return None
-    return Bar(best * _level(change, direction, at), guarded_spread(noise.spread, noise.freedom))
+    level = here.levels.get(metric, 1.0) * _drifted(here.drift, direction, at)
+    return Bar(best * level, guarded_spread(noise.spread, noise.freedom))
+
+
+def most_lenient(bars: Iterable[Bar | None], direction: Direction) -> Bar | None:
+    """The bar that holds whichever of the devices a trial gets; None where one of them has none."""
+    found = list(bars)
+    known = [one for one in found if one is not None]
+    if not known or len(known) < len(found):
+        return None
+    sign = 1 if direction == "minimize" else -1
+    return max(known, key=lambda one: (sign * one.value, one.spread))
 
 
 def _was_measured_here(record: TrialRecord) -> bool:
@@ -43,7 +57,7 @@ def _was_measured_here(record: TrialRecord) -> bool:
     return not record.reused and not (record.measurement is not None and record.measurement.pruned)
 
 
-def _level(change: Drift | None, direction: Direction, at: datetime | None) -> float:
+def _drifted(change: Drift | None, direction: Direction, at: datetime | None) -> float:
     """The baseline now relative to the beginning: as last seen or as expected, whichever is more lenient."""
     if change is None or at is None:
         return 1.0

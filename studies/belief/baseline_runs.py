@@ -1,7 +1,7 @@
 """What repeated measurements of the baseline say of a study's machine: its noise, and its drift."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -95,9 +95,31 @@ def baseline_runs(
     return tuple(found)
 
 
+# a study's trials (the baseline first) and what was measured again of it
+RunsOfBaseline = tuple[Sequence[TrialRecord], Sequence[RepeatRecord]]
+
+
+def home_of(trials: Iterable[TrialRecord], repeats: Iterable[RepeatRecord]) -> str:
+    """The study's own device: that of the first row that names one; "" where none does."""
+    return next((one.device for rows in (trials, repeats) for one in rows if one.device), "")
+
+
+def on_device(
+    device: str, home: str, trials: Sequence[TrialRecord], repeats: Sequence[RepeatRecord]
+) -> RunsOfBaseline:
+    """The baseline's trial where it ran on the device, and what was measured again there.
+
+    Rows of older versions name no device (""), and count as measured on the study's own, `home`.
+    """
+    baseline = [one for one in trials[:1] if (one.device or home) == device]
+    return baseline, [one for one in repeats if (one.device or home) == device]
+
+
 def noise(study: StudyRecord) -> Noise | None:
-    """What repeating the baseline showed of the first objective; None without a self-test."""
-    return noise_in(study.trials, study.repeats, study.spec.objectives[0].metric)
+    """What repeating the baseline on the study's own device showed of the first objective; None without a
+    self-test.
+    """
+    return noise_in(*_at_home(study), study.spec.objectives[0].metric)
 
 
 def noise_in(trials: Sequence[TrialRecord], repeats: Sequence[RepeatRecord], metric: str) -> Noise | None:
@@ -113,8 +135,15 @@ def noise_in(trials: Sequence[TrialRecord], repeats: Sequence[RepeatRecord], met
 
 
 def drift(study: StudyRecord) -> Drift | None:
-    """How the first objective of the baseline drifted; None without a run after the beginning."""
-    return drift_in(study.trials, study.repeats, study.spec.objectives[0].metric)
+    """How the first objective of the baseline drifted on the study's own device; None without a run after
+    the beginning.
+    """
+    return drift_in(*_at_home(study), study.spec.objectives[0].metric)
+
+
+def _at_home(study: StudyRecord) -> RunsOfBaseline:
+    home = home_of(study.trials, study.repeats)
+    return on_device(home, home, study.trials, study.repeats)
 
 
 def drift_in(trials: Sequence[TrialRecord], repeats: Sequence[RepeatRecord], metric: str) -> Drift | None:

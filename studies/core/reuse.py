@@ -33,6 +33,8 @@ def same_as(evaluation: Evaluation, earlier: Iterable[TrialRecord]) -> int | Non
         record.number
         for record in earlier
         if record.measurement is not None
+        # what shares a measurement itself is no source, unless it was so before this study
+        and (record.reused or not is_shared(record.evaluation))
         and _is_measured_alike(record.candidate, evaluation.candidate)
         and measured_engine(record.evaluation) == engine
     )

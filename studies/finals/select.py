@@ -3,8 +3,7 @@
 import math
 
 from engines.statistics.estimates import Estimate
-from studies.belief.baseline_runs import drift, freed, noise
-from studies.belief.noise import widened
+from studies.belief.devices import beliefs
 from studies.belief.rigour import can_have_finals
 from studies.core.records import StudyRecord, TrialRecord
 from studies.finals.verdict import disproved
@@ -32,9 +31,9 @@ def finalists(study: StudyRecord, most: int) -> tuple[TrialRecord, ...]:
 def _values(study: StudyRecord) -> list[tuple[TrialRecord, Estimate]]:
     """The objective of each feasible trial that was measured to the end, freed of drift."""
     metric = study.spec.objectives[0].metric
-    machine, change, wrong = noise(study), drift(study), disproved(study)
+    believed, wrong = beliefs(study), disproved(study)
     return [
-        (trial, freed(widened(trial.metrics[metric], machine), trial, change))
+        (trial, believed.freed(believed.widened(trial.metrics[metric], trial), trial, metric))
         for trial in study.trials
         if trial.state == "feasible"
         and metric in trial.metrics

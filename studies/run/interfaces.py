@@ -1,38 +1,42 @@
-"""Whom a study's owner works with: who evaluates, who watches, and who says what to try next."""
+"""Whom a search works with: who watches it, and who says what to try next.
 
-from collections.abc import Callable, Mapping, Sequence
+Who evaluates is an `engines.executors.base.Executor`.
+"""
+
+from collections.abc import Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
-from engines.core.results import Evaluation
-from engines.core.values import Bar, Candidate, Stage, Value
-from studies.core.records import TrialRecord
+from engines.core.values import Candidate, Stage, Value
+from studies.belief.rigour import TRIALS_ALONE, Rigour
+from studies.core.records import StudySpec, TrialRecord
+from studies.run.limits import Limits
 from studies.search.observations import Observation
 from studies.search.stopping import Left
 
 
-class Executor(Protocol):
-    """Where candidates are evaluated: a local worker now, a machine of many GPUs or a fleet as well."""
+class Observer(Protocol):
+    """Who shows a search to the user."""
 
-    def evaluate(
-        self,
-        candidate: Candidate,
-        seconds: float,
-        on_progress: Callable[[Stage, str], None],
-        bar: Bar | None = None,
-        measured: Mapping[str, Evaluation] = {},
-    ) -> Evaluation:
-        """What comes of the candidate within the time, measured until it is clearly worse than the bar.
+    def note(self, text: str) -> None:
+        """Something to know."""
 
-        An engine with one of the fingerprints in `measured` is checked, and has the measurement of that one.
+    def preparing(self, what: str, seconds_left: float | None = None) -> None:
+        """What is being done outside a trial, and how long it will take where that is known; may be called
+        again and again.
         """
 
-    def log_position(self) -> int: ...
+    def begin(
+        self,
+        name: str,
+        spec: StudySpec,
+        limits: Limits,
+        records: tuple[TrialRecord, ...],
+        rigour: Rigour = TRIALS_ALONE,
+    ) -> None:
+        """The study is about to run; `records` are what an earlier run left."""
 
-    def log_since(self, position: int) -> str: ...
-
-
-class Observer(Protocol):
-    """Who watches a search."""
+    def expecting(self, left: Left) -> None:
+        """What is still to be gained, whenever that is known anew."""
 
     def started(self, number: int, candidate: Candidate) -> None: ...
 
@@ -40,14 +44,13 @@ class Observer(Protocol):
 
     def finished(self, record: TrialRecord) -> None: ...
 
-    def note(self, text: str) -> None:
-        """Something to know."""
+    def stopping(self) -> None:
+        """The user asked to stop after what is in flight; called by a signal handler, so nothing may be
+        printed.
+        """
 
-    def expecting(self, left: Left) -> None:
-        """What is left to gain."""
-
-    def preparing(self, what: str) -> None:
-        """What is being done outside a trial; may be called again and again."""
+    def close(self) -> None:
+        """The search is over; may be called twice."""
 
 
 class Sampler(Protocol):
@@ -66,8 +69,8 @@ class Sampler(Protocol):
     def correct(self, observations: Sequence[Observation]) -> None:
         """Takes all trials that were added anew, as they are known by now."""
 
-    def suggest(self) -> dict[str, Value]:
-        """A point that was not seen; there must be one."""
+    def suggest(self, pending: Sequence[Candidate] = ()) -> dict[str, Value]:
+        """A point that was not seen; there must be one. `pending` are being evaluated meanwhile."""
 
     def left_to_gain(self, least: float) -> Left | None:
         """What may be found that is better than the best so far; None where that cannot be told."""

@@ -20,7 +20,7 @@ BLOCK_SECONDS = 300.0
 TICK_SECONDS = 0.5
 
 
-class Holder(Protocol):
+class LoadedEngine(Protocol):
     """A process that keeps one engine ready to be timed; started already."""
 
     def open(self) -> object: ...
@@ -49,7 +49,7 @@ class Entry:
 
 
 # a fresh process for an entry, closed by whoever entered it
-OpenHolder = Callable[[Entry], AbstractContextManager[Holder]]
+OpenEngine = Callable[[Entry], AbstractContextManager[LoadedEngine]]
 
 
 def entries_of(finalists: Iterable[TrialRecord], rebuilds: int) -> tuple[Entry, ...]:
@@ -61,14 +61,15 @@ def entries_of(finalists: Iterable[TrialRecord], rebuilds: int) -> tuple[Entry, 
 
 @dataclass(frozen=True)
 class Contest:
-    """The finals of a study that has `after` trials; `say` is told what is being done."""
+    """The finals of a study that has `after` trials, on a device; `say` is told what is being done."""
 
     entries: Sequence[Entry]
     after: int
     rigour: Rigour
-    open_holder: OpenHolder
+    open_engine: OpenEngine
     say: Callable[[str], None]
     seed: int = 0
+    device: str = ""
 
     def session(self, number: int, *, may_build: bool = False) -> list[RepeatRecord]:
         """One session: every entry loaded anew, timed in turn, and checked once more.
@@ -80,7 +81,7 @@ class Contest:
         with ExitStack() as processes:
             self.say(self._what(number, f"loading {len(self.entries)} engines"))
             places = [
-                _Place(entry, processes.enter_context(self.open_holder(entry))) for entry in self.entries
+                _Place(entry, processes.enter_context(self.open_engine(entry))) for entry in self.entries
             ]
             try:
                 self._load(places, number, may_build)
@@ -91,9 +92,9 @@ class Contest:
             except BaseException:
                 # the threads that wait for them end with them, and nobody waits for what they would say
                 for place in places:
-                    place.holder.kill()
+                    place.engine.kill()
                 raise
-        return [place.record(self.after, number, started_at) for place in places]
+        return [place.record(self, number, started_at) for place in places]
 
     def _load(self, places: Sequence["_Place"], number: int, may_build: bool) -> None:
         """All at once where nothing is timed yet."""
@@ -135,7 +136,7 @@ class _Place:
     """
 
     entry: Entry
-    holder: Holder
+    engine: LoadedEngine
     ended: Evaluation | None = None
     unusable: UserError | None = None
 
@@ -145,20 +146,20 @@ class _Place:
 
     def open(self) -> None:
         with self._failing():
-            self.holder.open()
+            self.engine.open()
 
     def hold(self) -> None:
         if self.ended is None:
             with self._failing():
-                self.ended = self.holder.hold(self._candidate, HOLD_SECONDS)
+                self.ended = self.engine.hold(self._candidate, HOLD_SECONDS)
 
     def sample(self) -> None:
         if self.ended is None:
-            self.ended = self.holder.sample(self._candidate, BLOCK_SECONDS)
+            self.ended = self.engine.sample(self._candidate, BLOCK_SECONDS)
 
     def release(self) -> None:
         if self.ended is None:
-            self.ended = self.holder.release(self._candidate, BLOCK_SECONDS)
+            self.ended = self.engine.release(self._candidate, BLOCK_SECONDS)
 
     @contextmanager
     def _failing(self) -> Iterator[None]:
@@ -168,14 +169,15 @@ class _Place:
             self.unusable = error
             self.ended = Evaluation(self._candidate, failure=Failure("load", "crashed", error.message))
 
-    def record(self, after: int, session: int, started_at: datetime) -> RepeatRecord:
+    def record(self, contest: Contest, session: int, started_at: datetime) -> RepeatRecord:
         assert self.ended is not None
         return RepeatRecord(
             trial=self.entry.trial.number,
             role="final",
-            after=after,
+            after=contest.after,
             session=session,
             build=self.entry.build,
             evaluation=self.ended,
             started_at=started_at,
+            device=contest.device,
         )

@@ -1,27 +1,101 @@
-"""What a study's owner knows of it while it runs."""
+"""A search under way: whom it works with, and what it knows by now."""
 
+import itertools
+import time
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 
+from engines.core.errors import UserError
 from engines.core.results import Evaluation, Failure
 from engines.core.values import Candidate, Settings
-from studies.belief.baseline_runs import Drift
-from studies.belief.noise import Noise
-from studies.core.records import TrialRecord
+from engines.executors.base import Executor
+from studies.belief.devices import NOTHING_BELIEVED, Beliefs, beliefs_in
+from studies.belief.rigour import Rigour
+from studies.core.records import RepeatRecord, RepeatRole, StudySpec, TrialRecord
+from studies.run.interfaces import Observer, Sampler
+from studies.run.limits import Limits, limit_seconds
+from studies.search.observations import Observation, observation_of
 from studies.search.stopping import Left
+from studies.storage.storage import Storage
 
 
 @dataclass
-class State:
-    """What the owner knows of the study while it runs."""
+class OpenTrial:
+    """A trial from being asked for to being stored; `measured` are the evaluations that it may share, by the
+    fingerprint of their engines.
+    """
 
+    number: int
+    candidate: Candidate
+    key: str
+    measured: Mapping[str, Evaluation] = field(default_factory=dict)
+    log: str = ""
+    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
+    start: float = field(default_factory=time.perf_counter)
+
+
+@dataclass(frozen=True)
+class OpenRepeat:
+    """The baseline being measured again, and what for."""
+
+    role: RepeatRole
+    device: str
+    started_at: datetime
+
+
+@dataclass
+class Running:
+    """What the search of one study works with and knows.
+
+    `records` are in the order in which they were finished, the baseline first. Trials under way are in
+    `trials` by their number, and what is measured again in `again`, by negative numbers.
+    """
+
+    name: str
+    spec: StudySpec
+    storage: Storage
+    executor: Executor
+    observer: Observer
+    sampler: Sampler
+    rigour: Rigour
+    limits: Limits
     records: list[TrialRecord] = field(default_factory=list)
-    noise: Noise | None = None
-    drift: Drift | None = None
+    repeats: list[RepeatRecord] = field(default_factory=list)
+    trials: dict[int, OpenTrial] = field(default_factory=dict)
+    again: dict[int, OpenRepeat] = field(default_factory=dict)
+    repeat_numbers: Iterator[int] = field(default_factory=lambda: itertools.count(-1, -1))
+    beliefs: Beliefs = NOTHING_BELIEVED
     refused: dict[tuple[Settings, ...], tuple[int, Failure]] = field(default_factory=dict)
-    left_out: set[str] = field(default_factory=set)
     left: Left | None = None
-    are_uneven: list[bool | None] = field(default_factory=list)
-    has_neighbours: bool = False
+
+    @property
+    def is_busy(self) -> bool:
+        return bool(self.trials or self.again)
+
+    @property
+    def asked(self) -> int:
+        """The trials there are, and those under way."""
+        return len(self.records) + len(self.trials)
+
+    @property
+    def next_number(self) -> int:
+        """Behind all that were stored or are under way; what a killed search had asked for stays missing."""
+        return 1 + max([*self.trials, *(record.number for record in self.records)], default=-1)
+
+    @property
+    def seconds_for_a_trial(self) -> float:
+        return limit_seconds(self.limits, self.records[0].evaluation if self.records else None)
+
+    def beliefs_now(self) -> Beliefs:
+        """What all repeats of the baseline show."""
+        metrics = [objective.metric for objective in self.spec.objectives]
+        default = next((device.name for device in self.executor.devices), "")
+        return beliefs_in(self.records[:1], self.repeats, metrics, default)
+
+    def observation(self, record: TrialRecord) -> Observation:
+        """The trial as it is known by now."""
+        return observation_of(record, self.spec, self.beliefs)
 
     def add(self, record: TrialRecord) -> None:
         self.records.append(record)
@@ -36,7 +110,8 @@ class State:
 
     def assumed(self, candidate: Candidate) -> Evaluation | None:
         """A graph or build that was refused before is not tried again for another run spec."""
-        refused = self._refusal_of(candidate)
+        graph, build = candidate.graph, candidate.build
+        refused = self.refused.get((graph,)) or self.refused.get((graph, build))
         if refused is None:
             return None
         earlier, failure = refused
@@ -44,7 +119,11 @@ class State:
             candidate, failure=replace(failure, message=f"as in trial {earlier}: {failure.message}")
         )
 
-    def _refusal_of(self, candidate: Candidate) -> tuple[int, Failure] | None:
-        """The trial that showed that no engine can be made for the candidate, and why; None without one."""
-        graph, build = candidate.graph, candidate.build
-        return self.refused.get((graph,)) or self.refused.get((graph, build))
+
+def stop_on_full_disk(evaluation: Evaluation) -> None:
+    """Raises UserError where there was no space left."""
+    if evaluation.failure is not None and evaluation.failure.kind == "disk_full":
+        raise UserError(
+            evaluation.failure.message,
+            "Finished trials are saved: free some space and run the same command again to go on.",
+        )

@@ -7,7 +7,6 @@ import numpy as np
 
 from studies.core import space as spaces
 from studies.core.records import Direction
-from studies.search.acquisition import front_of
 from studies.search.encoding import Codes, Encoding, Matrix
 from studies.search.observations import Earlier, Observation
 from studies.search.surrogate import Data, Vector
@@ -125,11 +124,6 @@ class Memory:
         ]
         return np.array([*inside, *self._scaled(outside)]).reshape(-1, len(self._signs))
 
-    def front(self, smoothed: Matrix) -> tuple[Matrix, Vector]:
-        """The feasible trials that no other beats in two objectives, and what is worse than all trials."""
-        least, most = smoothed.min(axis=0), smoothed.max(axis=0)
-        return front_of(self.feasible(smoothed)), most + 0.1 * (most - least) + 0.1
-
     def best_rows(self, count: int) -> Codes:
         """The rows of the best feasible trials by each objective."""
         own = [one for one in self._told() if one.model == OWN and one.observation.is_feasible]
@@ -194,6 +188,13 @@ class Memory:
             return sign * ratios
         differences: Vector = (values - levels) / (float(np.std(every)) or 1.0)
         return sign * differences
+
+
+def worst_of(smoothed: Matrix) -> Vector:
+    """Values that are worse than those of all trials."""
+    least, most = smoothed.min(axis=0), smoothed.max(axis=0)
+    worst: Vector = most + 0.1 * (most - least) + 0.1
+    return worst
 
 
 def _data(

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from engines.core.values import Dimension, Value
+from engines.core.values import Candidate, Dimension, Value
 from studies.core import space as spaces
 from studies.core.space import Point
 from studies.search.observations import Observation
@@ -35,7 +35,7 @@ class Listing:
     def correct(self, observations: Sequence[Observation]) -> None:
         """Nor does what it is corrected to."""
 
-    def suggest(self) -> dict[str, Value]:
+    def suggest(self, pending: Sequence[Candidate] = ()) -> dict[str, Value]:
         return dict(next(iter(self._left.values())))
 
     def left_to_gain(self, least: float) -> None:

@@ -1,13 +1,13 @@
 """What a search learns from: each candidate that was tried, as numbers."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from engines.core.results import Evaluation, Failure
 from engines.core.values import Candidate, Stage
-from studies.belief.baseline_runs import Drift, freed
-from studies.belief.noise import Noise
+from engines.statistics.estimates import Estimate
+from studies.belief.devices import NOTHING_BELIEVED, Beliefs
 from studies.core.records import Constraint, StudySpec, TrialRecord
 
 # an interval of 95 % is this many standard deviations to both sides
@@ -42,17 +42,17 @@ class Observation:
         return self.values is not None and all(margin is None or margin <= 0 for margin in self.margins)
 
 
-def observation_of(
-    record: TrialRecord, spec: StudySpec, noise: Noise | None = None, drift: Drift | None = None
-) -> Observation:
-    """The trial as the search sees it; `noise` is what differs from run to run, and `drift` is taken out.
-
-    Both are those of the first objective.
+def observation_of(record: TrialRecord, spec: StudySpec, beliefs: Beliefs = NOTHING_BELIEVED) -> Observation:
+    """The trial as the search sees it: on the study's own device, drift taken out of the first objective, and
+    what differs there from run to run added to its variance.
     """
-    estimates = [record.metrics.get(one.metric) for one in spec.objectives]
-    if estimates[0] is not None:
-        estimates[0] = freed(estimates[0], record, drift)
+    first, *others = (one.metric for one in spec.objectives)
+    estimates = [
+        _known(record, first, beliefs.freed),
+        *(_known(record, metric, beliefs.at_home) for metric in others),
+    ]
     known = [one for one in estimates if one is not None and math.isfinite(one.value)]
+    noise = beliefs.of(record.device).noise
     between = noise.between**2 if noise is not None else 0.0
     whole = len(known) == len(estimates) and record.failure is None
     half_widths = [one.relative_half_width for one in known]
@@ -68,6 +68,13 @@ def observation_of(
         failed=_failed(record.failure),
         seconds={} if record.reused else _seconds(record.evaluation),
     )
+
+
+def _known(
+    record: TrialRecord, metric: str, corrected: Callable[[Estimate, TrialRecord, str], Estimate]
+) -> Estimate | None:
+    found = record.metrics.get(metric)
+    return None if found is None else corrected(found, record, metric)
 
 
 def _failed(failure: Failure | None) -> Stage | None:

@@ -16,6 +16,7 @@ from optuna.samplers import BaseSampler, RandomSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
+from engines.core.values import Candidate
 from studies.core import space as spaces
 from studies.core.records import Direction
 from studies.core.space import Space
@@ -49,11 +50,11 @@ class EngineSampler(BaseSampler):
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
-        searcher = self._informed(study)
+        searcher, pending = self._informed(study)
         if searcher.is_exhausted:
             # Optuna has no word for it: what comes is one of those that were seen
             return {}
-        return searcher.suggest()
+        return searcher.suggest(pending)
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
@@ -63,8 +64,8 @@ class EngineSampler(BaseSampler):
     def reseed_rng(self) -> None:
         self._others.reseed_rng()
 
-    def _informed(self, study: Study) -> Searcher:
-        """The searcher, with all that the study knows by now."""
+    def _informed(self, study: Study) -> tuple[Searcher, list[Candidate]]:
+        """The searcher, with all that the study knows by now, and the candidates that are running."""
         if self._searcher is None:
             directions: list[Direction] = [
                 "minimize" if one.name == "MINIMIZE" else "maximize" for one in study.directions
@@ -72,6 +73,7 @@ class EngineSampler(BaseSampler):
             self._searcher = Searcher(
                 self._space, directions, self._constraints, self._seed, metrics=self._metrics
             )
+        pending = []
         for trial in study.get_trials(deepcopy=False):
             if trial.number in self._told or not trial.params:
                 continue
@@ -79,8 +81,11 @@ class EngineSampler(BaseSampler):
                 self._told.add(trial.number)
                 self._searcher.add(observation(trial, self._space))
             else:
-                self._searcher.mark_seen(spaces.candidate_at(self._space, trial.params).settings)
-        return self._searcher
+                candidate = spaces.candidate_at(self._space, trial.params)
+                self._searcher.mark_seen(candidate.settings)
+                if trial.state == TrialState.RUNNING:
+                    pending.append(candidate)
+        return self._searcher, pending
 
 
 def observation(trial: FrozenTrial, space: Space) -> Observation:

@@ -11,15 +11,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from engines.core.values import Value
+from engines.core.values import Candidate, Value
 from studies.core import space as spaces
 from studies.core.records import Direction
 from studies.core.space import Point, Space
-from studies.search.acquisition import below, chance_below, hypervolume_growth, scalarized_growth
+from studies.search.acquisition import below, chance_below, front_of, hypervolume_growth, scalarized_growth
 from studies.search.costs import DECIDING, Costs
 from studies.search.encoding import Codes, Encoding, Matrix
 from studies.search.feasibility import NeverWorked, Pairs
-from studies.search.history import LIMIT, Memory
+from studies.search.history import LIMIT, Memory, worst_of
 from studies.search.observations import Earlier, Observation
 from studies.search.ordering import Advice, Sparing
 from studies.search.pool import Pool
@@ -36,6 +36,8 @@ FAILURES = Beliefs(effect=0.2**2, pairs=0.3, rest=0.1**2)
 LEAST_CHANCE = 0.01
 # nor does a constraint that a choice missed beside others, where it was never tried beside these
 NEW_CHANCE = 0.01
+# what is under way is to be improved on only where it will more likely than not be feasible
+LIKELY = 0.5
 # what is scored in a step: so many candidates times trials, and within these numbers of candidates
 MOST_PRODUCTS = 200_000
 FEWEST_SCORED, MOST_SCORED = 1_000, 3_000
@@ -100,6 +102,7 @@ class Searcher:
         self._sparing = Sparing(self.encoding, metrics)
         self._has_learnt = False
         self._view: _View | None = None
+        self._pending: Codes = np.zeros((0, len(self.encoding.searched)), dtype=np.int64)
 
     @property
     def is_exhausted(self) -> bool:
@@ -145,8 +148,12 @@ class Searcher:
         self._memory.correct(observations)
         self._has_learnt, self._view = False, None
 
-    def suggest(self) -> dict[str, Value]:
-        """The point to try next; there must be one that was not seen."""
+    def suggest(self, pending: Sequence[Candidate] = ()) -> dict[str, Value]:
+        """The point to try next; there must be one that was not seen.
+
+        What is `pending` is being tried meanwhile: it counts as seen, and as what is expected of it.
+        """
+        self._await(pending)
         rows = self._advised()
         if not len(rows) and not self._memory.is_telling:
             rows = self._drawn()
@@ -165,6 +172,7 @@ class Searcher:
 
         None with several objectives, or before anything is feasible.
         """
+        self._await(())
         if len(self._objectives) > 1 or not self._memory.is_telling:
             return None
         feasible = self._memory.feasible(self._smoothed())
@@ -178,6 +186,17 @@ class Searcher:
         drawn = np.where(self._possible(rows), self._objectives[0].draws(rows, DRAWS, self._random), np.inf)
         gains = np.maximum(best - drawn.min(axis=1), 0.0)
         return Left(float(np.expm1(gains).mean()), float((gains > np.log1p(least)).mean()), least)
+
+    def _await(self, pending: Sequence[Candidate]) -> None:
+        """Takes these for under way, and no others."""
+        inside = [one.settings for one in pending if spaces.contains(self.encoding.whole, one.settings)]
+        for settings in inside:
+            self._pool.mark_seen(self.encoding.codes(settings))
+        rows = np.array([self.encoding.codes(one) for one in inside], dtype=np.int64)
+        rows = rows.reshape(len(inside), len(self.encoding.searched))
+        if len(rows) or len(self._pending):
+            self._pending = rows
+            self._has_learnt, self._view = False, None
 
     def _believed(self, rows: Codes) -> Vector:
         """What is expected before any trial: vendors choose their defaults with care."""
@@ -226,6 +245,9 @@ class Searcher:
                 surrogate.learn(self._memory.margin(number))
         if self._memory.any_failed:
             self._failures.learn(self._memory.failures())
+        if len(self._pending):
+            for surrogate in (*self._objectives, *self._known_margins()):
+                surrogate.expect(self._pending)
 
     def _smoothed(self) -> Matrix:
         self._learn()
@@ -244,12 +266,20 @@ class Searcher:
         feasible = self._memory.feasible(smoothed)
         if not len(feasible):
             return np.ones(len(view.rows))
+        feasible = np.concatenate([feasible, self._expected()])
         if len(view.objectives) == 1:
             return below(float(feasible.min()), view.objectives[0])
         if len(view.objectives) == 2:
-            return hypervolume_growth(*self._memory.front(smoothed), *view.objectives)
+            return hypervolume_growth(front_of(feasible), worst_of(smoothed), *view.objectives)
         # the same weighting for all that is scored between two trials
         return scalarized_growth(feasible, view.objectives, np.random.default_rng(len(smoothed)))
+
+    def _expected(self) -> Matrix:
+        """What is expected of the trials under way that will most likely be feasible."""
+        if not len(self._pending):
+            return np.zeros((0, len(self._objectives)))
+        likely = self._pending[self._chance_feasible(self._pending) >= LIKELY]
+        return np.stack([one.predict(likely).mean for one in self._objectives], axis=1)
 
     def _chance_feasible(self, rows: Codes) -> Vector:
         kept = np.ones(len(rows))

@@ -90,6 +90,15 @@ class Data:
             self.likeness[chosen],
         )
 
+    def and_also(self, other: "Data") -> "Data":
+        return Data(
+            np.concatenate([self.rows, other.rows]),
+            np.concatenate([self.values, other.values]),
+            np.concatenate([self.variances, other.variances]),
+            np.concatenate([self.models, other.models]),
+            np.concatenate([self.likeness, other.likeness]),
+        )
+
 
 def data_of(rows: Codes, values: Vector, variances: Vector) -> Data:
     """Trials of the model that is searched."""
@@ -130,6 +139,7 @@ class Surrogate:
         self._vector: Vector = self._believed
         self._learn_at = 0
         self._data: Data | None = None
+        self._trials = 0
         self._inverse_root: Matrix = np.zeros((0, 0))
         self._solved: Vector = np.zeros(0)
 
@@ -146,6 +156,20 @@ class Surrogate:
             chosen = data.only(_spread_out(len(data), MOST_LEARNT_FROM))
             self._vector = self._likeliest(chosen, STEPS if self._learn_at else FIRST_STEPS)
             self._learn_at = len(data) + 1 + len(data) // LEARN_ANEW
+        self._trials = len(data)
+        self._take(data)
+
+    def expect(self, rows: Codes) -> None:
+        """Takes candidates that are under way for tried, each with what is expected of it: that changes no
+        expectation, and leaves less unknown of what is like them. They are forgotten when it learns again.
+        """
+        data = self._data
+        assert data is not None
+        means = self.predict(rows).mean - self._mean(rows)
+        self._take(data.and_also(data_of(rows, means, np.zeros(len(rows)))))
+
+    def _take(self, data: Data) -> None:
+        """Solves for the trials; their values are without what was expected before any of them."""
         self._data = data
         covariance = self._covariance(data.rows, data.rows) * _shared(data) + _levels(data)
         covariance[np.diag_indices(len(data))] += data.variances + self.weights.rest + JITTER
@@ -158,7 +182,7 @@ class Surrogate:
         assert data is not None
         noise = data.variances * (self._inverse_root.T @ self._solved)
         smoothed: Vector = self._mean(data.rows) + data.values - noise
-        return smoothed
+        return smoothed[: self._trials]
 
     def predict(self, rows: Codes) -> Posterior:
         """What is expected of the candidates of the model that is searched."""

@@ -66,7 +66,7 @@ def open_mirror(
                 load_if_exists=True,
             )
             trials = study.get_trials(deepcopy=False)
-        known = {trial.user_attrs.get(OUR_NUMBER, trial.number) for trial in trials}
+        known = {number_of(trial) for trial in trials}
         unknown = known - {record.number for record in records}
         if unknown:
             raise _unknown_trials(name, storage.location, len(unknown))
@@ -78,6 +78,11 @@ def open_mirror(
     finally:
         tables.remove_session()
         tables.engine.dispose()
+
+
+def number_of(trial: FrozenTrial) -> int:
+    """Our number of a trial of Optuna's."""
+    return int(trial.user_attrs.get(OUR_NUMBER, trial.number))
 
 
 def _open_tables(storage: Storage) -> RDBStorage:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from engines.accuracy.errors import compare
-from engines.artifacts.fingerprints import Recognised, fingerprint
+from engines.artifacts.fingerprints import Reused, fingerprint
 from engines.artifacts.store import make_engine, make_graph
 from engines.artifacts.workspace import Workspace
 from engines.backends.base import Describes
@@ -164,7 +164,7 @@ class BackendContract:
         found = evaluate_unless_measured(
             bench, _baseline(bench), lambda stage, detail: stages.append(stage), None, [known]
         )
-        assert isinstance(found, Recognised)
+        assert isinstance(found, Reused)
         assert {"check", "load"} <= set(stages)
         assert not {"warm-up", "measure"} & set(stages)
 

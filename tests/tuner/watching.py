@@ -1,11 +1,11 @@
 """What the tests of a running search's lines and display share."""
 
 from studies.core.records import StudyRecord, TrialRecord
+from studies.run.interfaces import Observer
 from studies.run.limits import Limits
-from tuner.workflows.search import Watcher
 
 
-def begin(watcher: Watcher, study: StudyRecord, known: int = 0) -> None:
+def begin(watcher: Observer, study: StudyRecord, known: int = 0) -> None:
     watcher.begin(study.name, study.spec, Limits(len(study.trials)), study.trials[:known])
 
 

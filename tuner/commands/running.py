@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 from tuner.terminal import streams
 
 if TYPE_CHECKING:
+    from studies.run.interfaces import Observer
     from studies.run.limits import Stop
-    from tuner.workflows.search import Watcher
 
 STOPS = (signal.SIGINT, signal.SIGTERM)
 
 
 @contextmanager
-def stopping(watcher: "Watcher") -> Iterator["Stop"]:
+def stopping(watcher: "Observer") -> Iterator["Stop"]:
     """The first Ctrl-C lets the trial in flight finish, the second and any other signal stop at once."""
     # takes as long to load as all that --help needs of ours
     import logging

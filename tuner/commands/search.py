@@ -17,9 +17,9 @@ from tuner.options.fields import build
 from tuner.options.search import Budget, Place, SearchOptions
 
 if TYPE_CHECKING:
+    from studies.run.interfaces import Observer
     from tuner.workflows.outcome import Outcome
     from tuner.workflows.plan import Prediction
-    from tuner.workflows.search import Watcher
 
 EXIT_CODES = "Exit codes: 0 found, 1 internal error, 2 wrong use, 3 nothing feasible, 130 interrupted."
 
@@ -63,7 +63,7 @@ def command(
         return _search(search, watcher, as_json)
 
 
-def _plan(options: SearchOptions, watcher: "Watcher", as_json: bool, again: "Callable[[], Watcher]") -> int:
+def _plan(options: SearchOptions, watcher: "Observer", as_json: bool, again: "Callable[[], Observer]") -> int:
     """Shows the plan, then what is known once the baseline was measured; `again` makes another watcher."""
     from tuner.documents.base import dump
     from tuner.output import dry_run
@@ -83,7 +83,7 @@ def _plan(options: SearchOptions, watcher: "Watcher", as_json: bool, again: "Cal
     return _code_of_plan(found)
 
 
-def _search(options: SearchOptions, watcher: "Watcher", as_json: bool) -> int:
+def _search(options: SearchOptions, watcher: "Observer", as_json: bool) -> int:
     # takes a second, in which the display is there already
     from tuner.workflows import search
 

@@ -9,9 +9,9 @@ from engines.trials.sampling import MINIMUM_BLOCKS
 from studies.belief.rigour import Rigour
 from studies.core import space as spaces
 from studies.core.records import StudySpec
+from studies.run.finals import searching_seconds
 from studies.run.limits import Limits
 from tuner.options.search import Budget
-from tuner.workflows.finals import searching_seconds
 
 DEFAULT_TRIALS = 50
 DEFAULT_MIN_GAIN = 0.01

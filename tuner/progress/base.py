@@ -3,6 +3,7 @@
 import time
 from typing import TYPE_CHECKING
 
+from dashboards.words import formats
 from dashboards.words.stages import DOING
 from studies.analysis.standing import Standing
 from studies.belief.rigour import TRIALS_ALONE, Rigour
@@ -22,7 +23,7 @@ class Silent:
 
     def note(self, text: str) -> None: ...
 
-    def preparing(self, what: str) -> None: ...
+    def preparing(self, what: str, seconds_left: float | None = None) -> None: ...
 
     def begin(
         self,
@@ -58,8 +59,9 @@ class Following(Silent):
     def note(self, text: str) -> None:
         self._say(f"note: {text}")
 
-    def preparing(self, what: str) -> None:
-        self._doing(what)
+    def preparing(self, what: str, seconds_left: float | None = None) -> None:
+        left = "" if seconds_left is None else f", about {formats.duration(max(1.0, seconds_left))} left"
+        self._doing(f"{what}{left}")
 
     def begin(
         self,
@@ -80,7 +82,9 @@ class Following(Silent):
         self.stage(number, "prepare")
 
     def stage(self, number: int, stage: "Stage", detail: str = "") -> None:
-        self._doing(f"trial {number}: {DOING[stage]}")
+        # before a study is begun there is only the baseline that a plan measures
+        what = "the baseline" if self._standing is None else f"trial {number}"
+        self._doing(f"{what}: {DOING[stage]}")
 
     def stopping(self) -> None:
         self._stopping = True

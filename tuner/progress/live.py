@@ -38,7 +38,8 @@ class Live(Following):
         self._detail = detail
 
     def finished(self, record: "TrialRecord") -> None:
-        assert self._standing is not None
+        if self._standing is None:
+            return  # the baseline of a plan
         before = self._standing.best_number
         self._standing.add(record)
         if record.failure is not None or self._standing.best_number != before:

@@ -12,7 +12,7 @@ from tuner.terminal.texts import clock
 
 if TYPE_CHECKING:
     from studies.core.records import TrialRecord
-    from tuner.workflows.search import Watcher
+    from studies.run.interfaces import Observer
 
 __all__ = ["STOPPING", "Lines", "Live", "Silent", "watcher_for"]
 
@@ -24,7 +24,7 @@ WATCHED_REMINDER_SECONDS = 2.0
 COUNTS_EVERY = 10
 
 
-def watcher_for(*, quiet: bool = False, verbose: bool = False) -> "Watcher":
+def watcher_for(*, quiet: bool = False, verbose: bool = False) -> "Observer":
     """Live on a terminal, lines elsewhere, silent when asked to be quiet; `verbose` adds each trial's log."""
     if quiet:
         return Silent()
@@ -42,7 +42,8 @@ class Lines(Following):
         self._spoke = time.monotonic()
 
     def finished(self, record: "TrialRecord") -> None:
-        assert self._standing is not None
+        if self._standing is None:
+            return  # the baseline of a plan
         self._standing.add(record)
         self._tell_stopping()
         line = f"trial {record.number}: {trial_line(record, self._standing)}; {standing_line(self._standing)}"

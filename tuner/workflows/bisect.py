@@ -31,7 +31,7 @@ from tuner.documents import commands
 from tuner.documents.base import SCHEMA
 
 if TYPE_CHECKING:
-    from tuner.workflows.search import Watcher
+    from studies.run.interfaces import Observer
 
 # outputs are what matters here, and timings are not looked at
 CHECKED_ONLY = Policy(warmup_seconds=0.0, minimum_seconds=0.0, maximum_seconds=0.01, block_seconds=0.01)
@@ -63,22 +63,22 @@ class Bisection:
     attempts: tuple[Attempt, ...]
 
 
-def bisect(study: StudyRecord, trial: TrialRecord, workspace: Workspace, watcher: "Watcher") -> Bisection:
+def bisect(study: StudyRecord, trial: TrialRecord, workspace: Workspace, observer: "Observer") -> Bisection:
     """Finds the nodes that a trial must keep in FP32; raises UserError where that is no question."""
     spec = study.spec
     _require_lowered(trial)
     _require_model(spec)
     # a study that lies elsewhere may have been made with another one
     workspace.create()
-    watcher.preparing("ranking the nodes by how much they hurt")
+    observer.preparing("ranking the nodes by how much they hurt")
     limits = accuracy_limits(spec)
     with Worker(_opening(spec, workspace), workspace, "-bisect") as worker:
         found = questions.rank_nodes(
-            worker, spec.workload, trial.candidate.graph, workspace.caches, watcher.preparing, EXPORT_AGAIN
+            worker, spec.workload, trial.candidate.graph, workspace.caches, observer.preparing, EXPORT_AGAIN
         )
         ranked = tuple(one.node for one in found)
         worker.open()
-        attempts = _Attempts(worker, trial.candidate, limits, watcher)
+        attempts = _Attempts(worker, trial.candidate, limits, observer)
         nodes = smallest_set(ranked, attempts)
     return Bisection(study.name, trial, limits, nodes, len(ranked), tuple(attempts.made))
 
@@ -132,24 +132,24 @@ class _Attempts:
     """Builds and checks an engine for each set of nodes, and remembers what came of it."""
 
     def __init__(
-        self, worker: Worker, candidate: Candidate, limits: Sequence[Constraint], watcher: "Watcher"
+        self, worker: Worker, candidate: Candidate, limits: Sequence[Constraint], observer: "Observer"
     ) -> None:
         self.made: list[Attempt] = []
-        self._worker, self._candidate, self._limits, self._watcher = worker, candidate, limits, watcher
+        self._worker, self._candidate, self._limits, self._observer = worker, candidate, limits, observer
 
     def __call__(self, kept: tuple[str, ...]) -> bool:
         known = {frozenset(one.kept): one.right for one in self.made}
         if frozenset(kept) not in known:
             self.made.append(self._attempt(kept))
-            self._watcher.note(attempt_line(self.made[-1]))
+            self._observer.note(attempt_line(self.made[-1]))
         return known.get(frozenset(kept), self.made[-1].right)
 
     def _attempt(self, kept: tuple[str, ...]) -> Attempt:
         what = f"attempt {len(self.made) + 1}, {formats.plural(len(kept), 'node')} kept in FP32"
-        self._watcher.preparing(what)
+        self._observer.preparing(what)
         candidate = keeping(self._candidate, kept)
         evaluation = self._worker.evaluate(
-            candidate, BASELINE_SECONDS, lambda stage, _: self._watcher.preparing(f"{what}: {stage}")
+            candidate, BASELINE_SECONDS, lambda stage, _: self._observer.preparing(f"{what}: {stage}")
         )
         failure = evaluation.failure
         if failure is not None and failure.kind in ("disk_full", "internal"):

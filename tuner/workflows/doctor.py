@@ -39,7 +39,7 @@ from tuner.documents.base import made
 from tuner.options.doctor import DoctorOptions
 
 if TYPE_CHECKING:
-    from tuner.workflows.search import Watcher
+    from studies.run.interfaces import Observer
 
 METRIC = DEFAULT_OBJECTIVE
 # in which others are watched while we do nothing
@@ -70,7 +70,7 @@ class Diagnosis:
     test: SelfTest | None
 
 
-def diagnose(options: DoctorOptions, watcher: "Watcher", host: Host) -> Diagnosis:
+def diagnose(options: DoctorOptions, watcher: "Observer", host: Host) -> Diagnosis:
     """Looks at the machine, then measures it; raises UserError for what the user must mend."""
     with _workspace(options) as workspace:
         watcher.preparing("reading the model")
@@ -128,7 +128,7 @@ def _gpu(backend: Open, workspace: Workspace) -> tuple[Condition, ...]:
 
 
 def _self_test(
-    question: Question, workspace: Workspace, runs: int, watcher: "Watcher"
+    question: Question, workspace: Workspace, runs: int, watcher: "Observer"
 ) -> tuple[SelfTest, list[Block]]:
     """The test, and every block that was timed in it."""
     watcher.preparing(f"starting the backend {question.backend.backend}")
@@ -149,13 +149,13 @@ def _self_test(
     return SelfTest(spec.machine, spec.backend, values, seconds, noise), list(chain.from_iterable(blocks))
 
 
-def _prepare(worker: Worker, question: Question, watcher: "Watcher") -> None:
+def _prepare(worker: Worker, question: Question, watcher: "Observer") -> None:
     what = "computing the reference outputs"
     watcher.preparing(what)
     worker.prepare(question.workload.plan.batch, lambda *_: watcher.preparing(what))
 
 
-def _measure(worker: Worker, baseline: Candidate, what: str, watcher: "Watcher") -> Evaluation:
+def _measure(worker: Worker, baseline: Candidate, what: str, watcher: "Observer") -> Evaluation:
     """The baseline measured once more; that it fails is the user's to mend."""
     watcher.preparing(what)
     found = worker.evaluate(baseline, LONGEST_RUN_SECONDS, lambda *_: watcher.preparing(what))

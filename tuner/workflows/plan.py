@@ -8,26 +8,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from dashboards.words.stages import DOING
-from engines.artifacts.workspace import Workspace
 from engines.core.errors import Interrupted, UserError
-from engines.core.values import Candidate, Stage
-from engines.worker.client import Worker
 from studies.analysis.forecast import Forecast, extent_of, forecast
-from studies.belief.rigour import Rigour, fitting
+from studies.belief.rigour import TRIALS_ALONE, Rigour
 from studies.core.identity import evaluation_key
 from studies.core.objectives import judge
 from studies.core.records import StudySpec, TrialRecord
+from studies.run.interfaces import Observer
 from studies.run.limits import Limits, Stop
-from studies.run.loop import Owner
-from studies.search.stopping import Left
-from studies.search.transfer.find import begun_with, priors_of
+from studies.run.opening import Opening
+from studies.search.transfer.find import begun_with
 from studies.setup.naming import choose_study
-from studies.setup.spec import Question
-from studies.storage.storage import Storage, open_storage
 from tuner.options.budget import candidates_of, limits_of
-from tuner.options.search import SearchOptions, storage_url
-from tuner.workflows.search import Watcher, compute_reference, settled, versions
+from tuner.options.search import SearchOptions
+from tuner.workflows.search import opened_for
 
 
 @dataclass(frozen=True)
@@ -72,20 +66,17 @@ class Draft:
 
     plan: Plan
     options: SearchOptions
-    storage: Storage
-    worker: Worker
-    question: Question
+    opening: Opening
 
-    def predict(self, watcher: Watcher) -> Prediction:
+    def predict(self, observer: Observer) -> Prediction:
         """Measures the baseline as trial 0 of the study where that was not done; an interrupt ends it."""
         plan, known = self.plan, self._known()
         if known is not None:
             records = plan.records or (known,)
             return Prediction(known, self._forecast(records), known=True)
         try:
-            baseline = self._measure(watcher)
+            baseline = self._measure(observer)
         except (Interrupted, KeyboardInterrupt):
-            self.worker.kill()
             return Prediction(stopped=True)
         except UserError as error:
             return Prediction(problem=error)
@@ -102,7 +93,7 @@ class Draft:
         if self.options.place.remeasure:
             return None
         spec = self.plan.spec
-        found = self.storage.find_evaluation(evaluation_key(spec, spec.baseline))
+        found = self.opening.storage.find_evaluation(evaluation_key(spec, spec.baseline))
         if found is None or found.measurement is None:
             return None
         state, metrics, violations = judge(found, spec.constraints)
@@ -111,58 +102,30 @@ class Draft:
             0, spec.baseline, state, metrics, violations, found, datetime.now(UTC), seconds, reused=True
         )
 
-    def _measure(self, watcher: Watcher) -> TrialRecord:
-        plan = self.plan
-        compute_reference(self.worker, self.question, watcher)
+    def _measure(self, observer: Observer) -> TrialRecord:
+        plan, place = self.plan, self.options.place
+        opening = replace(self.opening, observer=observer)
+        opening.compute_reference()
         if not plan.exists:
             # the study that the search goes on with is to begin as its own would
-            taught = begun_with(self.storage, plan.spec, plan.study, None, self.options.place.prior)
-            self.storage.create_study(plan.study, plan.spec, versions(), priors_of(taught))
-        observer = _OfBaseline(watcher)
-        seed, remeasure = self.options.request.seed, self.options.place.remeasure
-        owner = Owner(plan.study, plan.spec, self.storage, self.worker, observer, seed, remeasure)
+            taught = begun_with(opening.storage, plan.spec, plan.study, None, place.prior)
+            opening.create_study(plan.study, taught)
+        loop = opening.loop(plan.study, self.options.request.seed, remeasure=place.remeasure)
+        limits = Limits(1, trial_seconds=self.options.budget.trial_timeout)
         # with a Stop of its own: a search would finish the trial first, a plan is not worth waiting for
-        owner.run(Limits(1, trial_seconds=self.options.budget.trial_timeout), Stop())
-        return self.storage.read_study(plan.study).trials[0]
-
-
-@dataclass(frozen=True)
-class _OfBaseline:
-    """Shows the one trial as what is done before the first."""
-
-    watcher: Watcher
-
-    def started(self, number: int, candidate: Candidate) -> None:
-        self.stage(number, "prepare")
-
-    def stage(self, number: int, stage: Stage, detail: str = "") -> None:
-        self.watcher.preparing(f"the baseline: {DOING[stage]}")
-
-    def finished(self, record: TrialRecord) -> None: ...
-
-    def note(self, text: str) -> None:
-        self.watcher.note(text)
-
-    def preparing(self, what: str) -> None:
-        self.watcher.preparing(what)
-
-    def expecting(self, left: Left) -> None: ...
+        replace(loop, rigour=TRIALS_ALONE).run(limits, Stop())
+        return opening.storage.read_study(plan.study).trials[0]
 
 
 @contextmanager
-def drafted(options: SearchOptions, watcher: Watcher) -> Iterator[Draft]:
+def drafted(options: SearchOptions, observer: Observer) -> Iterator[Draft]:
     """The plan, with the backend kept open; raises UserError for what the search would refuse."""
-    workspace = Workspace(options.place.workspace).create()
-    with (
-        open_storage(storage_url(options.place.workspace, options.place.storage)) as storage,
-        settled(options, workspace, watcher) as (question, worker, spec),
-    ):
-        for note in question.notes:
-            watcher.note(note)
-        rigour = fitting(options.rigour, spec.objectives)
-        limits = limits_of(options.budget, spec, rigour)
-        name, exists = choose_study(storage, spec, options.place.study, options.place.mode)
-        plan = Plan(spec, rigour, limits, name, exists)
+    with opened_for(options, observer) as opening:
+        for note in opening.question.notes:
+            observer.note(note)
+        limits = limits_of(options.budget, opening.spec, opening.rigour)
+        name, exists = choose_study(opening.storage, opening.spec, options.place.study, options.place.mode)
+        plan = Plan(opening.spec, opening.rigour, limits, name, exists)
         if exists:
-            plan = replace(plan, records=storage.read_study(name).trials)
-        yield Draft(plan, options, storage, worker, question)
+            plan = replace(plan, records=opening.storage.read_study(name).trials)
+        yield Draft(plan, options, opening)

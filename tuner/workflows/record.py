@@ -8,28 +8,27 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from engines.artifacts.workspace import Workspace
 from engines.backends.registry import parse_backend
 from engines.core.errors import Interrupted, UserError
 from engines.core.values import Policy
+from engines.executors.base import Job, evaluate
 from engines.landscapes.file import save
-from engines.worker.client import Worker
-from studies.belief.rigour import fitting
 from studies.core.identity import evaluation_key
 from studies.core.records import RepeatRecord, StudyRecord, StudySpec
 from studies.recording.export import landscape_of
 from studies.recording.passes import best_of, order_of, schedule
+from studies.run.interfaces import Observer
 from studies.run.limits import BASELINE_SECONDS, Ending, Limits, Stop
-from studies.run.loop import Owner, stop_on_full_disk
+from studies.run.loop import StudyLoop
+from studies.run.state import stop_on_full_disk
 from studies.search.listing import Listing, random_points
 from studies.setup.naming import choose_study, stem
 from studies.storage.database import parse_url
-from studies.storage.storage import Storage, open_storage
 from tuner.options.budget import candidates_of, lasting
 from tuner.options.output_files import LANDSCAPE, cannot_write, check_output
 from tuner.options.record import RecordOptions
 from tuner.options.search import SearchOptions, storage_url
-from tuner.workflows.search import Watcher, compute_reference, settled, versions
+from tuner.workflows.search import opened_for
 
 # more take days, and that should be meant
 MOST_CANDIDATES = 5_000
@@ -51,37 +50,37 @@ class Recorded:
     new_runs: int
 
 
-def run(options: RecordOptions, watcher: Watcher, stop: Stop) -> Recorded:
+def run(options: RecordOptions, observer: Observer, stop: Stop) -> Recorded:
     """Records or goes on recording; raises UserError for what the user must mend."""
     search = _as_asked(options)
     place, budget = search.place, search.budget
     reads = _reads(search)
     if options.output is not None:
         check_output(options.output, LANDSCAPE, reads)
-    workspace = Workspace(place.workspace).create()
-    with (
-        open_storage(storage_url(place.workspace, place.storage)) as storage,
-        settled(search, workspace, watcher) as (question, worker, spec),
-    ):
+    with opened_for(search, observer) as opening:
+        storage, spec, seed = opening.storage, opening.spec, search.request.seed
         _check_known(spec)
         count = _count(options, spec)
         name = place.study or f"{stem(spec.workload.model.path)}-landscape"
         name, exists = choose_study(storage, spec, name, "continue")
-        file = options.output or workspace.reports / name / FILE
+        file = options.output or opening.workspace.reports / name / FILE
         check_output(file, LANDSCAPE, reads)
         # a model that cannot run is to be found before there is a study of it
-        compute_reference(worker, question, watcher)
+        opening.compute_reference()
         if not exists:
-            storage.create_study(name, spec, versions())
-        for note in question.notes:
-            watcher.note(note)
+            opening.create_study(name)
+        for note in opening.question.notes:
+            observer.note(note)
         before = storage.read_study(name)
-        owner = _owner(options, name, spec, storage, worker, watcher, count)
+        order = random_points(spec.space, count, seed)
+        # what it costs is recorded too
+        loop = opening.loop(name, seed, remeasure=True)
+        loop = replace(loop, sampler=partial(Listing, spec.space, order))
         limits = Limits(count, budget.timeout, budget.trial_timeout)
-        watcher.begin(name, spec, limits, before.trials)
-        ending = _measure(owner, worker, limits, options, stop)
+        observer.begin(name, spec, limits, before.trials)
+        ending = _measure(loop, limits, options, stop)
         study = storage.read_study(name)
-        written = _write(study, options, file, watcher)
+        written = _write(study, options, file, observer)
         return Recorded(study, ending, written, count, _runs(study) - _runs(before))
 
 
@@ -101,31 +100,6 @@ def _reads(search: SearchOptions) -> tuple[Path | None, ...]:
     database = str(url.database).removeprefix("file:") if url.get_backend_name() == "sqlite" else None
     named = [Path(str(name)) for name in (replayed, database) if name is not None]
     return (request.model, request.inputs, request.reference, *named)
-
-
-def _owner(
-    options: RecordOptions,
-    name: str,
-    spec: StudySpec,
-    storage: Storage,
-    worker: Worker,
-    watcher: Watcher,
-    count: int,
-) -> Owner:
-    order = random_points(spec.space, count, options.search.request.seed)
-
-    return Owner(
-        name=name,
-        spec=spec,
-        storage=storage,
-        executor=worker,
-        observer=watcher,
-        seed=options.search.request.seed,
-        # what it costs is recorded too
-        remeasure=True,
-        rigour=fitting(options.search.rigour, spec.objectives),
-        sampler=partial(Listing, spec.space, order),
-    )
 
 
 def _check_known(spec: StudySpec) -> None:
@@ -149,17 +123,16 @@ def _count(options: RecordOptions, spec: StudySpec) -> int:
     return min(every, options.candidates or every)
 
 
-def _measure(owner: Owner, worker: Worker, limits: Limits, options: RecordOptions, stop: Stop) -> Ending:
+def _measure(loop: StudyLoop, limits: Limits, options: RecordOptions, stop: Stop) -> Ending:
     end = time.monotonic() + (math.inf if limits.seconds is None else limits.seconds)
     seconds = None if limits.seconds is None else FIRST_SHARE * limits.seconds
     try:
-        ending = owner.run(replace(limits, seconds=seconds), stop).ending
+        ending = loop.run(replace(limits, seconds=seconds), stop).ending
         if ending == "interrupted":
             return ending
         with stop.while_running():
-            return _again(owner, limits, options, lambda: _early(stop, end)) or ending
+            return _again(loop, limits, options, lambda: _early(stop, end)) or ending
     except (Interrupted, KeyboardInterrupt):
-        worker.kill()
         return "interrupted"
 
 
@@ -171,41 +144,42 @@ def _early(stop: Stop, end: float) -> Ending | None:
 
 
 def _again(
-    owner: Owner, limits: Limits, options: RecordOptions, early: Callable[[], Ending | None]
+    loop: StudyLoop, limits: Limits, options: RecordOptions, early: Callable[[], Ending | None]
 ) -> Ending | None:
     """The passes over the best that were not made yet; how they ended if early."""
     number = 1
-    trials = len(owner.storage.finished(owner.name))
+    trials = len(loop.storage.finished(loop.name))
     for count, times in schedule(trials, options.passes):
-        study = owner.storage.read_study(owner.name)
+        study = loop.storage.read_study(loop.name)
         chosen, first = best_of(study, count, number), number
         done = {(one.session, one.trial) for one in study.repeats if one.role == "again"}
         for number in range(first, first + times):
-            order = [one for one in order_of(chosen, number, owner.seed) if (number, one) not in done]
+            order = [one for one in order_of(chosen, number, loop.seed) if (number, one) not in done]
             for place, trial in enumerate(order, 1):
                 if (ending := early()) is not None:
                     return ending
                 what = f"pass {number} of {options.passes} over the best: {place} of {len(order)}"
-                owner.observer.preparing(what)
-                _measure_again(owner, study, trial, number, limits)
+                loop.observer.preparing(what)
+                _measure_again(loop, study, trial, number, limits)
         number = first + times
     return None
 
 
-def _measure_again(owner: Owner, study: StudyRecord, trial: int, number: int, limits: Limits) -> None:
-    candidate = next(one.candidate for one in study.trials if one.number == trial)
-    started_at = datetime.now(UTC)
-    seconds = limits.trial_seconds or BASELINE_SECONDS
-    evaluation = owner.executor.evaluate(candidate, seconds, lambda *_: None)
+def _measure_again(loop: StudyLoop, study: StudyRecord, number: int, session: int, limits: Limits) -> None:
+    trial = study.trial(number)
+    assert trial is not None, "only stored trials are measured again"
+    started_at, device = datetime.now(UTC), loop.executor.devices[0].name
+    job = Job(number, trial.candidate, limits.trial_seconds or BASELINE_SECONDS, device=device)
+    evaluation = evaluate(loop.executor, job)
     stop_on_full_disk(evaluation)
-    repeat = RepeatRecord(trial, "again", len(study.trials), number, 0, evaluation, started_at)
-    owner.storage.add_repeat(owner.name, evaluation_key(owner.spec, candidate), repeat)
+    repeat = RepeatRecord(number, "again", len(study.trials), session, 0, evaluation, started_at, device)
+    loop.storage.add_repeat(loop.name, evaluation_key(loop.spec, trial.candidate), repeat)
 
 
-def _write(study: StudyRecord, options: RecordOptions, file: Path, watcher: Watcher) -> Path | None:
+def _write(study: StudyRecord, options: RecordOptions, file: Path, observer: Observer) -> Path | None:
     if not study.trials:
         return None
-    watcher.preparing("writing the landscape")
+    observer.preparing("writing the landscape")
     try:
         save(file, landscape_of(study, options.command))
     except OSError as error:

@@ -25,7 +25,7 @@ from tuner.options.sensitivity import SensitivityOptions
 
 if TYPE_CHECKING:
     from dashboards.charts.sensitivity import Sensitivity
-    from tuner.workflows.search import Watcher
+    from studies.run.interfaces import Observer
 
 CHECK_THE_FILE = "Check the file with onnx.checker, and --shapes and --inputs."
 RANDOM = "no data is given, so the errors are those of random inputs: give real ones with --inputs"
@@ -40,7 +40,7 @@ class Ranked:
     nodes: tuple[NodeError, ...]
 
 
-def rank(options: SensitivityOptions, watcher: "Watcher") -> Ranked:
+def rank(options: SensitivityOptions, watcher: "Observer") -> Ranked:
     """Ranks the nodes; raises UserError for what the user must mend, and where nothing can be ranked."""
     if options.output is not None:
         check_output(options.output, CHART, (options.model, options.inputs))
@@ -105,7 +105,7 @@ def _require_float(workload: Workload) -> None:
         raise UserError(f"the model is {how} already, so nothing of it is lowered", "Give the model in FP32.")
 
 
-def _ranked(workload: Workload, precision: str, watcher: "Watcher") -> tuple[NodeError, ...]:
+def _ranked(workload: Workload, precision: str, watcher: "Observer") -> tuple[NodeError, ...]:
     """As a search ranks them; nothing is kept."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         workspace = Workspace(Path(folder)).create()

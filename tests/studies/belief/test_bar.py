@@ -5,18 +5,20 @@ import pytest
 
 from studies.belief.bar import bar_of
 from studies.belief.baseline_runs import drift
+from studies.belief.devices import Beliefs, DeviceBelief
 from studies.belief.noise import Noise
 from studies.core.records import Objective
 from tests.records import START
 from tests.studies.repeated import study_at, with_anchors, with_self_test
 
 NOISE = Noise(spread=0.01, between=0.01, runs=6, detectable=0.05)
+NOISY = Beliefs(devices={"": DeviceBelief(NOISE)})
 LATENCY = (Objective("latency_ms", "minimize"),)
 
 
 def test_the_bar_is_the_best_feasible_trial_with_the_noise_enlarged_for_its_few_runs() -> None:
     trials = study_at(3.0, 1.0, 2.0).trials
-    bar = bar_of(trials, LATENCY, NOISE)
+    bar = bar_of(trials, LATENCY, NOISY)
     assert bar is not None
     assert bar.value == trials[1].metrics["latency_ms"].value
     # t(0.9995) is 6.869 for 5 degrees of freedom, 3.291 for many
@@ -28,14 +30,14 @@ def test_an_infeasible_trial_sets_no_bar_and_neither_does_one_that_was_cut_short
     assert trials[1].measurement is not None
     short = replace(trials[1].evaluation, measurement=replace(trials[1].measurement, pruned=True))
     for other in (replace(trials[1], state="infeasible"), replace(trials[1], evaluation=short)):
-        bar = bar_of([trials[0], other], LATENCY, NOISE)
+        bar = bar_of([trials[0], other], LATENCY, NOISY)
         assert bar is not None
         assert bar.value == trials[0].metrics["latency_ms"].value
 
 
 def test_where_more_is_better_the_bar_is_the_highest() -> None:
     trials = study_at(3.0, 1.0, objectives=["throughput"]).trials
-    bar = bar_of(trials, (Objective("throughput", "maximize"),), NOISE)
+    bar = bar_of(trials, (Objective("throughput", "maximize"),), NOISY)
     assert bar is not None
     assert bar.value == trials[1].metrics["throughput"].value
 
@@ -54,13 +56,13 @@ def test_there_is_no_bar_where_slow_is_not_worse(objectives: tuple[Objective, ..
         replace(trial, metrics={**trial.metrics, metric: trial.metrics["latency_ms"]})
         for trial in study_at(3.0, 1.0).trials
     ]
-    assert bar_of(trials, objectives, NOISE) is None
+    assert bar_of(trials, objectives, NOISY) is None
 
 
 def test_there_is_no_bar_without_a_self_test_or_a_trial() -> None:
     trials = study_at(3.0).trials
-    assert bar_of(trials, LATENCY, None) is None
-    assert bar_of([], LATENCY, NOISE) is None
+    assert bar_of(trials, LATENCY, Beliefs()) is None
+    assert bar_of([], LATENCY, NOISY) is None
 
 
 @pytest.mark.parametrize(
@@ -77,13 +79,13 @@ def test_the_bar_moves_with_a_machine_that_drifts(slower: float, seconds: float,
     study = with_self_test(study_at(1.0, 0.5), [1.0002, 0.9998, 1.0001, 0.9999])
     study = with_anchors(study, {600.0 * step: 1.0 + slower * step for step in range(1, 6)})
     at = START + timedelta(seconds=seconds)
-    bar = bar_of(study.trials, LATENCY, NOISE, drift(study), at)
+    bar = bar_of(study.trials, LATENCY, Beliefs(devices={"": DeviceBelief(NOISE, drift(study))}), "", at)
     assert bar is not None
     assert bar.value == pytest.approx(0.5 * level, rel=0.02)
 
 
 def test_what_another_study_measured_sets_no_bar() -> None:
     trials = study_at(3.0, 1.0, 2.0).trials
-    bar = bar_of([trials[0], replace(trials[1], reused=True), trials[2]], LATENCY, NOISE)
+    bar = bar_of([trials[0], replace(trials[1], reused=True), trials[2]], LATENCY, NOISY)
     assert bar is not None
     assert bar.value == trials[2].metrics["latency_ms"].value

@@ -10,12 +10,13 @@ import pytest
 from engines.artifacts.workspace import Workspace
 from engines.core.results import Block, Evaluation
 from engines.core.values import Candidate, Machine, Workload
+from engines.executors.base import Job, evaluate
 from studies.belief.gpu_sharing import Neighbours, measured_in, neighbours
-from studies.run.loop import Owner
+from studies.run.loop import StudyLoop
 from studies.storage.storage import Storage
 from tests.records import study_record
 from tests.repeats import with_waits
-from tests.studies.owners import Here, Notes, in_order, owner_of, run, spec_of
+from tests.studies.loops import Here, Notes, in_order, loop_of, run, spec_of
 
 GPU = Machine("gpu", "H200", 132, 1, "Linux")
 CPU = Machine("cpu", "EPYC", 2, 1, "Linux")
@@ -55,47 +56,47 @@ def _measured_anew(found: Evaluation, *, waits: bool) -> Evaluation:
 
 
 @pytest.fixture
-def owner(storage: Storage, workload: Workload, workspace: Workspace) -> Callable[[Waits], Owner]:
+def loop(storage: Storage, workload: Workload, workspace: Workspace) -> Callable[[Waits], StudyLoop]:
     """Whose measurements are uneven where `waits` says so of their number."""
 
-    def make(waits: Waits) -> Owner:
+    def make(waits: Waits) -> StudyLoop:
         machine, asked = Here(workload, workspace), itertools.count()
 
         def verdict(candidate: Candidate) -> Evaluation:
-            found = machine.evaluate(candidate, 60.0, lambda *_: None)
+            found = evaluate(machine, Job(0, candidate, 60.0))
             return _measured_anew(found, waits=waits(next(asked)))
 
-        return in_order(owner_of(storage, spec_of(workload), Here(workload, workspace, verdict)))
+        return in_order(loop_of(storage, spec_of(workload), Here(workload, workspace, verdict)))
 
     return make
 
 
-def _said(owner: Owner) -> list[str]:
-    assert isinstance(owner.observer, Notes)
-    return [note for note in owner.observer.notes if "seems to use the GPU" in note]
+def _said(loop: StudyLoop) -> list[str]:
+    assert isinstance(loop.observer, Notes)
+    return [note for note in loop.observer.notes if "seems to use the GPU" in note]
 
 
-def test_a_search_says_once_that_something_else_uses_the_gpu(owner: Callable[[Waits], Owner]) -> None:
-    shared = owner(lambda number: True)
+def test_a_search_says_once_that_something_else_uses_the_gpu(loop: Callable[[Waits], StudyLoop]) -> None:
+    shared = loop(lambda number: True)
     run(shared, 8)
     assert len(_said(shared)) == 1
     assert "in 3 of 3 measurements" in _said(shared)[0]
 
 
-def test_a_search_alone_says_nothing_of_the_sort(owner: Callable[[Waits], Owner]) -> None:
-    alone = owner(lambda number: number in (2, 5))
+def test_a_search_alone_says_nothing_of_the_sort(loop: Callable[[Waits], StudyLoop]) -> None:
+    alone = loop(lambda number: number in (2, 5))
     run(alone, 8)
     assert _said(alone) == []
 
 
-def test_what_comes_late_is_said_soon(owner: Callable[[Waits], Owner]) -> None:
-    late = owner(lambda number: number >= 80)
+def test_what_comes_late_is_said_soon(loop: Callable[[Waits], StudyLoop]) -> None:
+    late = loop(lambda number: number >= 80)
     run(late, 84)
     assert len(_said(late)) == 1
 
 
-def test_what_was_measured_before_is_not_said_of_now(owner: Callable[[Waits], Owner]) -> None:
-    run(owner(lambda number: True), 6)
-    again = owner(lambda number: False)
+def test_what_was_measured_before_is_not_said_of_now(loop: Callable[[Waits], StudyLoop]) -> None:
+    run(loop(lambda number: True), 6)
+    again = loop(lambda number: False)
     run(again, 9)
     assert _said(again) == []

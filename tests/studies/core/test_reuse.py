@@ -3,7 +3,7 @@ from datetime import timedelta
 
 import pytest
 
-from engines.artifacts.fingerprints import Recognised, completed, fingerprint, is_shared, measured_engine
+from engines.artifacts.fingerprints import Reused, completed, fingerprint, is_shared, measured_engine
 from engines.core.results import Artifact, Evaluation
 from engines.core.values import Settings
 from studies.core.records import StudyRecord
@@ -22,11 +22,11 @@ def made(evaluation: Evaluation, digest: str, mark: str) -> Evaluation:
 FIRST = made(evaluation(PLAIN, 2.0), "first", "same")
 
 
-def recognised(digest: str = "second") -> Recognised:
+def recognised(digest: str = "second") -> Reused:
     assert FIRST.graph is not None
     assert FIRST.accuracy is not None
     engine = Artifact(digest, 12, 3.0, False, {"fingerprint": "same"})
-    return Recognised(FIRST.graph, engine, replace(FIRST.accuracy, samples=3), {"build": 3.0})
+    return Reused(FIRST.graph, engine, replace(FIRST.accuracy, samples=3), {"build": 3.0})
 
 
 SECOND = completed(OTHER, recognised(), FIRST)

@@ -1,4 +1,4 @@
-"""The baseline measured again, by an owner over the fake backend."""
+"""The baseline measured again, by a search over the fake backend."""
 
 import time
 from collections.abc import Iterator
@@ -12,9 +12,9 @@ from engines.core.values import Settings, Workload
 from studies.belief.baseline_runs import noise
 from studies.belief.noise import noise_of
 from studies.belief.rigour import Rigour
-from studies.run.loop import Owner
+from studies.run.loop import StudyLoop
 from studies.storage.storage import Storage, open_storage
-from tests.studies.owners import Here, Notes, failed, owner_of, run, spec_of
+from tests.studies.loops import Here, Notes, failed, loop_of, run, spec_of
 
 RIGOUR = Rigour(self_test_runs=4, anchor_every=3, racing=False)
 
@@ -25,15 +25,15 @@ def storage(workspace: Workspace) -> Iterator[Storage]:
         yield opened
 
 
-def owner(storage: Storage, workload: Workload, executor: Here, rigour: Rigour = RIGOUR) -> Owner:
-    return replace(owner_of(storage, spec_of(workload), executor), rigour=rigour)
+def loop(storage: Storage, workload: Workload, executor: Here, rigour: Rigour = RIGOUR) -> StudyLoop:
+    return replace(loop_of(storage, spec_of(workload), executor), rigour=rigour)
 
 
 def test_the_baseline_is_measured_again_behind_trial_0_and_every_few_trials(
     storage: Storage, workload: Workload, workspace: Workspace
 ) -> None:
     executor = Here(workload, workspace)
-    assert run(owner(storage, workload, executor), 8) == "complete"
+    assert run(loop(storage, workload, executor), 8) == "complete"
     repeats = storage.read_study("study").repeats
     assert [(one.role, one.after) for one in repeats] == [("self-test", 1)] * 4 + [
         ("anchor", 4),
@@ -46,8 +46,8 @@ def test_the_baseline_is_measured_again_behind_trial_0_and_every_few_trials(
 def test_a_search_that_goes_on_does_not_repeat_the_self_test(
     storage: Storage, workload: Workload, workspace: Workspace
 ) -> None:
-    run(owner(storage, workload, Here(workload, workspace)), 3)
-    run(owner(storage, workload, Here(workload, workspace)), 6)
+    run(loop(storage, workload, Here(workload, workspace)), 3)
+    run(loop(storage, workload, Here(workload, workspace)), 6)
     roles = [one.role for one in storage.read_study("study").repeats]
     assert roles == ["self-test"] * 4 + ["anchor"]
 
@@ -55,7 +55,7 @@ def test_a_search_that_goes_on_does_not_repeat_the_self_test(
 def test_what_the_self_test_found_is_told_once(
     storage: Storage, workload: Workload, workspace: Workspace
 ) -> None:
-    found = owner(storage, workload, Here(workload, workspace, options=Settings(run_noise=0.01)))
+    found = loop(storage, workload, Here(workload, workspace, options=Settings(run_noise=0.01)))
     run(found, 3)
     assert isinstance(found.observer, Notes)
     measured = noise(storage.read_study("study"))
@@ -69,7 +69,7 @@ def test_a_baseline_that_failed_is_not_measured_again(
     storage: Storage, workload: Workload, workspace: Workspace
 ) -> None:
     executor = Here(workload, workspace, failed("build", "refused"))
-    run(owner(storage, workload, executor), 3)
+    run(loop(storage, workload, executor), 3)
     assert storage.read_study("study").repeats == ()
 
 
@@ -77,7 +77,7 @@ def test_without_rigour_nothing_is_measured_twice(
     storage: Storage, workload: Workload, workspace: Workspace
 ) -> None:
     executor = Here(workload, workspace)
-    run(owner(storage, workload, executor, Rigour(self_test_runs=0, anchor_every=0)), 6)
+    run(loop(storage, workload, executor, Rigour(self_test_runs=0, anchor_every=0)), 6)
     assert len(executor.asked) == 6
     assert executor.bars == [None] * 6
 
@@ -87,7 +87,7 @@ def test_trials_behind_the_best_are_cut_short_and_answer_no_other_study(
 ) -> None:
     racing = replace(RIGOUR, racing=True)
     executor = Here(workload, workspace)
-    run(owner(storage, workload, executor, racing), 30)
+    run(loop(storage, workload, executor, racing), 30)
     trials = storage.read_study("study").trials
     pruned = [trial for trial in trials if trial.measurement is not None and trial.measurement.pruned]
     whole = [trial for trial in trials if trial.measurement is not None and not trial.measurement.pruned]
@@ -105,7 +105,7 @@ def test_the_noise_that_is_found_is_what_the_machine_has(
     storage: Storage, workload: Workload, workspace: Workspace
 ) -> None:
     executor = Here(workload, workspace, options=Settings(run_noise=0.02, noise=0.0001))
-    run(owner(storage, workload, executor, replace(RIGOUR, self_test_runs=60)), 2)
+    run(loop(storage, workload, executor, replace(RIGOUR, self_test_runs=60)), 2)
     found = noise(storage.read_study("study"))
     assert found is not None
     assert found.runs == 61
@@ -124,6 +124,6 @@ def test_the_self_test_ends_with_the_time(
     # a clock that each evaluation moves on by a second
     clock = SimpleNamespace(monotonic=lambda: float(len(executor.asked)), perf_counter=time.perf_counter)
     monkeypatch.setattr("studies.run.loop.time", clock)
-    assert run(owner(storage, workload, executor), 50, seconds=2.5) == "timeout"
+    assert run(loop(storage, workload, executor), 50, seconds=2.5) == "timeout"
     study = storage.read_study("study")
     assert (len(study.trials), len(study.repeats)) == (1, 2)

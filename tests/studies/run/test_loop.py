@@ -7,7 +7,7 @@ from engines.core.errors import Interrupted, UserError
 from engines.core.values import Workload
 from studies.core.records import TrialRecord
 from studies.storage.storage import Storage
-from tests.studies.owners import Here, Notes, in_order, optuna_trials, owner_of, records_of, run, spec_of
+from tests.studies.loops import Here, Notes, in_order, loop_of, optuna_trials, records_of, run, spec_of
 
 
 @pytest.fixture
@@ -19,9 +19,9 @@ def test_trial_0_is_the_baseline_and_no_candidate_is_asked_twice(
     storage: Storage, workload: Workload, workspace: Workspace
 ) -> None:
     executor = Here(workload, workspace)
-    owner = owner_of(storage, spec_of(workload), executor)
-    assert run(owner, 40) == "complete"
-    assert executor.asked[0] == owner.spec.baseline
+    loop = loop_of(storage, spec_of(workload), executor)
+    assert run(loop, 40) == "complete"
+    assert executor.asked[0] == loop.spec.baseline
     assert len(set(executor.asked)) == len(executor.asked) == 40
     stored = storage.read_study("study").trials
     assert [trial.number for trial in stored] == list(range(40))
@@ -32,7 +32,7 @@ def test_a_search_for_speed_begins_with_what_vendors_advise(
     storage: Storage, workload: Workload, workspace: Workspace
 ) -> None:
     executor = Here(workload, workspace)
-    assert run(owner_of(storage, spec_of(workload), executor), 2) == "complete"
+    assert run(loop_of(storage, spec_of(workload), executor), 2) == "complete"
     settings = executor.asked[1].settings
     advised = [settings[name] for name in ("precision", "profile", "cuda_graph")]
     assert advised == ["fp16", "static", True]
@@ -43,9 +43,9 @@ def test_the_observer_is_told_of_each_trial_from_start_to_end(
     storage: Storage, workload: Workload, workspace: Workspace
 ) -> None:
     executor = Here(workload, workspace)
-    owner = owner_of(storage, spec_of(workload), executor)
-    run(owner, 3)
-    notes = owner.observer
+    loop = loop_of(storage, spec_of(workload), executor)
+    run(loop, 3)
+    notes = loop.observer
     assert isinstance(notes, Notes)
     assert notes.started_with == list(enumerate(executor.asked))
     assert [record.number for record in notes.records] == [0, 1, 2]
@@ -66,8 +66,8 @@ def test_a_trial_is_stored_before_optuna_or_anybody_hears_of_it(
     def look(record: TrialRecord) -> None:
         seen.append((len(storage.finished("study")), len(optuna_trials(storage))))
 
-    owner = replace(owner_of(storage, spec_of(workload), Here(workload, workspace)), observer=Notes(look))
-    run(owner, 4)
+    loop = replace(loop_of(storage, spec_of(workload), Here(workload, workspace)), observer=Notes(look))
+    run(loop, 4)
     assert seen == [(1, 0), (2, 1), (3, 2), (4, 3)]
     assert len(optuna_trials(storage)) == 4
 
@@ -80,11 +80,11 @@ def test_a_search_that_ends_between_the_two_tells_optuna_when_it_goes_on(
             raise Interrupted("killed")
 
     executor = Here(workload, workspace)
-    owner = owner_of(storage, spec_of(workload), executor)
+    loop = loop_of(storage, spec_of(workload), executor)
     with pytest.raises(Interrupted):
-        run(replace(owner, observer=Notes(stop)), 10)
+        run(replace(loop, observer=Notes(stop)), 10)
     assert (len(storage.finished("study")), len(optuna_trials(storage))) == (4, 3)
-    assert run(owner, 10) == "complete"
+    assert run(loop, 10) == "complete"
     assert len(executor.asked) == 10
     values = [trial.metrics["latency_ms"].value for trial in storage.read_study("study").trials]
     assert [trial.value for trial in optuna_trials(storage)] == values
@@ -94,11 +94,11 @@ def test_another_run_goes_on_behind_the_last_and_repeats_nothing(
     storage: Storage, workload: Workload, workspace: Workspace
 ) -> None:
     executor = Here(workload, workspace)
-    owner = owner_of(storage, spec_of(workload), executor)
-    run(owner, 15)
-    assert run(owner, 15) == "complete"
+    loop = loop_of(storage, spec_of(workload), executor)
+    run(loop, 15)
+    assert run(loop, 15) == "complete"
     assert len(executor.asked) == 15
-    run(owner, 30)
+    run(loop, 30)
     assert len(set(executor.asked)) == 30
     assert [trial.number for trial in optuna_trials(storage)] == list(range(30))
 
@@ -108,8 +108,8 @@ def test_a_baseline_outside_the_space_is_tried_besides_every_candidate_inside(
 ) -> None:
     fixed = {"precision": ["fp16"], "profile": ["wide"], "max_aux_streams": ["0"]}
     executor = Here(workload, workspace)
-    owner = owner_of(storage, spec_of(workload, fixed), executor)
-    assert run(owner, 1000) == "exhausted"
+    loop = loop_of(storage, spec_of(workload, fixed), executor)
+    assert run(loop, 1000) == "exhausted"
     assert executor.asked[0].graph["precision"] == "fp32"
     assert all(candidate.graph["precision"] == "fp16" for candidate in executor.asked[1:])
     assert len(set(executor.asked)) == 1 + 6 * 2
@@ -122,27 +122,25 @@ def test_a_second_search_of_the_same_study_is_told_to_leave_it_alone(
     storage: Storage, workload: Workload, workspace: Workspace
 ) -> None:
     spec = spec_of(workload)
-    rival = owner_of(storage, spec, Here(workload, workspace))
+    rival = loop_of(storage, spec, Here(workload, workspace))
 
     def run_the_other(record: TrialRecord) -> None:
         if record.number == 1:
             run(rival, 4)
 
-    owner = replace(rival, observer=Notes(run_the_other))
+    loop = replace(rival, observer=Notes(run_the_other))
     with pytest.raises(UserError, match=r"this study does not know of|stored already"):
-        run(owner, 6)
+        run(loop, 6)
     assert len(storage.finished("study")) == 4
 
 
 def test_the_search_learns(storage: Storage, workload: Workload, workspace: Workspace) -> None:
-    every = in_order(
-        owner_of(storage, spec_of(workload, constraints=["error<=1"]), Here(workload, workspace))
-    )
+    every = in_order(loop_of(storage, spec_of(workload, constraints=["error<=1"]), Here(workload, workspace)))
     run(every, 999)
     best = min(record.metrics["latency_ms"].value for record in records_of(every))
-    owner = owner_of(storage, every.spec, Here(workload, workspace), "other")
+    loop = loop_of(storage, every.spec, Here(workload, workspace), "other")
     # a run that goes on learns from the one before
-    run(owner, 10)
-    run(owner, 25)
-    found = min(record.metrics["latency_ms"].value for record in records_of(owner))
+    run(loop, 10)
+    run(loop, 25)
+    found = min(record.metrics["latency_ms"].value for record in records_of(loop))
     assert found < 1.02 * best

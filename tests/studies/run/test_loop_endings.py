@@ -1,4 +1,4 @@
-"""What ends an owner's search, and how long a trial may take."""
+"""What ends a search's search, and how long a trial may take."""
 
 import time
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ from engines.core.values import Candidate, Workload
 from studies.core.records import TrialRecord
 from studies.run.limits import SHORTEST_LIMIT_SECONDS, TIMES_BASELINE, Ended, Limits, Stop
 from studies.storage.storage import Storage
-from tests.studies.owners import Here, Notes, in_order, optuna_trials, owner_of, records_of, run, spec_of
+from tests.studies.loops import Here, Notes, in_order, loop_of, optuna_trials, records_of, run, spec_of
 
 
 @pytest.fixture
@@ -27,8 +27,8 @@ def test_it_ends_when_every_candidate_was_tried(
 ) -> None:
     fixed = {"precision": ["fp32"], "profile": ["wide"], "max_aux_streams": ["0"]}
     executor = Here(workload, workspace)
-    owner = owner_of(storage, spec_of(workload, fixed), executor)
-    assert run(owner, 1000) == "exhausted"
+    loop = loop_of(storage, spec_of(workload, fixed), executor)
+    assert run(loop, 1000) == "exhausted"
     assert len(executor.asked) == 6 * 2
 
 
@@ -38,7 +38,7 @@ def test_a_space_of_one_candidate_needs_one_trial(
     spec = spec_of(workload)
     everything = {one.name: [str(one.default).lower()] for one in spec.space}
     executor = Here(workload, workspace)
-    assert run(owner_of(storage, spec_of(workload, everything), executor), 50) == "exhausted"
+    assert run(loop_of(storage, spec_of(workload, everything), executor), 50) == "exhausted"
     assert executor.asked == [spec.baseline]
 
 
@@ -51,8 +51,8 @@ def test_a_stop_ends_it_after_the_trial_in_flight(
         assert stop.running
         stop.requested = record.number == 2
 
-    owner = replace(owner_of(storage, spec_of(workload), Here(workload, workspace)), observer=Notes(ask))
-    assert owner.run(Limits(50), stop).ending == "interrupted"
+    loop = replace(loop_of(storage, spec_of(workload), Here(workload, workspace)), observer=Notes(ask))
+    assert loop.run(Limits(50), stop).ending == "interrupted"
     assert len(storage.finished("study")) == len(optuna_trials(storage)) == 3
     assert not stop.running
 
@@ -64,10 +64,10 @@ def test_a_time_limit_ends_it_after_the_trial_in_flight(
     # a clock that each evaluation moves on by a second
     clock = SimpleNamespace(monotonic=lambda: float(len(executor.asked)), perf_counter=time.perf_counter)
     monkeypatch.setattr("studies.run.loop.time", clock)
-    owner = owner_of(storage, spec_of(workload), executor)
-    assert run(owner, 50, seconds=2.5) == "timeout"
+    loop = loop_of(storage, spec_of(workload), executor)
+    assert run(loop, 50, seconds=2.5) == "timeout"
     assert len(executor.asked) == len(storage.finished("study")) == 3
-    assert run(owner, 50, seconds=1.0) == "timeout"
+    assert run(loop, 50, seconds=1.0) == "timeout"
     assert len(executor.asked) == 4
 
 
@@ -75,7 +75,7 @@ def test_a_trial_may_take_as_long_as_was_said(
     storage: Storage, workload: Workload, workspace: Workspace
 ) -> None:
     executor = Here(workload, workspace)
-    run(owner_of(storage, spec_of(workload), executor), 3, trial_seconds=7.0)
+    run(loop_of(storage, spec_of(workload), executor), 3, trial_seconds=7.0)
     assert executor.limits == [7.0, 7.0, 7.0]
 
 
@@ -102,7 +102,7 @@ def test_a_trial_may_take_a_multiple_of_the_baseline(
         return Evaluation(candidate, engine=engine, failure=failure, stage_seconds=stages)
 
     executor = Here(workload, workspace, verdict)
-    run(owner_of(storage, spec_of(workload), executor), 2)
+    run(loop_of(storage, spec_of(workload), executor), 2)
     assert executor.limits[1] == pytest.approx(limit)
 
 
@@ -117,10 +117,10 @@ def test_a_metric_that_the_baseline_does_not_have_ends_the_search_at_once(
     storage: Storage, workload: Workload, workspace: Workspace, constraint: str, said: str
 ) -> None:
     executor = Here(workload, workspace)
-    owner = owner_of(storage, spec_of(workload, constraints=[constraint]), executor)
+    loop = loop_of(storage, spec_of(workload, constraints=[constraint]), executor)
     for _ in range(2):
         with pytest.raises(UserError, match=said):
-            run(owner, 10)
+            run(loop, 10)
     assert len(executor.asked) == len(storage.finished("study")) == 1
 
 
@@ -128,23 +128,23 @@ def test_a_metric_that_only_so_short_a_measurement_does_not_have_ends_nothing(
     storage: Storage, workload: Workload, workspace: Workspace
 ) -> None:
     constraints = ["energy_mj<=1e9", "p99_bound_ms<=1e-9"]
-    owner = owner_of(storage, spec_of(workload, constraints=constraints), Here(workload, workspace))
-    assert run(owner, 3) == "complete"
-    assert "energy_mj" not in records_of(owner)[0].metrics
+    loop = loop_of(storage, spec_of(workload, constraints=constraints), Here(workload, workspace))
+    assert run(loop, 3) == "complete"
+    assert "energy_mj" not in records_of(loop)[0].metrics
 
 
 def test_the_search_ends_when_little_is_left_to_gain(
     storage: Storage, workload: Workload, workspace: Workspace
 ) -> None:
-    owner = owner_of(storage, spec_of(workload, constraints=["error<=1"]), Here(workload, workspace))
-    ended = owner.run(Limits(200, min_gain=0.02), Stop())
+    loop = loop_of(storage, spec_of(workload, constraints=["error<=1"]), Here(workload, workspace))
+    ended = loop.run(Limits(200, min_gain=0.02), Stop())
     assert ended.ending == "converged"
     assert ended.left is not None
     assert ended.left.chance < 0.02
-    assert isinstance(owner.observer, Notes)
-    assert owner.observer.left[-1] == ended.left
-    assert 15 <= len(owner.observer.records) < 100
-    assert run(owner, 110) == "complete"
+    assert isinstance(loop.observer, Notes)
+    assert loop.observer.left[-1] == ended.left
+    assert 15 <= len(loop.observer.records) < 100
+    assert run(loop, 110) == "complete"
 
 
 def test_a_search_that_ended_by_itself_does_so_again_until_more_is_asked_for(
@@ -155,9 +155,9 @@ def test_a_search_that_ended_by_itself_does_so_again_until_more_is_asked_for(
     def searched(limits: Limits) -> tuple[Ended, int]:
         """By one who never says that little is left, and how many trials it made."""
         executor = Here(workload, workspace)
-        return in_order(owner_of(storage, spec, executor)).run(limits, Stop()), len(executor.asked)
+        return in_order(loop_of(storage, spec, executor)).run(limits, Stop()), len(executor.asked)
 
-    first = owner_of(storage, spec, Here(workload, workspace)).run(Limits(200, min_gain=0.02), Stop())
+    first = loop_of(storage, spec, Here(workload, workspace)).run(Limits(200, min_gain=0.02), Stop())
     there = len(storage.finished("study"))
     assert searched(Limits(200, min_gain=0.02)) == (first, 0)
     assert searched(Limits(200, min_gain=0.05)) == (first, 0)

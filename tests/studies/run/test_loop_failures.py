@@ -1,4 +1,4 @@
-"""What an owner makes of candidates that fail."""
+"""What a search makes of candidates that fail."""
 
 from collections import Counter
 
@@ -10,7 +10,7 @@ from engines.core.errors import UserError
 from engines.core.results import Evaluation
 from engines.core.values import Candidate, Settings, Stage, Workload
 from studies.storage.storage import Storage
-from tests.studies.owners import Here, failed, in_order, optuna_trials, owner_of, records_of, run, spec_of
+from tests.studies.loops import Here, failed, in_order, loop_of, optuna_trials, records_of, run, spec_of
 
 
 @pytest.fixture
@@ -28,9 +28,9 @@ def test_what_fails_before_there_is_an_engine_is_not_tried_again(
 
     fixed = {"builder_optimization_level": ["3", "4"], "max_aux_streams": ["0"]}
     executor = Here(workload, workspace, verdict)
-    owner = in_order(owner_of(storage, spec_of(workload, fixed), executor))
-    assert run(owner, 99) == "exhausted"
-    records = records_of(owner)
+    loop = in_order(loop_of(storage, spec_of(workload, fixed), executor))
+    assert run(loop, 99) == "exhausted"
+    records = records_of(loop)
     assert len(records) == 3 * 3 * 2 * 2
     dead = [record for record in records if record.failure is not None]
     asked = [record for record in dead if record.candidate in executor.asked]
@@ -54,8 +54,8 @@ def test_what_fails_with_an_engine_is_tried_again_under_another_run_spec(
 ) -> None:
     executor = Here(workload, workspace, failed("load", "out_of_memory"))
     fixed = {"precision": ["fp16"], "profile": ["wide"], "builder_optimization_level": ["3"]}
-    owner = owner_of(storage, spec_of(workload, {**fixed, "max_aux_streams": ["0"]}), executor)
-    assert run(owner, 99) == "exhausted"
+    loop = loop_of(storage, spec_of(workload, {**fixed, "max_aux_streams": ["0"]}), executor)
+    assert run(loop, 99) == "exhausted"
     assert len(executor.asked) == 3
 
 
@@ -64,8 +64,8 @@ def test_our_own_mistake_in_a_build_is_no_verdict_on_it(
 ) -> None:
     executor = Here(workload, workspace, failed("build", "internal"))
     fixed = {"precision": ["fp16"], "profile": ["wide"], "builder_optimization_level": ["3"]}
-    owner = owner_of(storage, spec_of(workload, {**fixed, "max_aux_streams": ["0"]}), executor)
-    run(owner, 99)
+    loop = loop_of(storage, spec_of(workload, {**fixed, "max_aux_streams": ["0"]}), executor)
+    run(loop, 99)
     assert len(executor.asked) == 3
 
 
@@ -77,9 +77,9 @@ def test_the_search_does_not_ask_for_what_cannot_be_made(
         hopeless = candidate.graph["precision"] == "int8"
         return failed(stage, "crashed")(candidate) if hopeless else None
 
-    owner = owner_of(storage, spec_of(workload), Here(workload, workspace, verdict))
-    run(owner, 40)
-    dead = [record.candidate for record in records_of(owner) if record.failure is not None]
+    loop = loop_of(storage, spec_of(workload), Here(workload, workspace, verdict))
+    run(loop, 40)
+    dead = [record.candidate for record in records_of(loop) if record.failure is not None]
     assert dead
     assert len({one.graph if stage == "graph" else (one.graph, one.build) for one in dead}) == len(dead)
 
@@ -89,9 +89,9 @@ def test_failures_reach_optuna_as_pruned_and_infeasible_trials_with_their_violat
 ) -> None:
     options = Settings(fault_rate=0.6, faults="refuse+memory+nan+wrong")
     executor = Here(workload, workspace, options=options)
-    owner = owner_of(storage, spec_of(workload, options=options), executor)
-    run(owner, 40)
-    records = records_of(owner)
+    loop = loop_of(storage, spec_of(workload, options=options), executor)
+    run(loop, 40)
+    records = records_of(loop)
     assert min(Counter(record.state for record in records).values()) >= 3
     for record, trial in zip(records, optuna_trials(storage), strict=True):
         if record.state == "failed":
@@ -109,9 +109,9 @@ def test_a_baseline_that_fails_is_stored_and_the_search_goes_on(
         return failed("measure", "crashed")(candidate) if len(executor.asked) == 1 else None
 
     executor = Here(workload, workspace, verdict)
-    owner = owner_of(storage, spec_of(workload), executor)
-    assert run(owner, 5) == "complete"
-    assert [record.state == "failed" for record in records_of(owner)] == [True] + [False] * 4
+    loop = loop_of(storage, spec_of(workload), executor)
+    assert run(loop, 5) == "complete"
+    assert [record.state == "failed" for record in records_of(loop)] == [True] + [False] * 4
 
 
 def test_a_full_disk_ends_it_and_is_no_trial(
@@ -122,10 +122,10 @@ def test_a_full_disk_ends_it_and_is_no_trial(
         return failed("build", "disk_full", "no space left in the workspace")(candidate) if full else None
 
     executor = Here(workload, workspace, verdict)
-    owner = owner_of(storage, spec_of(workload), executor)
+    loop = loop_of(storage, spec_of(workload), executor)
     with pytest.raises(UserError, match="no space left in the workspace") as raised:
-        run(owner, 10)
+        run(loop, 10)
     assert "run the same command again" in raised.value.hint
     assert len(storage.finished("study")) == len(optuna_trials(storage)) == 2
     executor.verdict = lambda _: None
-    assert run(owner, 10) == "complete"
+    assert run(loop, 10) == "complete"

@@ -1,4 +1,4 @@
-"""What an owner need not measure: an earlier study did, or it is the same engine."""
+"""What a search need not measure: an earlier study did, or it is the same engine."""
 
 from dataclasses import replace
 
@@ -10,7 +10,7 @@ from engines.core.results import FailureKind
 from engines.core.values import Settings, Workload
 from studies.core.objectives import parse_constraints
 from studies.storage.storage import Storage
-from tests.studies.owners import Here, Notes, failed, in_order, owner_of, records_of, run, spec_of
+from tests.studies.loops import Here, Notes, failed, in_order, loop_of, records_of, run, spec_of
 
 
 @pytest.fixture
@@ -23,9 +23,9 @@ def test_what_an_earlier_study_found_is_answered_from_storage(
 ) -> None:
     spec = spec_of(workload)
     first = Here(workload, workspace)
-    run(owner_of(storage, spec, first), 12)
+    run(loop_of(storage, spec, first), 12)
     second = Here(workload, workspace)
-    other = owner_of(storage, replace(spec, constraints=parse_constraints(["p99_ms<=1"])), second, "other")
+    other = loop_of(storage, replace(spec, constraints=parse_constraints(["p99_ms<=1"])), second, "other")
     run(other, 12)
     assert not set(second.asked) & set(first.asked)
     assert [record.reused for record in records_of(other)] == [
@@ -42,9 +42,9 @@ def test_it_is_measured_again_where_that_is_asked_for(
     storage: Storage, workload: Workload, workspace: Workspace
 ) -> None:
     spec = spec_of(workload)
-    run(owner_of(storage, spec, Here(workload, workspace)), 3)
+    run(loop_of(storage, spec, Here(workload, workspace)), 3)
     again = Here(workload, workspace)
-    run(replace(owner_of(storage, spec, again, "other"), remeasure=True), 3)
+    run(replace(loop_of(storage, spec, again, "other"), remeasure=True), 3)
     assert len(again.asked) == 3
 
 
@@ -64,9 +64,9 @@ def test_only_a_failure_that_would_repeat_itself_is_answered_from_storage(
     storage: Storage, workload: Workload, workspace: Workspace, kind: FailureKind, lasts: bool
 ) -> None:
     spec = spec_of(workload)
-    run(owner_of(storage, spec, Here(workload, workspace, failed("check", kind))), 1)
+    run(loop_of(storage, spec, Here(workload, workspace, failed("check", kind))), 1)
     second = Here(workload, workspace)
-    other = owner_of(storage, spec, second, "other")
+    other = loop_of(storage, spec, second, "other")
     run(other, 1)
     assert len(second.asked) == (0 if lasts else 1)
     assert (records_of(other)[0].failure is not None) == lasts
@@ -77,10 +77,10 @@ def test_a_build_refused_in_this_study_does_not_hide_what_an_earlier_one_measure
 ) -> None:
     fixed = {"precision": ["fp16"], "profile": ["wide"], "builder_optimization_level": ["3"]}
     spec = spec_of(workload, {**fixed, "max_aux_streams": ["0"], "cuda_graph": ["true"]})
-    run(owner_of(storage, spec, Here(workload, workspace)), 9)
+    run(loop_of(storage, spec, Here(workload, workspace)), 9)
     wider = replace(spec, space=spec_of(workload, {**fixed, "max_aux_streams": ["0"]}).space)
     crashing = Here(workload, workspace, failed("build", "crashed"))
-    other = in_order(owner_of(storage, wider, crashing, "other"))
+    other = in_order(loop_of(storage, wider, crashing, "other"))
     run(other, 9)
     by_graph = {record.candidate.run["cuda_graph"]: record for record in records_of(other)[1:]}
     assert by_graph[False].failure is not None
@@ -96,8 +96,8 @@ def test_the_number_of_another_studys_trial_is_not_shown(
     fixed = {"precision": ["fp16"], "profile": ["wide"], "builder_optimization_level": ["3"]}
     spec = spec_of(workload, {**fixed, "max_aux_streams": ["0"]})
     refuse = failed("build", "refused", "no kernel")
-    run(owner_of(storage, spec, Here(workload, workspace, refuse)), 3)
-    other = owner_of(storage, spec, Here(workload, workspace, refuse), "other")
+    run(loop_of(storage, spec, Here(workload, workspace, refuse)), 3)
+    other = loop_of(storage, spec, Here(workload, workspace, refuse), "other")
     run(other, 3)
     for number, trial in enumerate(storage.read_study("other").trials):
         assert trial.failure is not None
@@ -113,9 +113,9 @@ def test_an_engine_that_is_the_same_shares_the_measurement_of_the_first(
     fixed = {"precision": ["fp32"], "profile": ["wide"], "cuda_graph": ["false"]}
     spec = spec_of(workload, {**fixed, "max_aux_streams": ["0"]})
     executor = Here(workload, workspace, options=Settings(inert="builder_optimization_level"))
-    owner = owner_of(storage, spec, executor)
-    assert run(owner, 3) == "complete"
-    first, *others = records_of(owner)
+    loop = loop_of(storage, spec, executor)
+    assert run(loop, 3) == "complete"
+    first, *others = records_of(loop)
     assert [trial.same_as for trial in (first, *others)] == [None, 0, 0]
     assert all(trial.metrics["latency_ms"] == first.metrics["latency_ms"] for trial in others)
     assert len({trial.engine.digest for trial in (first, *others) if trial.engine}) == 3
@@ -129,10 +129,10 @@ def test_it_is_measured_anew_where_everything_is(
 ) -> None:
     spec = spec_of(workload, {"precision": ["fp32"], "profile": ["wide"], "max_aux_streams": ["0"]})
     executor = Here(workload, workspace, options=Settings(inert="builder_optimization_level"))
-    owner = replace(owner_of(storage, spec, executor), remeasure=True)
-    run(owner, 4)
-    assert [trial.same_as for trial in records_of(owner)] == [None] * 4
-    assert all("measure" in trial.evaluation.stage_seconds for trial in records_of(owner))
+    loop = replace(loop_of(storage, spec, executor), remeasure=True)
+    run(loop, 4)
+    assert [trial.same_as for trial in records_of(loop)] == [None] * 4
+    assert all("measure" in trial.evaluation.stage_seconds for trial in records_of(loop))
 
 
 def test_a_shared_evaluation_answers_a_later_study_like_any_other(
@@ -141,9 +141,9 @@ def test_a_shared_evaluation_answers_a_later_study_like_any_other(
     fixed = {"precision": ["fp32"], "profile": ["wide"], "cuda_graph": ["false"]}
     spec = spec_of(workload, {**fixed, "max_aux_streams": ["0"], "builder_optimization_level": ["3", "4"]})
     executor = Here(workload, workspace, options=Settings(inert="builder_optimization_level"))
-    run(owner_of(storage, spec, executor), 9)
+    run(loop_of(storage, spec, executor), 9)
     asked = len(executor.asked)
-    later = owner_of(storage, replace(spec, constraints=parse_constraints(["error<=1"])), executor, "later")
+    later = loop_of(storage, replace(spec, constraints=parse_constraints(["error<=1"])), executor, "later")
     run(later, 9)
     assert len(executor.asked) == asked == 2
     assert [(trial.reused, trial.same_as) for trial in records_of(later)] == [(True, None), (True, 0)]
@@ -157,14 +157,14 @@ def test_a_dimension_that_changes_nothing_leaves_the_space_with_a_note(
         workload, {**fixed, "cuda_graph": ["false"], "builder_optimization_level": ["2", "3", "4"]}
     )
     executor = Here(workload, workspace, options=Settings(inert="builder_optimization_level"))
-    owner = owner_of(storage, spec, executor)
-    assert run(owner, 12) == "exhausted"
+    loop = loop_of(storage, spec, executor)
+    assert run(loop, 12) == "exhausted"
     assert 4 < len(executor.asked) < 12
-    assert isinstance(owner.observer, Notes)
-    (told,) = owner.observer.notes
+    assert isinstance(loop.observer, Notes)
+    (told,) = loop.observer.notes
     assert told.startswith("builder_optimization_level changes nothing here: 3 choices")
     # every engine there is was found nevertheless
-    assert len({fingerprint(trial.engine) for trial in records_of(owner)}) == 4
-    again = owner_of(storage, spec, executor)
+    assert len({fingerprint(trial.engine) for trial in records_of(loop)}) == 4
+    again = loop_of(storage, spec, executor)
     assert run(again, 12) == "exhausted"
     assert records_of(again) == []

@@ -32,10 +32,10 @@ class Stage:
     killed: threading.Event = field(default_factory=threading.Event)
 
     @contextmanager
-    def holder(self, entry: Entry) -> Iterator["Holder"]:
+    def engine(self, entry: Entry) -> Iterator["LoadedEngine"]:
         self.diary.append(("start", entry.name))
         try:
-            yield Holder(self, entry)
+            yield LoadedEngine(self, entry)
         finally:
             self.diary.append(("close", entry.name))
 
@@ -44,7 +44,7 @@ class Stage:
 
 
 @dataclass
-class Holder:
+class LoadedEngine:
     stage: Stage
     entry: Entry
 
@@ -80,7 +80,7 @@ class Holder:
 
 
 def contest(stage: Stage, rebuilds: int = 0) -> Contest:
-    return Contest(entries_of(STUDY.trials, rebuilds), 3, RIGOUR, stage.holder, lambda _: None)
+    return Contest(entries_of(STUDY.trials, rebuilds), 3, RIGOUR, stage.engine, lambda _: None)
 
 
 def test_every_entry_has_a_process_of_its_own_in_every_session() -> None:

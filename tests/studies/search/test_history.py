@@ -5,8 +5,9 @@ import pytest
 
 from engines.core.values import Candidate, Dimension, Settings
 from studies.core.records import Direction
+from studies.search.acquisition import front_of
 from studies.search.encoding import Encoding
-from studies.search.history import FARTHEST_KEPT, FARTHEST_MISSED, LIMIT, MOST_KNOWN, Memory
+from studies.search.history import FARTHEST_KEPT, FARTHEST_MISSED, LIMIT, MOST_KNOWN, Memory, worst_of
 from studies.search.observations import Earlier, Observation
 
 SPACE = (
@@ -102,7 +103,7 @@ def test_of_many_trials_the_best_are_kept() -> None:
 def test_a_front_lies_within_what_is_worse_than_every_trial() -> None:
     memory = _memory(_told(0, 4.0, 1e-3), _told(1, 2.0, 1e-2), directions=["minimize", "minimize"])
     smoothed = np.stack([memory.objective(number).values for number in range(2)], axis=1)
-    front, limits = memory.front(smoothed)
+    front, limits = front_of(memory.feasible(smoothed)), worst_of(smoothed)
     assert len(front) == 2
     assert (limits > smoothed.max(axis=0)).all()
 

@@ -5,6 +5,7 @@ import pytest
 
 from engines.core.results import Failure
 from studies.belief.baseline_runs import drift
+from studies.belief.devices import Beliefs, DeviceBelief, beliefs
 from studies.belief.noise import Noise
 from studies.core.records import StudyRecord
 from studies.search.observations import USUAL_VARIANCE, margin, observation_of
@@ -33,7 +34,8 @@ def test_a_measured_trial_has_values_their_variance_and_margins() -> None:
 def test_what_differs_from_run_to_run_makes_the_first_objective_less_sure() -> None:
     study = _study(objectives=["latency_ms", "throughput"])
     alone = observation_of(study.trials[2], study.spec)
-    noisy = observation_of(study.trials[2], study.spec, Noise(0.06, 0.05, 6, 0.2))
+    believed = Beliefs(devices={"": DeviceBelief(Noise(0.06, 0.05, 6, 0.2))})
+    noisy = observation_of(study.trials[2], study.spec, believed)
     assert noisy.variances[0] == pytest.approx(alone.variances[0] + 0.05**2)
     assert noisy.variances[1] == alone.variances[1]
 
@@ -49,7 +51,7 @@ def test_drift_is_taken_out() -> None:
     assert change is not None
     assert change.significant
     last = next(one for one in reversed(study.trials) if one.state == "feasible")
-    (value,) = observation_of(last, study.spec, drift=change).values or ()
+    (value,) = observation_of(last, study.spec, beliefs(study)).values or ()
     assert value < 0.8 * last.metrics["latency_ms"].value
 
 

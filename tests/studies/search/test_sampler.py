@@ -1,13 +1,14 @@
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import optuna
 import pytest
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from engines.core.values import Dimension
+from engines.core.values import Candidate, Dimension, Value
 from studies.core import space as spaces
 from studies.search.sampler import EngineSampler, observation
+from studies.search.searcher import Searcher
 from studies.storage.optuna_mirror import unlogged
 
 SPACE = (
@@ -125,3 +126,23 @@ def test_seconds_by_stage_are_taken_from_the_trial_where_it_tells_them() -> None
     assert observation(study.trials[0], SPACE).seconds == {"build": 12.0, "measure": 1.0}
     study.optimize(latency, 1)
     assert observation(study.trials[1], SPACE).seconds.keys() == {"measure"}
+
+
+def test_trials_that_run_beside_each_other_are_different_and_know_of_each_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    study = optimized(latency, 10)
+    pending: list[int] = []
+    suggest = Searcher.suggest
+
+    def spied(searcher: Searcher, running: Sequence[Candidate] = ()) -> dict[str, Value]:
+        pending.append(len(running))
+        return suggest(searcher, running)
+
+    monkeypatch.setattr(Searcher, "suggest", spied)
+    together = [
+        study.ask(EngineSampler(SPACE).infer_relative_search_space(study, study.trials[0])) for _ in range(4)
+    ]
+    assert pending == [0, 1, 2, 3]
+    points = {tuple(spaces.settled(SPACE, trial.params).values()) for trial in together}
+    assert len(points) == 4

@@ -298,3 +298,57 @@ def test_what_vendors_advise_is_tried_whatever_a_like_model_showed() -> None:
     searcher = _searcher(metrics=["latency_ms"], earlier=[Earlier("like", 0.9, every)])
     searcher.add(_observed(BASELINE))
     assert _advised(searcher.suggest())
+
+
+def _pending(searcher: Searcher, count: int) -> list[Point]:
+    """A batch that is asked for before any of it is known."""
+    points: list[Point] = []
+    for _ in range(count):
+        points.append(searcher.suggest([spaces.candidate_at(SPACE, point) for point in points]))
+    return points
+
+
+def test_a_batch_names_no_candidate_twice_and_spreads_out() -> None:
+    searcher, repeated = _searcher(), _searcher()
+    for one in (searcher, repeated):
+        _search(one, 12)
+    batch = _pending(searcher, 6)
+    assert len({tuple(point.values()) for point in batch}) == 6
+    # of what is only marked as seen, the next is its like
+    alike: list[Point] = []
+    for _ in range(6):
+        alike.append(repeated.suggest())
+        repeated.mark_seen(alike[-1])
+    assert _spread(batch) > _spread(alike)
+
+
+def test_what_was_pending_leaves_nothing_behind_once_it_is_known() -> None:
+    searcher, one_by_one = _searcher(), _searcher()
+    for one in (searcher, one_by_one):
+        _search(one, 12)
+    found = searcher.suggest()
+    assert found == one_by_one.suggest([])
+    searcher.suggest([spaces.candidate_at(SPACE, found)])
+    searcher.add(_observed(found))
+    one_by_one.add(_observed(found))
+    left = searcher.left_to_gain(0.01), one_by_one.left_to_gain(0.01)
+    assert left[0] is not None
+    assert left[1] is not None
+    assert left[0].gain == pytest.approx(left[1].gain, abs=0.02)
+
+
+def test_a_batch_of_two_objectives_can_be_asked_for() -> None:
+    searcher = Searcher(SPACE, ["minimize", "minimize"], 0, 0)
+
+    def observed(point: Point) -> Observation:
+        latency = _latency(point)
+        return Observation(spaces.candidate_at(SPACE, point), (latency, 1 / latency), (1e-6, 1e-6))
+
+    _search(searcher, 8, observed)
+    assert len({tuple(point.values()) for point in _pending(searcher, 5)}) == 5
+
+
+def _spread(points: Sequence[Point]) -> float:
+    """In how many dimensions two of them differ on average."""
+    pairs = [(one, other) for place, one in enumerate(points) for other in points[:place]]
+    return float(np.mean([sum(one[name] != other[name] for name in one) for one, other in pairs]))

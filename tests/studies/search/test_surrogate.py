@@ -112,3 +112,14 @@ def test_trials_of_a_like_model_tell_of_this_one(likeness: float) -> None:
     surrogate.learn(data)
     related = np.corrcoef(surrogate.predict(rows[count:]).mean, _truth(rows[count:]))[0, 1]
     assert related > 0.95 if likeness else related < 0.8
+
+
+def test_what_is_under_way_changes_no_expectation_and_leaves_less_unknown() -> None:
+    surrogate, _, unseen = _learnt(30)
+    before, smoothed = surrogate.predict(unseen), surrogate.smoothed()
+    surrogate.expect(unseen[:3])
+    after = surrogate.predict(unseen)
+    assert after.mean == pytest.approx(before.mean, abs=1e-6)
+    assert surrogate.smoothed() == pytest.approx(smoothed, abs=1e-6)
+    assert (after.variance[:3] < 0.8 * before.variance[:3]).all()
+    assert (after.variance < before.variance + 1e-12).all()

@@ -14,11 +14,11 @@ from engines.worker.protocol import Open
 from studies.belief.rigour import Rigour
 from studies.core.records import RepeatRecord, StudyRecord
 from studies.finals.verdict import finals
+from studies.run import finals as held_finals
+from studies.run.finals import searching_seconds
 from studies.run.session import Contest
 from studies.storage.storage import open_storage
 from tests.command import Command
-from tuner.workflows import finals as finals_workflow
-from tuner.workflows.finals import searching_seconds
 
 # so noisy that several candidates could be the best
 BACKEND = "fake:noise=0.05,run_noise=0.05"
@@ -116,7 +116,7 @@ def test_rebuilt_finalists_are_built_each_in_a_folder_of_its_own_and_leave_nothi
             super().__init__(opening, workspace, name)
             folders.setdefault(name, set()).add(workspace.root)
 
-    monkeypatch.setattr(finals_workflow, "Worker", Noted)
+    monkeypatch.setattr(held_finals, "Worker", Noted)
     backend = "fake:noise=0.05,run_noise=0.5"
     study = search(model, tmp_path, trials=14, finalists=2, rebuild_finalists=1, backend=backend)
     finalists = {trial for trial, _, _ in held(study) if trial}

@@ -104,7 +104,7 @@ class _StopsIn(Silent):
     def __init__(self, stop: Any) -> None:
         self.stop, self.seen = stop, 0
 
-    def preparing(self, what: str) -> None:
+    def preparing(self, what: str, seconds_left: float | None = None) -> None:
         self.seen += bool(re.match(r"pass \d+ of", what))
         self.stop.requested = self.seen == 3
 

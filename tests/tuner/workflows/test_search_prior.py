@@ -8,7 +8,7 @@ import pytest
 
 import tuner
 from studies.core.records import Prior
-from studies.run.loop import Owner
+from studies.run.loop import StudyLoop
 from studies.search.observations import Earlier
 from studies.storage.storage import open_storage
 from tests.command import Command
@@ -32,13 +32,13 @@ def searched_before(model: Path) -> None:
 def given(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Earlier, ...]]:
     """What each search in turn was given."""
     found: list[tuple[Earlier, ...]] = []
-    run = Owner.run
+    run = StudyLoop.run
 
-    def spied(owner: Owner, *arguments: Any) -> Any:
-        found.append(owner.earlier)
-        return run(owner, *arguments)
+    def spied(loop: StudyLoop, *arguments: Any) -> Any:
+        found.append(loop.earlier)
+        return run(loop, *arguments)
 
-    monkeypatch.setattr(Owner, "run", spied)
+    monkeypatch.setattr(StudyLoop, "run", spied)
     return found
 
 

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -10,7 +10,6 @@ from pathlib import Path
 
 import msgspec
 
-from dashboards.words import formats
 from engines.artifacts.workspace import Workspace, temporary_folder
 from engines.core.errors import Interrupted, UserError
 from engines.worker.client import Worker
@@ -20,8 +19,9 @@ from studies.core.identity import evaluation_key
 from studies.core.records import RepeatRecord
 from studies.finals.select import finalists
 from studies.finals.verdict import FEWEST_SESSIONS
+from studies.run.interfaces import Observer
 from studies.run.limits import Ending, Stop
-from studies.run.loop import Owner
+from studies.run.loop import StudyLoop
 from studies.run.session import Contest, Entry, entries_of
 
 # of a limited time, this share and no more than these seconds are kept for the finals
@@ -41,44 +41,45 @@ def searching_seconds(timeout: float | None, rigour: Rigour) -> float | None:
 
 
 def hold(
-    owner: Owner, opening: Open, workspace: Workspace, stop: Stop, end: float = math.inf
+    loop: StudyLoop, opening: Open, workspace: Workspace, stop: Stop, end: float = math.inf
 ) -> Ending | None:
     """Measures the finalists again where that was not done for all trials; how it ended if early.
 
     Sessions that were finished before are not repeated, except with rebuilds, whose engines are gone. At the
     time `end`, of the monotonic clock, it is over, but not before there are sessions enough for a verdict.
     """
-    study = owner.storage.read_study(owner.name)
-    entries = entries_of(finalists(study, owner.rigour.finalists), owner.rigour.rebuilds)
+    study = loop.storage.read_study(loop.name)
+    entries = entries_of(finalists(study, loop.rigour.finalists), loop.rigour.rebuilds)
     if not entries:
         return None
     done = _sessions_done(study.repeats, entries, len(study.trials))
-    if done >= owner.rigour.sessions:
+    if done >= loop.rigour.sessions:
         return None
-    done = 0 if owner.rigour.rebuilds else done
+    done = 0 if loop.rigour.rebuilds else done
     rivals = ", ".join(entry.name for entry in entries)
-    owner.observer.note(f"measuring again, in turn, in {owner.rigour.sessions} sessions: {rivals}")
-    clock = _Clock(owner.observer.preparing, end)
+    loop.observer.note(f"measuring again, in turn, in {loop.rigour.sessions} sessions: {rivals}")
+    clock = _Clock(loop.observer, end)
     with ExitStack() as rebuilt, stop.while_running():
         folders = {entry: _folder(entry, workspace, rebuilt) for entry in entries}
         contest = Contest(
             entries=entries,
             after=len(study.trials),
-            rigour=owner.rigour,
-            open_holder=partial(_worker, opening, folders),
+            rigour=loop.rigour,
+            open_engine=partial(_worker, opening, folders),
             say=clock.say,
-            seed=owner.seed,
+            seed=loop.seed,
+            device=loop.executor.devices[0].name,
         )
-        numbers = range(done, owner.rigour.sessions)
+        numbers = range(done, loop.rigour.sessions)
         try:
-            return _sessions(owner, contest, numbers, stop, clock, len(study.repeats))
+            return _sessions(loop, contest, numbers, stop, clock, len(study.repeats))
         except HeldTwice:
             raise
         except (Interrupted, KeyboardInterrupt):
             return "interrupted"
         except UserError as error:
             # what was found is worth more than an end with an error
-            owner.observer.note(f"the finalists could not all be measured again: {error.message}")
+            loop.observer.note(f"the finalists could not all be measured again: {error.message}")
     return None
 
 
@@ -88,7 +89,7 @@ def _folder(entry: Entry, workspace: Workspace, rebuilt: ExitStack) -> Path:
 
 
 def _sessions(
-    owner: Owner, contest: Contest, numbers: range, stop: Stop, clock: "_Clock", stored: int
+    loop: StudyLoop, contest: Contest, numbers: range, stop: Stop, clock: "_Clock", stored: int
 ) -> Ending | None:
     """So many repeats were stored before; raises HeldTwice where another search stored some meanwhile."""
     # engines of rebuilds are not made yet, and others may have been deleted
@@ -99,12 +100,12 @@ def _sessions(
         if number >= FEWEST_SESSIONS and clock.is_over:
             return "timeout"
         repeats = contest.session(number, may_build=may_build)
-        if owner.storage.count_repeats(owner.name) != stored:
+        if loop.storage.count_repeats(loop.name) != stored:
             raise HeldTwice(
-                f"the finals of study {owner.name!r} are held by another search too",
+                f"the finals of study {loop.name!r} are held by another search too",
                 "Let only one of them run: all but this session is saved.",
             )
-        _store(owner, repeats)
+        _store(loop, repeats)
         stored += len(repeats)
         may_build = any(one.evaluation.failure is not None for one in repeats)
         clock.sessions_left(numbers.stop - number - 1)
@@ -118,7 +119,7 @@ class _Clock:
     It is over when a session as long as the last would last beyond the end.
     """
 
-    tell: Callable[[str], None]
+    observer: Observer
     end: float = math.inf
     last: float = 0.0
     began: float = field(default_factory=time.monotonic)
@@ -129,12 +130,8 @@ class _Clock:
         return time.monotonic() + self.last > self.end
 
     def say(self, what: str) -> None:
-        left = (
-            ""
-            if self.ends is None
-            else f", about {formats.duration(max(1.0, self.ends - time.monotonic()))} left"
-        )
-        self.tell(f"{what}{left}")
+        left = None if self.ends is None else max(0.0, self.ends - time.monotonic())
+        self.observer.preparing(what, left)
 
     def sessions_left(self, count: int) -> None:
         now = time.monotonic()
@@ -142,10 +139,10 @@ class _Clock:
         self.ends = now + count * self.last
 
 
-def _store(owner: Owner, repeats: list[RepeatRecord]) -> None:
+def _store(loop: StudyLoop, repeats: list[RepeatRecord]) -> None:
     for repeat in repeats:
-        key = evaluation_key(owner.spec, repeat.evaluation.candidate)
-        owner.storage.add_repeat(owner.name, key, repeat)
+        key = evaluation_key(loop.spec, repeat.evaluation.candidate)
+        loop.storage.add_repeat(loop.name, key, repeat)
 
 
 def _sessions_done(repeats: tuple[RepeatRecord, ...], entries: tuple[Entry, ...], after: int) -> int:

@@ -1,4 +1,4 @@
-"""Owners over the fake backend, in this process, and all that they ask for and tell."""
+"""Searches over the fake backend, in this process, and all that they ask for and tell."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -7,28 +7,29 @@ from pathlib import Path
 
 import optuna
 
-from engines.artifacts.fingerprints import completed
+from engines.artifacts.fingerprints import Reused
 from engines.artifacts.workspace import Workspace
 from engines.backends.fake.backend import Fake
 from engines.core.results import Evaluation, Failure, FailureKind
 from engines.core.values import NOTHING, Bar, Candidate, Settings, Stage, Workload
-from engines.trials.evaluation import evaluate_unless_measured
-from engines.trials.session import Bench
+from engines.executors.base import Job
+from engines.machine.device import Device
+from engines.worker.protocol import Open
 from studies.core.objectives import parse_constraints, parse_objectives
 from studies.core.records import StudySpec, TrialRecord
 from studies.core.space import baseline_of, narrow
 from studies.run.limits import Limits, Stop
-from studies.run.loop import Owner
+from studies.run.loop import StudyLoop
 from studies.search.listing import Listing, random_points
 from studies.search.stopping import Left
 from studies.storage.storage import Storage
+from tests.executors import HERE, Choose, InProcessExecutor
 from tests.workloads import QUICK
 
-NOTHING_MEASURED: Mapping[str, Evaluation] = {}
 Verdict = Callable[[Candidate], Evaluation | None]
 
 
-class Here:
+class Here(InProcessExecutor):
     """Evaluates on the fake in this process; `verdict` may decide what comes of a candidate instead."""
 
     def __init__(
@@ -37,37 +38,25 @@ class Here:
         workspace: Workspace,
         verdict: Verdict = lambda _: None,
         options: Settings = NOTHING,
+        devices: Sequence[Device] = (HERE,),
+        choose: Choose = lambda jobs: jobs[0],
     ) -> None:
-        self.bench = Bench(Fake(options, workspace.caches), workload, workspace, QUICK)
+        opening = Open("fake", options, str(workspace.root), workload, QUICK, concurrent=False)
+        super().__init__(opening, workspace, devices, choose)
+        self.open()
         self.verdict = verdict
         self.asked: list[Candidate] = []
         self.limits: list[float] = []
         self.bars: list[Bar | None] = []
 
-    def evaluate(
-        self,
-        candidate: Candidate,
-        seconds: float,
-        on_progress: Callable[[Stage, str], None],
-        bar: Bar | None = None,
-        measured: Mapping[str, Evaluation] = NOTHING_MEASURED,
-    ) -> Evaluation:
-        self.asked.append(candidate)
-        self.limits.append(seconds)
-        self.bars.append(bar)
-        told = self.verdict(candidate)
-        if told is not None:
-            return told
-        found = evaluate_unless_measured(self.bench, candidate, on_progress, bar, measured)
-        if isinstance(found, Evaluation):
-            return found
-        return completed(candidate, found, measured[found.fingerprint])
+    def evaluate(self, job: Job, report: Callable[[Stage, str], None]) -> Evaluation | Reused:
+        self.asked.append(job.candidate)
+        self.limits.append(job.seconds)
+        self.bars.append(job.bar)
+        return self.verdict(job.candidate) or super().evaluate(job, report)
 
-    def log_position(self) -> int:
-        return len(self.asked)
-
-    def log_since(self, position: int) -> str:
-        return f"evaluation {position}\n" * (len(self.asked) - position)
+    def log(self, job: Job) -> str:
+        return f"evaluation {len(self.asked) - 1}\n"
 
 
 @dataclass
@@ -88,8 +77,14 @@ class Notes:
     def expecting(self, left: Left) -> None:
         self.left.append(left)
 
-    def preparing(self, what: str) -> None:
+    def preparing(self, what: str, seconds_left: float | None = None) -> None:
         self.doing.append(what)
+
+    def begin(self, *_: object) -> None: ...
+
+    def stopping(self) -> None: ...
+
+    def close(self) -> None: ...
 
     def started(self, number: int, candidate: Candidate) -> None:
         self.started_with.append((number, candidate))
@@ -123,25 +118,25 @@ def spec_of(
     )
 
 
-def owner_of(storage: Storage, spec: StudySpec, executor: Here, name: str = "study") -> Owner:
+def loop_of(storage: Storage, spec: StudySpec, executor: Here, name: str = "study") -> StudyLoop:
     if storage.find_spec(name) is None:
         storage.create_study(name, spec, {})
-    return Owner(name, spec, storage, executor, Notes())
+    return StudyLoop(name, spec, storage, executor, Notes())
 
 
-def in_order(owner: Owner) -> Owner:
-    """The owner, trying every candidate whatever is found."""
-    order = random_points(owner.spec.space, 999, seed=0)
-    return replace(owner, sampler=partial(Listing, owner.spec.space, order))
+def in_order(loop: StudyLoop) -> StudyLoop:
+    """The loop, trying every candidate whatever is found."""
+    order = random_points(loop.spec.space, 999, seed=0)
+    return replace(loop, sampler=partial(Listing, loop.spec.space, order))
 
 
-def run(owner: Owner, trials: int, **limits: float) -> str:
-    return owner.run(Limits(trials, **limits), Stop()).ending
+def run(loop: StudyLoop, trials: int, **limits: float) -> str:
+    return loop.run(Limits(trials, **limits), Stop()).ending
 
 
-def records_of(owner: Owner) -> list[TrialRecord]:
-    assert isinstance(owner.observer, Notes)
-    return owner.observer.records
+def records_of(loop: StudyLoop) -> list[TrialRecord]:
+    assert isinstance(loop.observer, Notes)
+    return loop.observer.records
 
 
 def optuna_trials(storage: Storage, name: str = "study") -> list[optuna.trial.FrozenTrial]:

@@ -1,0 +1,82 @@
+"""What a search, its plan and a recording begin with: storage, executor, and what is to be searched."""
+
+import importlib.metadata
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from engines.artifacts.workspace import Workspace
+from engines.executors.base import StudyExecutor
+from engines.executors.registry import LOCAL, open_executor
+from studies.belief.rigour import Rigour, fitting
+from studies.core.records import StudySpec
+from studies.run.interfaces import Observer
+from studies.run.loop import StudyLoop
+from studies.search.observations import Earlier
+from studies.search.transfer.find import priors_of
+from studies.setup.request import Request
+from studies.setup.spec import Question, settle, specify
+from studies.storage.storage import Storage, open_storage
+
+VERSIONED = ("trt-tuner", "optuna", "numpy", "onnx")
+
+
+@dataclass(frozen=True)
+class Opening:
+    """A study that is about to be searched, and whom it works with; `rigour` fits its objectives."""
+
+    workspace: Workspace
+    storage: Storage
+    executor: StudyExecutor
+    observer: Observer
+    question: Question
+    spec: StudySpec
+    rigour: Rigour
+
+    def compute_reference(self) -> None:
+        """Has the right outputs ready; raises UserError for a model that cannot run."""
+        what = "computing the reference outputs"
+        self.observer.preparing(what)
+        self.executor.prepare(self.question.workload.plan.batch, lambda *_: self.observer.preparing(what))
+
+    def create_study(self, name: str, earlier: Sequence[Earlier] = ()) -> None:
+        """Adds the study, which begins with what earlier ones showed."""
+        self.storage.create_study(name, self.spec, versions(), priors_of(earlier))
+
+    def loop(
+        self, name: str, seed: int, *, remeasure: bool = False, earlier: tuple[Earlier, ...] = ()
+    ) -> StudyLoop:
+        """The search of the study of this name."""
+        return StudyLoop(
+            *(name, self.spec, self.storage, self.executor, self.observer),
+            seed=seed,
+            remeasure=remeasure,
+            rigour=self.rigour,
+            earlier=earlier,
+        )
+
+
+def versions() -> dict[str, str]:
+    """The versions of the packages that decide what a search does."""
+    return {package: importlib.metadata.version(package) for package in VERSIONED}
+
+
+@contextmanager
+def opened(
+    request: Request, folder: Path, url: str, rigour: Rigour, observer: Observer, executor: str = LOCAL
+) -> Iterator[Opening]:
+    """Opens the storage, settles the request, and starts the executor of this name.
+
+    Raises UserError for what the user must fix. The executor is closed in the end.
+    """
+    workspace = Workspace(folder).create()
+    with open_storage(url) as storage:
+        observer.preparing("reading the model")
+        question = settle(request, workspace)
+        observer.preparing(f"starting the backend {question.backend.backend}")
+        with open_executor(question.backend, workspace, executor) as started:
+            spec, notes = specify(question, started.open())
+            question = replace(question, notes=notes)
+            fitted = fitting(rigour, spec.objectives)
+            yield Opening(workspace, storage, started, observer, question, spec, fitted)
