@@ -1,6 +1,7 @@
 """A search that is killed (SIGKILL) again and again, and what is left of it each time and in the end.
 
 Each kill comes a random while after the search reported a random number of trials; the seed decides both.
+With --workers several trials are under way at once.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import tempfile
 import time
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
@@ -22,6 +24,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from benchmarks.runs import heading, model, tuner, verdict
 from studies.core.records import StudyRecord, TrialRecord
+from studies.storage.optuna_mirror import number_of
 from studies.storage.storage import open_storage
 
 STUDY = "killed"
@@ -34,13 +37,16 @@ PATIENCE_SECONDS = 20.0
 
 @dataclass(frozen=True)
 class Kill:
-    """What one run had reported on stderr by its death, and what was found afterwards."""
+    """What one run had reported on stderr by its death, and what was found afterwards: `under_way` are the
+    trials that it had written down as begun.
+    """
 
     reported: tuple[int, ...]
     stored: tuple[int, ...]
     sound: bool
     workers_left: int
     unfinished: tuple[Path, ...]
+    under_way: int
 
     @property
     def lost(self) -> set[int]:
@@ -58,13 +64,17 @@ class End:
     optuna_agrees: bool
     workers_left: int
     unfinished: tuple[Path, ...]
+    under_way: int
 
-    @property
-    def is_whole(self) -> bool:
-        """Every trial is there once, and every candidate was tried once."""
+    def is_whole(self, workers: int) -> bool:
+        """Every trial is there once, and every candidate was tried once.
+
+        Numbers that were under way beside others when the search was killed stay missing.
+        """
         numbers = [trial.number for trial in self.study.trials]
         candidates = {trial.candidate for trial in self.study.trials}
-        return numbers == list(range(len(numbers))) and len(candidates) == len(numbers)
+        in_order = numbers == (list(range(len(numbers))) if workers == 1 else sorted(set(numbers)))
+        return in_order and len(candidates) == len(numbers)
 
 
 @dataclass(frozen=True)
@@ -74,13 +84,15 @@ class Search:
     folder: Path
     trials: int
     mark: str
+    workers: int = 1
 
     @property
     def workspace(self) -> Path:
         return self.folder / "workspace"
 
     def start(self) -> "subprocess.Popen[str]":
-        command = tuner(
+        program = tuner if self.workers == 1 else partial(_several, self.workers)
+        command = program(
             *("search", model(self.folder), "--backend", BACKEND, "--trials", str(self.trials)),
             *("--min-gain", "0", "--finalists", "0"),
             *("--trial-timeout", "1", "--study", STUDY, "--workspace", self.workspace),
@@ -104,7 +116,8 @@ class Search:
             process.kill()
             reported += [number for line in process.stderr for number in _reported(line)]
         left = self._workers_left()
-        return Kill(tuple(reported), self._stored(), self._is_sound(), left, self._unfinished())
+        found = self._is_sound(), left, self._unfinished(), self._under_way()
+        return Kill(tuple(reported), self._stored(), *found)
 
     def finish(self) -> End:
         """Runs to the end."""
@@ -113,14 +126,20 @@ class Search:
         with open_storage(str(self.workspace / "studies.db")) as storage:
             study = storage.read_study(STUDY)
             told = optuna.load_study(study_name=STUDY, storage=storage.url).trials
-        agrees = len(told) == len(study.trials) and all(map(_same, told, study.trials))
+        ours = sorted(told, key=number_of)
+        agrees = len(told) == len(study.trials) and all(map(_same, ours, study.trials))
         left = self._workers_left()
-        return End(process.returncode, study, self._is_sound(), agrees, left, self._unfinished())
+        found = left, self._unfinished(), self._under_way()
+        return End(process.returncode, study, self._is_sound(), agrees, *found)
 
     def _stored(self) -> tuple[int, ...]:
         with closing(sqlite3.connect(self.workspace / "studies.db")) as database:
             rows = database.execute("SELECT number FROM tuner_trial ORDER BY number")
             return tuple(number for (number,) in rows)
+
+    def _under_way(self) -> int:
+        with closing(sqlite3.connect(self.workspace / "studies.db")) as database:
+            return int(database.execute("SELECT count(*) FROM tuner_attempt").fetchone()[0])
 
     def _is_sound(self) -> bool:
         with closing(sqlite3.connect(self.workspace / "studies.db")) as database:
@@ -139,8 +158,14 @@ class Search:
         return left
 
 
-def search_in(folder: Path, trials: int) -> Search:
-    return Search(folder, trials, uuid4().hex)
+def search_in(folder: Path, trials: int, workers: int = 1) -> Search:
+    return Search(folder, trials, uuid4().hex, workers)
+
+
+def _several(workers: int, *arguments: str | Path) -> list[str]:
+    """The command line of a search with so many workers."""
+    program = "benchmarks.several_workers"
+    return [sys.executable, "-m", program, str(workers), *(str(argument) for argument in arguments)]
 
 
 def kills(search: Search, count: int, seed: int) -> list[Kill]:
@@ -160,9 +185,9 @@ def _reported(line: str) -> list[int]:
 
 def _same(told: FrozenTrial, record: TrialRecord) -> bool:
     if record.state == "failed":
-        return told.number == record.number and told.state == TrialState.PRUNED
+        return number_of(told) == record.number and told.state == TrialState.PRUNED
     value = record.metrics["latency_ms"].value
-    return (told.number, told.state, told.value) == (record.number, TrialState.COMPLETE, value)
+    return (number_of(told), told.state, told.value) == (record.number, TrialState.COMPLETE, value)
 
 
 def _marked_processes(mark: str) -> int:
@@ -185,7 +210,7 @@ def cleared(killed: list[Kill], end: End) -> bool:
 def _print_kill(number: int, kill: Kill) -> None:
     print(
         f"kill {number:<4} {len(kill.reported)} trials reported, {len(kill.stored)} stored in all, "
-        f"{len(kill.lost)} lost, database {'ok' if kill.sound else 'BROKEN'}, "
+        f"{kill.under_way} under way, {len(kill.lost)} lost, database {'ok' if kill.sound else 'BROKEN'}, "
         f"{kill.workers_left} workers and {len(kill.unfinished)} unfinished files left"
     )
 
@@ -203,10 +228,11 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=10)
     parser.add_argument("--trials", type=int, default=100)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--workers", type=int, default=1, help="so many trials are under way at once")
     asked = parser.parse_args()
     print(heading(), end="\n\n")
     with tempfile.TemporaryDirectory() as folder:
-        search = search_in(Path(folder), asked.trials)
+        search = search_in(Path(folder), asked.trials, asked.workers)
         killed = kills(search, asked.kills, asked.seed)
         for number, kill in enumerate(killed, 1):
             _print_kill(number, kill)
@@ -216,9 +242,11 @@ def main() -> None:
         "every trial reported as finished is stored": not any(kill.lost for kill in killed),
         "the database passes its checks": all(kill.sound for kill in killed) and end.sound,
         "no process is left over": not any(kill.workers_left for kill in killed) and not end.workers_left,
-        "every trial and candidate is there once": end.is_whole and len(end.study.trials) == asked.trials,
+        "every trial and candidate is there once": end.is_whole(asked.workers)
+        and len(end.study.trials) == asked.trials,
         "Optuna's trials are the study's": end.optuna_agrees,
         "what was unfinished is cleared by the next run": cleared(killed, end),
+        "nothing is left under way in the end": not end.under_way,
     }
     for limit, kept in limits.items():
         print(verdict(kept, limit))

@@ -31,14 +31,14 @@ class _Running:
 
 
 class LocalExecutor:
-    """One worker process; a context manager.
+    """One worker process; a context manager. `name` tells the logs of one owner's workers apart.
 
     The thread that asks the worker lives as long as the executor is open: Linux ends a process with the
     thread that started it, and a worker that died is replaced from there.
     """
 
-    def __init__(self, opening: Open, workspace: Workspace) -> None:
-        self._worker = Worker(opening, workspace)
+    def __init__(self, opening: Open, workspace: Workspace, name: str = "") -> None:
+        self._worker = Worker(opening, workspace, name)
         self._devices: tuple[Device, ...] = ()
         self._open: _Running | None = None
         self._jobs: queue.SimpleQueue[_Running | None] = queue.SimpleQueue()

@@ -29,12 +29,26 @@ def test_a_search_that_is_killed_again_and_again_loses_nothing_and_completes(tmp
     assert stored == sorted(set(stored))
     end = search.finish()
     assert end.exit_code == 0
-    assert end.is_whole
+    assert end.is_whole(workers=1)
     assert len(end.study.trials) == 30
     assert end.sound
     assert end.optuna_agrees
     assert end.workers_left == 0
     assert cleared(killed, end)
+
+
+def test_killed_with_several_trials_under_way_it_still_loses_nothing(tmp_path: Path) -> None:
+    search = search_in(tmp_path, trials=30, workers=3)
+    killed = kills(search, count=3, seed=2)
+    assert max(kill.under_way for kill in killed) > 1
+    for kill in killed:
+        assert (kill.lost, kill.sound, kill.workers_left) == (set(), True, 0)
+    end = search.finish()
+    assert end.exit_code == 0
+    assert end.is_whole(workers=3)
+    assert len(end.study.trials) == 30
+    assert end.optuna_agrees
+    assert (end.sound, end.workers_left, end.under_way) == (True, 0, 0)
 
 
 @pytest.fixture(scope="module")
