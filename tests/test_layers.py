@@ -38,6 +38,7 @@ FLOORS = (
     "engines.backends.tensorrt",
     "engines.trials",
     "engines.worker",
+    "engines.executors",
     "studies.core",
     "studies.belief",
     "studies.finals",

@@ -50,9 +50,7 @@ def hold(
     """
     study = loop.storage.read_study(loop.name)
     entries = entries_of(finalists(study, loop.rigour.finalists), loop.rigour.rebuilds)
-    if not entries:
-        return None
-    done = _sessions_done(study.repeats, entries, len(study.trials))
+    done = _sessions_done(study.repeats, entries, len(study.trials)) if entries else loop.rigour.sessions
     if done >= loop.rigour.sessions:
         return None
     done = 0 if loop.rigour.rebuilds else done
@@ -70,8 +68,8 @@ def hold(
             seed=loop.seed,
             device=loop.executor.devices[0].name,
         )
-        numbers = range(done, loop.rigour.sessions)
         try:
+            numbers = range(done, loop.rigour.sessions)
             return _sessions(loop, contest, numbers, stop, clock, len(study.repeats))
         except HeldTwice:
             raise

@@ -241,7 +241,21 @@ class _Run:
         running = self.running
         del running.trials[trial.number]
         stop_on_full_disk(found)
-        key, seconds = trial.key, time.perf_counter() - trial.start
+        record = self._store(trial, found, device, reused=reused)
+        running.observer.finished(record)
+        if not running.records:
+            check_told(record, running.spec)
+        running.add(record)
+        if len(running.records) == 1:
+            # its device is the study's own
+            running.beliefs = running.beliefs_now()
+        running.sampler.add(running.observation(record))
+        self.is_exhausted = None
+        for hook in self.hooks:
+            hook.finished(record)
+
+    def _store(self, trial: OpenTrial, found: Evaluation, device: str, *, reused: bool) -> TrialRecord:
+        running, key, seconds = self.running, trial.key, time.perf_counter() - trial.start
         if not reused and found.measurement is not None and found.measurement.pruned:
             # cut short against a bar that another study does not have
             key = f"{key}-pruned"
@@ -258,21 +272,10 @@ class _Run:
             device=device,
         )
         verdict, metrics, violations = judge(found, running.spec.constraints)
-        record = TrialRecord(
+        return TrialRecord(
             *(trial.number, trial.candidate, verdict, metrics, violations, found),
             *(trial.started_at, seconds, reused, trial.log, same_as, device),
         )
-        running.observer.finished(record)
-        if not running.records:
-            check_told(record, running.spec)
-        running.add(record)
-        self.is_exhausted = None
-        if len(running.records) == 1:
-            # whose device is the study's own
-            running.beliefs = running.beliefs_now()
-        running.sampler.add(running.observation(record))
-        for hook in self.hooks:
-            hook.finished(record)
 
     def _repeated(self, event: Finished) -> None:
         running, open_one = self.running, self.running.again.pop(event.number)
