@@ -24,7 +24,7 @@ from engines.statistics.estimates import Estimate
 from engines.trials import sampling
 from engines.trials.evaluation import evaluate
 from engines.trials.sampling import Meter
-from engines.trials.session import Bench
+from engines.trials.session import Session
 from studies.belief.noise import Noise, noise_of, widened
 
 BLOCKS = 5
@@ -61,14 +61,14 @@ def short_policy(seconds: float) -> Policy:
     )
 
 
-def measure(bench: Bench, candidate: Candidate, shorts: int, per_self_test: int) -> list[Stretch]:
+def measure(session: Session, candidate: Candidate, shorts: int, per_self_test: int) -> list[Stretch]:
     """The long run; an interrupt leaves the stretches that were finished."""
     stretches: list[Stretch] = []
-    with loaded(bench, candidate) as runner, suppress(KeyboardInterrupt):
-        meter = Meter(runner, bench.policy, bench.workload.plan.batch, bench.backend.probe())
+    with loaded(session, candidate) as runner, suppress(KeyboardInterrupt):
+        meter = Meter(runner, session.policy, session.workload.plan.batch, session.backend.probe())
         for start in range(0, shorts, per_self_test):
             say(f"measurement {start} of {shorts}")
-            self_test = tuple(_anew(bench, candidate) for _ in range(SELF_TEST_RUNS))
+            self_test = tuple(_anew(session, candidate) for _ in range(SELF_TEST_RUNS))
             warmup = sampling.warm_up(meter)
             count = min(per_self_test, shorts - start)
             row = tuple(sampling.measure(meter, warmup) for _ in range(count))
@@ -76,8 +76,8 @@ def measure(bench: Bench, candidate: Candidate, shorts: int, per_self_test: int)
     return stretches
 
 
-def _anew(bench: Bench, candidate: Candidate) -> Measurement:
-    found = evaluate(bench, candidate, lambda *_: None)
+def _anew(session: Session, candidate: Candidate) -> Measurement:
+    found = evaluate(session, candidate, lambda *_: None)
     if found.measurement is None:
         sys.exit(f"the engine failed: {found.failure}")
     return found.measurement
@@ -162,7 +162,7 @@ def main() -> None:
         subject = subject_of(arguments, workspace, short_policy(arguments.seconds))
         print(subject.lines())
         stretches = measure(
-            subject.bench(), subject.candidate, arguments.measurements, arguments.per_self_test
+            subject.session(), subject.candidate, arguments.measurements, arguments.per_self_test
         )
     if not stretches:
         sys.exit("interrupted before anything was finished")

@@ -16,7 +16,7 @@ from engines.core.results import Evaluation
 from engines.core.values import Candidate, Policy, Settings
 from engines.shapes.text import format_shapes
 from engines.trials.sampling import target_half_width
-from engines.trials.session import Bench
+from engines.trials.session import Session
 from engines.worker.client import Worker
 from engines.worker.protocol import Open
 from examples import models
@@ -53,11 +53,11 @@ class Subject:
         """A context manager; the process is started when first needed."""
         return Worker(self.opening, self.workspace, name)
 
-    def bench(self) -> Bench:
+    def session(self) -> Session:
         """What evaluates candidates in this very process."""
         backend = open_backend(self.opening.backend, self.opening.options, self.workspace.caches)
         policy = target_half_width(self.opening.policy, backend.machine().kind)
-        return Bench(backend, self.opening.workload, self.workspace, policy)
+        return Session(backend, self.opening.workload, self.workspace, policy)
 
     def lines(self) -> str:
         """Machine, model and settings, for behind a benchmark's heading."""
@@ -158,12 +158,12 @@ def measured(worker: Worker, candidate: Candidate) -> Evaluation:
 
 
 @contextmanager
-def loaded(bench: Bench, candidate: Candidate) -> Iterator[Runner]:
+def loaded(session: Session, candidate: Candidate) -> Iterator[Runner]:
     """A runner of the candidate's engine in this process."""
-    graph = make_graph(bench.backend, bench.workload, candidate.graph, bench.workspace)
-    _, folder = make_engine(bench.backend, bench.workload, candidate, bench.workspace, graph)
-    inputs = bench.reference(bench.workload.plan.batch).inputs[0]
-    runner = bench.backend.open(folder, bench.workload, candidate.run, inputs, bench.policy)
+    graph = make_graph(session.backend, session.workload, candidate.graph, session.workspace)
+    _, folder = make_engine(session.backend, session.workload, candidate, session.workspace, graph)
+    inputs = session.reference(session.workload.plan.batch).inputs[0]
+    runner = session.backend.open(folder, session.workload, candidate.run, inputs, session.policy)
     try:
         yield runner
     finally:

@@ -173,7 +173,7 @@ def opened(case: Case, arguments: argparse.Namespace, *, cuda_graph: bool) -> It
     with workspace_at(arguments.workspace) as workspace:
         found = subject_of_case(case, arguments, workspace)
         settings = {**found.candidate.settings, "cuda_graph": cuda_graph}
-        with loaded(found.bench(), candidate_at(found.spec.space, settings)) as runner:
+        with loaded(found.session(), candidate_at(found.spec.space, settings)) as runner:
             yield runner
 
 

@@ -13,7 +13,7 @@ from engines.executors.base import Event, Finished, Job, Log, Stage, Started
 from engines.machine.device import Device
 from engines.trials.evaluation import evaluate_unless_measured
 from engines.trials.sampling import target_half_width
-from engines.trials.session import Bench
+from engines.trials.session import Session
 from engines.worker.protocol import Open, Opened
 
 HERE = Device("here", "simulated", "simulated", "this process")
@@ -35,7 +35,7 @@ class InProcessExecutor:
         choose: Choose = lambda jobs: jobs[0],
     ) -> None:
         self._opening, self._workspace = opening, workspace
-        self._bench: Bench | None = None
+        self._session: Session | None = None
         self._devices, self._choose = tuple(devices), choose
         # jobs in the order in which they came, each with the name of its device once it has one
         self._open: dict[int, tuple[Job, str | None]] = {}
@@ -54,19 +54,19 @@ class InProcessExecutor:
         if isinstance(backend, Limited):
             backend.check(opening.workload, opening.policy, opening.metrics)
         policy = target_half_width(opening.policy, backend.machine().kind)
-        self._bench = Bench(backend, opening.workload, self._workspace, policy)
+        self._session = Session(backend, opening.workload, self._workspace, policy)
         dimensions = backend.dimensions(opening.workload, opening.concurrent)
         return Opened(backend.machine(), self._devices[0], dimensions, backend.warnings())
 
     def prepare(self, batch: int, on_progress: Callable[[StageName, str], None]) -> None:
-        self.bench().reference(batch)
+        self.session().reference(batch)
 
     def close(self) -> None:
         self._open.clear()
 
-    def bench(self) -> Bench:
-        assert self._bench is not None, "open() comes first"
-        return self._bench
+    def session(self) -> Session:
+        assert self._session is not None, "open() comes first"
+        return self._session
 
     @property
     def devices(self) -> tuple[Device, ...]:
@@ -109,7 +109,7 @@ class InProcessExecutor:
 
     def evaluate(self, job: Job, report: Callable[[StageName, str], None]) -> Evaluation | Reused:
         """What comes of the job."""
-        return evaluate_unless_measured(self.bench(), job.candidate, report, job.bar, job.known)
+        return evaluate_unless_measured(self.session(), job.candidate, report, job.bar, job.known)
 
     def log(self, job: Job) -> str:
         """What the job printed."""

@@ -7,13 +7,13 @@ from contextlib import AbstractContextManager
 
 import pytest
 
-from engines.machine.device_lock import FOLDER, OnWait, Shared, Turn
+from engines.machine.device_lock import FOLDER, DeviceLock, OnWait, Shared
 
 GPU = Shared(f"test-{os.getpid()}")
 LOCK = FOLDER / f"tuner-{GPU.name}.lock"
 NEXT = FOLDER / f"tuner-{GPU.name}.next.lock"
 # has the device in this way
-Way = Callable[[Turn, OnWait], AbstractContextManager[None]]
+Way = Callable[[DeviceLock, OnWait], AbstractContextManager[None]]
 
 
 def remove_locks() -> None:
@@ -25,7 +25,7 @@ def nobody_waits() -> None:
     pytest.fail("nobody else has the GPU")
 
 
-def is_free(way: Way = Turn.taken) -> bool:
+def is_free(way: Way = DeviceLock.taken) -> bool:
     """Whether another tuner would have its turn at once."""
     waited: list[bool] = []
 
@@ -37,7 +37,7 @@ def is_free(way: Way = Turn.taken) -> bool:
         raise Busy
 
     try:
-        with way(Turn(GPU), on_wait):
+        with way(DeviceLock(GPU), on_wait):
             pass
     except Busy:
         pass
@@ -47,7 +47,7 @@ def is_free(way: Way = Turn.taken) -> bool:
 def who_may_have_it() -> str:
     if is_free():
         return "anyone"
-    return "who loads" if is_free(Turn.beside) else "nobody"
+    return "who loads" if is_free(DeviceLock.beside) else "nobody"
 
 
 class Other:
@@ -59,7 +59,7 @@ class Other:
         self._thread.start()
 
     def _run(self, way: Way) -> None:
-        with way(Turn(GPU), self.told.set):
+        with way(DeviceLock(GPU), self.told.set):
             self.has.set()
             self.leave.wait(20)
 

@@ -37,7 +37,7 @@ class Shared:
 
 
 @dataclass
-class Turn:
+class DeviceLock:
     """One process's place in the queue of a device; the system ends its turn when the process dies."""
 
     device: Shared = Shared()

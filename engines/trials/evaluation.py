@@ -26,32 +26,32 @@ from engines.machine.nvtx import nvtx_range
 from engines.shapes.plan import asked_batch
 from engines.trials import sampling
 from engines.trials.sampling import Meter
-from engines.trials.session import Bench, Reference
+from engines.trials.session import Reference, Session
 
 Report = Callable[[Stage, str], None]
 # how a warm engine is timed at each case
 Timing = Callable[[Sequence[Meter], Sequence[list[Block]]], Measurement]
 
 
-def evaluate(bench: Bench, candidate: Candidate, report: Report, bar: Bar | None = None) -> Evaluation:
+def evaluate(session: Session, candidate: Candidate, report: Report, bar: Bar | None = None) -> Evaluation:
     """What comes of the candidate, measured until it is known well, or clearly worse than the bar.
 
     `report` is told each stage as it begins, and details.
     """
-    return evaluate_with(bench, candidate, report, _to_the_bar(bar))
+    return evaluate_with(session, candidate, report, _to_the_bar(bar))
 
 
 def evaluate_unless_measured(
-    bench: Bench, candidate: Candidate, report: Report, bar: Bar | None, measured: Collection[str]
+    session: Session, candidate: Candidate, report: Report, bar: Bar | None, measured: Collection[str]
 ) -> Evaluation | Reused:
     """The same, but an engine that has one of the fingerprints `measured` is only checked."""
-    progress = _Progress(report, bench.backend.clock, measured)
-    return _evaluate(bench, candidate, progress, _to_the_bar(bar))
+    progress = _Progress(report, session.backend.clock, measured)
+    return _evaluate(session, candidate, progress, _to_the_bar(bar))
 
 
-def evaluate_with(bench: Bench, candidate: Candidate, report: Report, timing: Timing) -> Evaluation:
+def evaluate_with(session: Session, candidate: Candidate, report: Report, timing: Timing) -> Evaluation:
     """What comes of the candidate when `timing` times the warm engine."""
-    found = _evaluate(bench, candidate, _Progress(report, bench.backend.clock), timing)
+    found = _evaluate(session, candidate, _Progress(report, session.backend.clock), timing)
     assert isinstance(found, Evaluation), "nothing was measured before"
     return found
 
@@ -61,12 +61,12 @@ def _to_the_bar(bar: Bar | None) -> Timing:
 
 
 def _evaluate(
-    bench: Bench, candidate: Candidate, progress: "_Progress", timing: Timing
+    session: Session, candidate: Candidate, progress: "_Progress", timing: Timing
 ) -> Evaluation | Reused:
     measurement = failure = None
     try:
         with nvtx_range("trial"):
-            measurement = _run_stages(bench, candidate, progress, timing)
+            measurement = _run_stages(session, candidate, progress, timing)
     except UserError:
         raise
     except Exception as error:
@@ -128,16 +128,16 @@ class _Progress:
 
 
 def _run_stages(
-    bench: Bench, candidate: Candidate, progress: _Progress, timing: Timing
+    session: Session, candidate: Candidate, progress: _Progress, timing: Timing
 ) -> Measurement | None:
     """The measurement; None for an engine that was measured before."""
     with progress.during("graph"):
         progress.graph, file = make_graph(
-            bench.backend, bench.workload, candidate.graph, bench.workspace, progress.detail
+            session.backend, session.workload, candidate.graph, session.workspace, progress.detail
         )
     with progress.during("prepare"):
-        references = _references(bench, candidate)
-    engine = partial(_loaded, bench, candidate, (progress.graph, file), references, progress)
+        references = _references(session, candidate)
+    engine = partial(_loaded, session, candidate, (progress.graph, file), references, progress)
     with ExitStack() as stack:
         try:
             runners = stack.enter_context(engine())
@@ -145,39 +145,39 @@ def _run_stages(
             # an engine that was just built is refused for good, one from the cache may be spoiled
             if progress.engine is None or not progress.engine.reused or error.kind != "refused":
                 raise
-            discard(bench.workspace, progress.engine)
+            discard(session.workspace, progress.engine)
             runners = stack.enter_context(engine())
         meters = [
-            Meter(runner, bench.policy, reference.batch, bench.backend.probe(), case)
+            Meter(runner, session.policy, reference.batch, session.backend.probe(), case)
             for case, (runner, reference) in enumerate(zip(runners, references, strict=True))
         ]
-        measurement = _check_and_measure(meters, references, bench.workload, progress, timing)
+        measurement = _check_and_measure(meters, references, session.workload, progress, timing)
         if measurement is None:
             return None
         # of the device's memory, others take and free theirs meanwhile
-        held = None if bench.policy.loads_together else runners[0].device_memory_bytes
+        held = None if session.policy.loads_together else runners[0].device_memory_bytes
         return replace(measurement, memory_bytes=progress.memory_bytes, device_memory_bytes=held)
 
 
-def _references(bench: Bench, candidate: Candidate) -> list[Reference]:
+def _references(session: Session, candidate: Candidate) -> list[Reference]:
     """The reference of each case at the batch that the candidate asks for."""
-    plan = bench.workload.plan
-    return [_reference(bench, asked_batch(plan, candidate, case), case) for case in range(len(plan.cases))]
+    plan = session.workload.plan
+    return [_reference(session, asked_batch(plan, candidate, case), case) for case in range(len(plan.cases))]
 
 
-def _reference(bench: Bench, batch: int, case: int) -> Reference:
+def _reference(session: Session, batch: int, case: int) -> Reference:
     """The reference at a batch; that the model cannot run at one nobody asked for is no mistake."""
     try:
-        return bench.reference(batch, case)
+        return session.reference(batch, case)
     except UserError as error:
-        if batch == bench.workload.plan.cases[case].batch:
+        if batch == session.workload.plan.cases[case].batch:
             raise
         raise EngineError(error.message, error.hint) from error
 
 
 @contextmanager
 def _loaded(
-    bench: Bench,
+    session: Session,
     candidate: Candidate,
     graph: tuple[Artifact, Path],
     references: Sequence[Reference],
@@ -187,12 +187,12 @@ def _loaded(
 
     It is loaded once a case. Where loads are shared, it is alone only from then until it is closed.
     """
-    folder = _build(bench, candidate, graph, progress)
-    load = partial(_load, bench, candidate, folder, references, progress)
+    folder = _build(session, candidate, graph, progress)
+    load = partial(_load, session, candidate, folder, references, progress)
     with ExitStack() as stack:
-        runners = _load_beside(bench, load, progress) or []
+        runners = _load_beside(session, load, progress) or []
         _close_with(stack, runners)
-        with bench.turn.taken(progress.waiting), stack.pop_all() as loaded:
+        with session.lock.taken(progress.waiting), stack.pop_all() as loaded:
             if not runners:
                 runners = load()
                 _close_with(loaded, runners)
@@ -204,12 +204,14 @@ def _close_with(stack: ExitStack, runners: Sequence[Runner]) -> None:
         stack.enter_context(closing(runner))
 
 
-def _load_beside(bench: Bench, load: Callable[[], list[Runner]], progress: _Progress) -> list[Runner] | None:
+def _load_beside(
+    session: Session, load: Callable[[], list[Runner]], progress: _Progress
+) -> list[Runner] | None:
     """The engine where loads are shared; None where they are not, or the others leave too little memory."""
-    if not bench.policy.loads_together:
+    if not session.policy.loads_together:
         return None
     try:
-        with bench.turn.beside(progress.waiting):
+        with session.lock.beside(progress.waiting):
             return load()
     except EngineError as error:
         if error.kind != "out_of_memory":
@@ -218,7 +220,7 @@ def _load_beside(bench: Bench, load: Callable[[], list[Runner]], progress: _Prog
 
 
 def _load(
-    bench: Bench, candidate: Candidate, folder: Path, references: Sequence[Reference], progress: _Progress
+    session: Session, candidate: Candidate, folder: Path, references: Sequence[Reference], progress: _Progress
 ) -> list[Runner]:
     """A runner for each case; none is left open when one of them cannot be loaded."""
     progress.resident = cpu.restart_memory_peak()
@@ -226,19 +228,19 @@ def _load(
     with progress.during("load"), ExitStack() as stack:
         for one in references:
             runners.append(
-                bench.backend.open(folder, bench.workload, candidate.run, one.inputs[0], bench.policy)
+                session.backend.open(folder, session.workload, candidate.run, one.inputs[0], session.policy)
             )
             stack.enter_context(closing(runners[-1]))
         stack.pop_all()
     return runners
 
 
-def _build(bench: Bench, candidate: Candidate, graph: tuple[Artifact, Path], progress: _Progress) -> Path:
+def _build(session: Session, candidate: Candidate, graph: tuple[Artifact, Path], progress: _Progress) -> Path:
     """The folder of the engine."""
-    turn = bench.turn.taken(progress.waiting, needed=bench.turn.device.builds)
+    turn = session.lock.taken(progress.waiting, needed=session.lock.device.builds)
     with turn, progress.during("build"):
         progress.engine, folder = make_engine(
-            bench.backend, bench.workload, candidate, bench.workspace, graph, progress.detail
+            session.backend, session.workload, candidate, session.workspace, graph, progress.detail
         )
     return folder
 

@@ -11,7 +11,7 @@ from engines.backends.base import Backend, MakesReference
 from engines.core.values import Policy, Tensors, Workload
 from engines.data.calibration import check_calibration
 from engines.data.inputs import make_inputs
-from engines.machine.device_lock import Turn
+from engines.machine.device_lock import DeviceLock
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,10 @@ class Reference:
 
 
 @dataclass(frozen=True)
-class Bench:
+class Session:
     """What the trials of one study share inside a worker; references are computed when first needed.
 
-    `turn` is its turn on the device, which it has from loading an engine to closing it, or from when it was
+    `lock` is its turn on the device, which it has from loading an engine to closing it, or from when it was
     loaded where loads are shared.
     """
 
@@ -41,7 +41,7 @@ class Bench:
     workspace: Workspace
     policy: Policy
     references: dict[tuple[int, int], Reference] = field(default_factory=dict)
-    turn: Turn = field(default_factory=Turn)
+    lock: DeviceLock = field(default_factory=DeviceLock)
 
     def reference(self, batch: int, case: int = 0) -> Reference:
         """What is right for a batch at the shapes of a case."""

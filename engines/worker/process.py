@@ -29,7 +29,7 @@ GRAPH_SECONDS = 1800.0
 FREE: Mapping[Stage, float] = {"graph": GRAPH_SECONDS, "wait": math.inf}
 
 
-class Watch:
+class Deadline:
     """How far a worker has come with one request, and how long it may take; making its graph and waiting for
     the GPU do not count.
     """
@@ -113,15 +113,15 @@ class WorkerProcess:
         """The reply to one request; raises Lost when the process dies or the time is up, UserError when it
         refuses.
         """
-        watch = Watch(seconds)
+        deadline = Deadline(seconds)
         self._send(request)
         while True:
-            message = self._listen(watch, on_progress)
+            message = self._listen(deadline, on_progress)
             if isinstance(message, Refused):
                 raise UserError(message.message, message.hint)
             if not isinstance(message, Progress):
                 return message
-            watch.enter(message.stage, message.detail)
+            deadline.enter(message.stage, message.detail)
             on_progress(message.stage, message.detail)
 
     def kill(self) -> None:
@@ -191,43 +191,45 @@ class WorkerProcess:
             process.stdin.write(encode(request))
             process.stdin.flush()
 
-    def _listen(self, watch: Watch, on_progress: OnProgress) -> Reply:
+    def _listen(self, deadline: Deadline, on_progress: OnProgress) -> Reply:
         """The worker's next message."""
         was_alive = True
         while True:
             try:
-                message = self._replies.get(timeout=min(TICK_SECONDS, watch.seconds_left()))
+                message = self._replies.get(timeout=min(TICK_SECONDS, deadline.seconds_left()))
             except queue.Empty:
-                if not watch.seconds_left():
+                if not deadline.seconds_left():
                     self.kill()
-                    raise watch.failure("timeout", f"still not done after {watch.limit:.3g} s") from None
+                    raise deadline.failure(
+                        "timeout", f"still not done after {deadline.limit:.3g} s"
+                    ) from None
                 if not was_alive:
-                    raise self._post_mortem(watch) from None
+                    raise self._post_mortem(deadline) from None
                 # children of a dead worker may hold its pipe open; its last words get one more tick
                 was_alive = self.is_running()
-                on_progress(watch.stage, watch.detail)
+                on_progress(deadline.stage, deadline.detail)
             else:
                 if message is None:
-                    raise self._post_mortem(watch)
+                    raise self._post_mortem(deadline)
                 if isinstance(message, msgspec.DecodeError):
                     self.kill()
-                    raise watch.failure("internal", f"the worker's answer cannot be read: {message}")
+                    raise deadline.failure("internal", f"the worker's answer cannot be read: {message}")
                 return message
 
-    def _post_mortem(self, watch: Watch) -> Lost:
+    def _post_mortem(self, deadline: Deadline) -> Lost:
         """What the dead process died of."""
         process, self._process = self._process, None
         if process is None:
             # its owner did it from another thread, and asks no more what came of it
-            return watch.failure("crashed", "the worker was stopped")
+            return deadline.failure("crashed", "the worker was stopped")
         code = bury(process)
         if code >= 0:
-            return watch.failure("crashed", f"the worker ended by itself with exit code {code}")
+            return deadline.failure("crashed", f"the worker ended by itself with exit code {code}")
         name = signal_name(-code)
         if -code == signal.SIGKILL:
             message = f"the worker was killed ({name}), most likely by the system for lack of memory"
-            return watch.failure("out_of_memory", message)
-        return watch.failure("crashed", f"the worker died of {name}")
+            return deadline.failure("out_of_memory", message)
+        return deadline.failure("crashed", f"the worker died of {name}")
 
 
 def _read(source: IO[bytes], replies: "queue.SimpleQueue[Heard]") -> None:

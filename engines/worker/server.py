@@ -27,7 +27,7 @@ from engines.core.errors import UserError
 from engines.core.results import Block, Measurement
 from engines.core.values import Stage
 from engines.machine import gpu, gpu_conditions
-from engines.machine.device_lock import Turn
+from engines.machine.device_lock import DeviceLock
 from engines.trials.evaluation import Report, evaluate_unless_measured, evaluate_with
 from engines.trials.sampling import (
     Meter,
@@ -38,7 +38,7 @@ from engines.trials.sampling import (
     target_half_width,
     timed_block,
 )
-from engines.trials.session import Bench
+from engines.trials.session import Session
 from engines.worker.protocol import (
     Alone,
     AlreadyMeasured,
@@ -101,22 +101,22 @@ def serve(lines: "queue.SimpleQueue[bytes]", replies: BinaryIO) -> None:
         replies.write(encode(message))
         replies.flush()
 
-    bench: Bench | None = None
+    session: Session | None = None
     while True:
         request = decode_request(lines.get())
         try:
             if isinstance(request, Open):
-                bench = _open(request)
+                session = _open(request)
                 # first, for once this process uses the device it is one of those that disturb
-                warnings = bench.backend.warnings()
-                dimensions = bench.backend.dimensions(bench.workload, request.concurrent)
-                send(Opened(bench.backend.machine(), bench.backend.device(), dimensions, warnings))
+                warnings = session.backend.warnings()
+                dimensions = session.backend.dimensions(session.workload, request.concurrent)
+                send(Opened(session.backend.machine(), session.backend.device(), dimensions, warnings))
                 keep_what_is_loaded()
             elif isinstance(request, Alone):
                 send(_alone(request, lambda stage, detail: send(Progress(stage, detail))))
             else:
-                assert bench is not None, "the first request opens a backend"
-                send(_answer(bench, request, _Wire(lambda: decode_request(lines.get()), send)))
+                assert session is not None, "the first request opens a backend"
+                send(_answer(session, request, _Wire(lambda: decode_request(lines.get()), send)))
         except UserError as error:
             send(Refused(error.message, error.hint))
 
@@ -132,31 +132,33 @@ class _Wire:
         self.send(Progress(stage, detail))
 
 
-def _open(request: Open) -> Bench:
+def _open(request: Open) -> Session:
     backend = open_backend(request.backend, request.options, Workspace(Path(request.workspace)).caches)
     if isinstance(backend, Limited):
         backend.check(request.workload, request.policy, request.metrics)
-    return Bench(
+    return Session(
         backend=backend,
         workload=request.workload,
         workspace=Workspace(Path(request.workspace)),
         policy=target_half_width(request.policy, backend.machine().kind),
-        turn=Turn(backend.shared()),
+        lock=DeviceLock(backend.shared()),
     )
 
 
-def _answer(bench: Bench, request: Request, wire: _Wire) -> Message:
+def _answer(session: Session, request: Request, wire: _Wire) -> Message:
     match request:
         case Prepare(batch=batch):
-            reference = bench.reference(batch)
+            reference = session.reference(batch)
             keep_what_is_loaded()
             return Prepared(batch * len(reference.inputs))
         case Evaluate(candidate=candidate, bar=bar, measured=measured):
-            found = evaluate_unless_measured(bench, candidate, wire.report, bar, measured)
+            found = evaluate_unless_measured(session, candidate, wire.report, bar, measured)
             return AlreadyMeasured(found) if isinstance(found, Reused) else Evaluated(found)
         case Hold(candidate=candidate):
             return Evaluated(
-                evaluate_with(bench, candidate, wire.report, partial(_sample_on_request, bench.turn, wire))
+                evaluate_with(
+                    session, candidate, wire.report, partial(_sample_on_request, session.lock, wire)
+                )
             )
     raise AssertionError(f"nothing is held that {type(request).__name__} could be about")
 
@@ -181,11 +183,11 @@ def _alone(request: Alone, report: Report) -> Answer:
 
 
 def _sample_on_request(
-    turn: Turn, wire: _Wire, meters: Sequence[Meter], warmups: Sequence[list[Block]]
+    lock: DeviceLock, wire: _Wire, meters: Sequence[Meter], warmups: Sequence[list[Block]]
 ) -> Measurement:
     """Times a block of each case whenever the owner asks for one, until it has enough."""
     held = [_Held(meter, warmup) for meter, warmup in zip(meters, warmups, strict=True)]
-    while isinstance(_next_request(turn, wire), Sample):
+    while isinstance(_next_request(lock, wire), Sample):
         for one in held:
             one.sample()
     return joined([one.measurement() for one in held])
@@ -213,9 +215,9 @@ class _Held:
         return replace(found, cold=tuple(self._cold))
 
 
-def _next_request(turn: Turn, wire: _Wire) -> Request:
+def _next_request(lock: DeviceLock, wire: _Wire) -> Request:
     """What the owner wants next of the engine that is held, which leaves the device to others until then."""
-    with turn.given_up(partial(wire.report, "wait", "")):
+    with lock.given_up(partial(wire.report, "wait", "")):
         wire.send(Held())
         request = wire.receive()
     wire.report("measure", "")

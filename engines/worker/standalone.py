@@ -27,7 +27,7 @@ from engines.core.values import (
 from engines.data import tensor_files
 from engines.data.common_inputs import refuse_beyond
 from engines.data.inputs import check_inputs_file, make_inputs
-from engines.machine.device_lock import Turn
+from engines.machine.device_lock import DeviceLock
 from engines.shapes.plan import single_plan
 from engines.shapes.resolve import batch_of, resolve
 from engines.shapes.text import UNNAMED
@@ -111,7 +111,7 @@ def _alone(backend: Backend, report: Report) -> Iterator[None]:
         report("wait", "")
         behind.append("load")
 
-    with Turn(backend.shared()).taken(on_wait):
+    with DeviceLock(backend.shared()).taken(on_wait):
         for stage in behind:
             report(stage, "")
         yield

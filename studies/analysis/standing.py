@@ -12,7 +12,7 @@ from studies.search.stopping import Left
 
 
 @dataclass
-class Standing:
+class Progress:
     """What is known after each trial of a run that may go on behind an earlier one.
 
     `trials` and `seconds` are the limits of the search, the finals not included; `min_gain` is the least that

@@ -16,7 +16,7 @@ LATEST = 30
 
 
 @dataclass(frozen=True)
-class Neighbours:
+class Contention:
     """So many of the measurements that can tell look as if something else used the GPU meanwhile."""
 
     uneven: int
@@ -31,7 +31,7 @@ class Neighbours:
         )
 
 
-def neighbours(machine: Machine, are_uneven: Iterable[bool | None]) -> Neighbours | None:
+def contention(machine: Machine, are_uneven: Iterable[bool | None]) -> Contention | None:
     """What measurements say of other users of the GPU, each by `engines.statistics.jitter.is_uneven`.
 
     None where too few were uneven, or the machine is a CPU.
@@ -39,7 +39,7 @@ def neighbours(machine: Machine, are_uneven: Iterable[bool | None]) -> Neighbour
     if machine.kind == "cpu":
         return None
     known = [one for one in are_uneven if one is not None]
-    found = Neighbours(sum(known), len(known))
+    found = Contention(sum(known), len(known))
     return found if found.uneven >= max(FEWEST, SHARE * found.measurements) else None
 
 

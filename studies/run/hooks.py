@@ -10,12 +10,12 @@ from engines.core.errors import UserError
 from engines.core.values import Stage as StageName
 from engines.executors.base import Event, Job, Stage, Started
 from engines.statistics.jitter import is_uneven
-from studies.belief.gpu_sharing import LATEST, measured_in, neighbours
+from studies.belief.gpu_sharing import LATEST, contention, measured_in
 from studies.core.records import AttemptRecord, RepeatRecord, RepeatRole, TrialRecord
 from studies.run.interfaces import Narrowing
 from studies.run.limits import Ending
 from studies.run.state import OpenRepeat, Running
-from studies.search.inert_dimensions import dead
+from studies.search.inert_dimensions import inert
 from studies.search.stopping import FEWEST_TRIALS, Left, Stopped, least_gain
 from studies.storage import optuna_mirror
 
@@ -170,7 +170,7 @@ class InertDimensions(Hook):
         running = self.running
         if not isinstance(running.sampler, Narrowing):
             return
-        for found in dead(running.records, running.spec.space):
+        for found in inert(running.records, running.spec.space):
             if found.name not in self._left_out:
                 self._left_out.add(found.name)
                 running.sampler.leave_out(found.name, found.value)
@@ -195,7 +195,7 @@ class GpuSharing(Hook):
         if self._is_told:
             return
         self._are_uneven += [is_uneven(one.blocks) for _, one in measured_in(trials, repeats)]
-        found = neighbours(self.running.spec.machine, self._are_uneven[-LATEST:])
+        found = contention(self.running.spec.machine, self._are_uneven[-LATEST:])
         if found is not None:
             self._is_told = True
             self.running.observer.note(f"{found.told}; nvidia-smi may show what it is")

@@ -1,15 +1,15 @@
 """Dimensions that make no difference, seen in engines that are the same under different choices.
 
 Two engines are the same when they have one fingerprint, were asked for the same shapes and are equally right:
-fingerprints need not cover shapes or weights. A dimension is dead when
+fingerprints need not cover shapes or weights. A dimension is inert when
 
-- no two engines differ that agree in every other dimension but the dead ones,
+- no two engines differ that agree in every other dimension but the inert ones,
 - at least three pairs of engines that do so, and are the same, link all of its choices with each other,
 - and such a pair was seen with each choice of every other graph dimension, whether it was tried or not, since
   what changes nothing in FP32 may change something in INT8; of a build dimension, with each choice that more
   than a few engines had.
 
-Several can be dead at once: a pair may differ in all of them. Dimensions of a run are never looked at.
+Several can be inert at once: a pair may differ in all of them. Dimensions of a run are never looked at.
 """
 
 import itertools
@@ -44,7 +44,7 @@ Figures = Mapping[str, float]
 
 
 @dataclass(frozen=True)
-class Dead:
+class InertDimension:
     """A dimension that changes nothing, the value that it stays at, and how many engines showed it."""
 
     name: str
@@ -81,7 +81,7 @@ class _Engines:
         return joined
 
 
-def dead(records: Iterable[TrialRecord], space: Sequence[Dimension]) -> tuple[Dead, ...]:
+def inert(records: Iterable[TrialRecord], space: Sequence[Dimension]) -> tuple[InertDimension, ...]:
     """The dimensions of graphs and builds that change nothing, as far as these trials show."""
     kinds = _kinds(records)
     made = [kind for kind in kinds.values() if kind >= 0]
@@ -92,7 +92,7 @@ def dead(records: Iterable[TrialRecord], space: Sequence[Dimension]) -> tuple[De
     engines = _engines(kinds, [one for one in space if one.kind != "run"])
     shown = _shown(engines, np.array([one.name in free for one in engines.dimensions]))
     return tuple(
-        Dead(one.name, _usual(engines, column), len(one.choices), int(shown[column].sum()))
+        InertDimension(one.name, _usual(engines, column), len(one.choices), int(shown[column].sum()))
         for column, one in enumerate(engines.dimensions)
         if column in shown
     )
@@ -167,7 +167,7 @@ def _pairs(marks: Codes) -> int:
 
 
 def _shown(engines: _Engines, free: Flags) -> dict[int, Flags]:
-    """The dimensions that are dead, by column, each with the engines that show it."""
+    """The dimensions that are inert, by column, each with the engines that show it."""
     suspects = _suspects(engines, free)
     while True:
         columns = np.flatnonzero(suspects).tolist()
@@ -179,7 +179,7 @@ def _shown(engines: _Engines, free: Flags) -> dict[int, Flags]:
         }
         if len(found) == len(shown):
             return found
-        # pairs must agree in whatever is not dead
+        # pairs must agree in whatever is not inert
         suspects = np.isin(np.arange(len(free)), list(found))
 
 

@@ -45,6 +45,6 @@ def test_each_stretch_is_widened_by_its_own_self_test() -> None:
 def test_a_short_measurement_has_five_blocks(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path).create()
     found = subject(models.save("mlp", tmp_path), workspace, short_policy(0.25), "fake:noise=0.1")
-    (stretch,) = measure(found.bench(), found.candidate, 4, 10)
+    (stretch,) = measure(found.session(), found.candidate, 4, 10)
     assert [len(one.blocks) for one in stretch.shorts] == [5] * 4
     assert len(stretch.self_test) == 6

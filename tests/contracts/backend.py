@@ -22,7 +22,7 @@ from engines.data.inputs import make_inputs
 from engines.machine.device import Device, this_host
 from engines.machine.telemetry import between
 from engines.trials.evaluation import evaluate, evaluate_unless_measured
-from engines.trials.session import Bench
+from engines.trials.session import Session
 from studies.core.space import baseline_of, candidate_at
 from tests.workloads import QUICK, tiny_conv, workload_of
 
@@ -48,8 +48,8 @@ class BackendContract:
         return Workspace(tmp_path / "workspace").create()
 
     @pytest.fixture
-    def bench(self, backend: Backend, workload: Workload, workspace: Workspace) -> Bench:
-        return Bench(backend, workload, workspace, QUICK)
+    def session(self, backend: Backend, workload: Workload, workspace: Workspace) -> Session:
+        return Session(backend, workload, workspace, QUICK)
 
     def test_it_is_in_the_table_under_its_own_name(self, backend: Backend) -> None:
         assert self.name in BACKENDS
@@ -101,10 +101,10 @@ class BackendContract:
         assert together["streams"] > 1
         assert together["batch"] > 1
 
-    def test_the_baseline_is_right_and_measured(self, bench: Bench) -> None:
+    def test_the_baseline_is_right_and_measured(self, session: Session) -> None:
         stages: list[str] = []
         evaluation = evaluate(
-            bench, _baseline(bench), lambda stage, detail: None if detail else stages.append(stage)
+            session, _baseline(session), lambda stage, detail: None if detail else stages.append(stage)
         )
         assert evaluation.failure is None
         assert evaluation.accuracy is not None
@@ -114,32 +114,36 @@ class BackendContract:
         assert stages == ["graph", "prepare", "build", "load", "check", "warm-up", "measure", "check"]
         assert set(evaluation.stage_seconds) == set(stages)
 
-    def test_every_choice_of_every_dimension_is_measured_or_fails_with_a_reason(self, bench: Bench) -> None:
-        dimensions = bench.backend.dimensions(bench.workload, True)
+    def test_every_choice_of_every_dimension_is_measured_or_fails_with_a_reason(
+        self, session: Session
+    ) -> None:
+        dimensions = session.backend.dimensions(session.workload, True)
         for dimension in dimensions:
             for choice in dimension.choices:
                 point = {**where_it_applies(dimensions, dimension), dimension.name: choice}
                 candidate = candidate_at(dimensions, point)
-                evaluation = evaluate(bench, candidate, lambda *_: None)
+                evaluation = evaluate(session, candidate, lambda *_: None)
                 failure = evaluation.failure
                 assert failure is None or (failure.message and failure.kind != "internal"), failure
 
-    def test_an_engine_depends_on_graph_and_build_settings_and_nothing_else(self, bench: Bench) -> None:
-        dimensions = bench.backend.dimensions(bench.workload, True)
-        digests = {_engine_of(bench, _baseline(bench)): "baseline"}
+    def test_an_engine_depends_on_graph_and_build_settings_and_nothing_else(self, session: Session) -> None:
+        dimensions = session.backend.dimensions(session.workload, True)
+        digests = {_engine_of(session, _baseline(session)): "baseline"}
         for dimension in dimensions:
             default = where_it_applies(dimensions, dimension)
-            digests.setdefault(_engine_of(bench, candidate_at(dimensions, default)), f"for {dimension.name}")
+            digests.setdefault(
+                _engine_of(session, candidate_at(dimensions, default)), f"for {dimension.name}"
+            )
             for choice in dimension.choices:
                 if choice == dimension.default:
                     continue
-                found = _engine_of(bench, candidate_at(dimensions, {**default, dimension.name: choice}))
+                found = _engine_of(session, candidate_at(dimensions, {**default, dimension.name: choice}))
                 assert (found in digests) == (dimension.kind == "run"), (dimension.name, choice)
                 digests[found] = f"{dimension.name}={choice}"
 
-    def test_an_engine_is_built_once_and_found_again(self, bench: Bench) -> None:
-        first = evaluate(bench, _baseline(bench), lambda *_: None)
-        second = evaluate(bench, _baseline(bench), lambda *_: None)
+    def test_an_engine_is_built_once_and_found_again(self, session: Session) -> None:
+        first = evaluate(session, _baseline(session), lambda *_: None)
+        second = evaluate(session, _baseline(session), lambda *_: None)
         assert first.engine is not None
         assert second.engine is not None
         assert (first.engine.reused, second.engine.reused) == (False, True)
@@ -148,28 +152,28 @@ class BackendContract:
         assert first.engine.facts["build_seconds"] == second.engine.facts["build_seconds"]
 
     def test_a_build_has_the_same_fingerprint_in_another_workspace(
-        self, bench: Bench, tmp_path: Path
+        self, session: Session, tmp_path: Path
     ) -> None:
-        elsewhere = replace(bench, workspace=Workspace(tmp_path / "elsewhere").create())
-        first, second = (_made(one, _baseline(bench)) for one in (bench, elsewhere))
+        elsewhere = replace(session, workspace=Workspace(tmp_path / "elsewhere").create())
+        first, second = (_made(one, _baseline(session)) for one in (session, elsewhere))
         assert (first.reused, second.reused) == (False, False)
         assert fingerprint(first) == fingerprint(second)
 
-    def test_an_engine_that_was_measured_is_only_checked(self, bench: Bench) -> None:
-        first = evaluate(bench, _baseline(bench), lambda *_: None)
+    def test_an_engine_that_was_measured_is_only_checked(self, session: Session) -> None:
+        first = evaluate(session, _baseline(session), lambda *_: None)
         known = fingerprint(first.engine)
         if known is None:
             pytest.skip("this backend cannot tell engines apart")
         stages: list[str] = []
         found = evaluate_unless_measured(
-            bench, _baseline(bench), lambda stage, detail: stages.append(stage), None, [known]
+            session, _baseline(session), lambda stage, detail: stages.append(stage), None, [known]
         )
         assert isinstance(found, Reused)
         assert {"check", "load"} <= set(stages)
         assert not {"warm-up", "measure"} & set(stages)
 
-    def test_a_block_times_every_inference_on_every_stream(self, bench: Bench) -> None:
-        runner, _ = _open(bench, streams=2)
+    def test_a_block_times_every_inference_on_every_stream(self, session: Session) -> None:
+        runner, _ = _open(session, streams=2)
         try:
             assert runner.streams == 2
             block = runner.block(0.02)
@@ -180,15 +184,15 @@ class BackendContract:
         assert block.span_seconds >= block.latency_ms.max() / 1e3 * 0.999
         assert not block.latency_ms.flags.writeable or block.latency_ms.dtype == np.float64
 
-    def test_a_block_of_no_time_runs_once(self, bench: Bench) -> None:
-        runner, _ = _open(bench)
+    def test_a_block_of_no_time_runs_once(self, session: Session) -> None:
+        runner, _ = _open(session)
         try:
             assert len(runner.block(0.0).latency_ms) == 1
         finally:
             runner.close()
 
-    def test_a_cold_block_runs_one_inference_at_a_time(self, bench: Bench) -> None:
-        runner, inputs = _open(bench, streams=2)
+    def test_a_cold_block_runs_one_inference_at_a_time(self, session: Session) -> None:
+        runner, inputs = _open(session, streams=2)
         try:
             block = runner.block(0.02, cold=True)
             outputs = runner.infer(inputs[0], 1)
@@ -197,14 +201,14 @@ class BackendContract:
         assert len(block.latency_ms) >= 1
         assert (block.latency_ms > 0).all()
         assert block.latency_ms.sum() / 1e3 <= block.span_seconds * 1.001
-        expected = bench.reference(bench.workload.plan.batch).outputs[0]
+        expected = session.reference(session.workload.plan.batch).outputs[0]
         assert compare(expected, outputs)[0].relative_l2 <= self.tolerance
 
     @pytest.mark.parametrize("transfers", [False, True])
     def test_parts_are_kept_where_asked_and_add_up_to_the_latency(
-        self, bench: Bench, *, transfers: bool
+        self, session: Session, *, transfers: bool
     ) -> None:
-        runner, _ = _open(bench, 2, replace(QUICK, parts=True, transfers=transfers))
+        runner, _ = _open(session, 2, replace(QUICK, parts=True, transfers=transfers))
         try:
             parted = runner.block(0.01)
         finally:
@@ -213,19 +217,19 @@ class BackendContract:
         timed = [parted.parts[name] for name in ("h2d_ms", "compute_ms", "d2h_ms") if name in parted.parts]
         assert not timed or np.allclose(np.sum(timed, axis=0), parted.latency_ms)
 
-    def test_no_parts_are_kept_unless_asked_for(self, bench: Bench) -> None:
-        runner, _ = _open(bench)
+    def test_no_parts_are_kept_unless_asked_for(self, session: Session) -> None:
+        runner, _ = _open(session)
         try:
             assert runner.block(0.0).parts == {}
         finally:
             runner.close()
 
-    def test_a_reading_says_what_the_one_before_did_and_counts_on(self, bench: Bench) -> None:
-        runner, _ = _open(bench)
+    def test_a_reading_says_what_the_one_before_did_and_counts_on(self, session: Session) -> None:
+        runner, _ = _open(session)
         try:
-            before = bench.backend.probe().read()
+            before = session.backend.probe().read()
             runner.block(0.05)
-            after = bench.backend.probe().read()
+            after = session.backend.probe().read()
         finally:
             runner.close()
         assert after.at > before.at
@@ -235,9 +239,9 @@ class BackendContract:
         found = between(before, after)
         assert all(np.isfinite(value) and value >= 0 for value in found.values()), found
 
-    def test_outputs_are_right_on_every_stream_before_and_after_timing(self, bench: Bench) -> None:
-        runner, inputs = _open(bench, streams=2)
-        expected = bench.reference(bench.workload.plan.batch).outputs
+    def test_outputs_are_right_on_every_stream_before_and_after_timing(self, session: Session) -> None:
+        runner, inputs = _open(session, streams=2)
+        expected = session.reference(session.workload.plan.batch).outputs
         try:
             for _ in range(2):
                 for stream in range(runner.streams):
@@ -247,33 +251,33 @@ class BackendContract:
         finally:
             runner.close()
 
-    def test_a_batch_of_another_size_is_computed(self, bench: Bench) -> None:
-        dimensions = bench.backend.dimensions(bench.workload, True)
+    def test_a_batch_of_another_size_is_computed(self, session: Session) -> None:
+        dimensions = session.backend.dimensions(session.workload, True)
         default = {dimension.name: dimension.default for dimension in dimensions}
-        evaluation = evaluate(bench, candidate_at(dimensions, {**default, "batch": 4}), lambda *_: None)
+        evaluation = evaluate(session, candidate_at(dimensions, {**default, "batch": 4}), lambda *_: None)
         assert evaluation.measurement is not None
         assert evaluation.measurement.batch == 4
 
-    def test_a_spoiled_engine_is_built_again(self, bench: Bench) -> None:
-        first = evaluate(bench, _baseline(bench), lambda *_: None)
+    def test_a_spoiled_engine_is_built_again(self, session: Session) -> None:
+        first = evaluate(session, _baseline(session), lambda *_: None)
         assert first.engine is not None
-        for file in (bench.workspace.engines / first.engine.digest).iterdir():
+        for file in (session.workspace.engines / first.engine.digest).iterdir():
             if file.name != "facts.json":
                 file.write_bytes(b"\0" * file.stat().st_size)
-        second = evaluate(bench, _baseline(bench), lambda *_: None)
+        second = evaluate(session, _baseline(session), lambda *_: None)
         assert second.failure is None
         assert second.engine is not None
         assert not second.engine.reused
 
-    def test_closing_is_enough_to_run_again(self, bench: Bench) -> None:
+    def test_closing_is_enough_to_run_again(self, session: Session) -> None:
         for _ in range(3):
-            runner, _ = _open(bench)
+            runner, _ = _open(session)
             runner.block(0.0)
             runner.close()
 
 
-def _baseline(bench: Bench) -> Candidate:
-    return baseline_of(bench.backend.dimensions(bench.workload, False))
+def _baseline(session: Session) -> Candidate:
+    return baseline_of(session.backend.dimensions(session.workload, False))
 
 
 def where_it_applies(dimensions: Sequence[Dimension], one: Dimension) -> dict[str, Value]:
@@ -282,22 +286,22 @@ def where_it_applies(dimensions: Sequence[Dimension], one: Dimension) -> dict[st
     return {**defaults, **{name: values[0] for name, values in one.applies_to.items()}}
 
 
-def _engine_of(bench: Bench, candidate: Candidate) -> str:
+def _engine_of(session: Session, candidate: Candidate) -> str:
     try:
-        return _made(bench, candidate).digest
+        return _made(session, candidate).digest
     except EngineError as error:  # a choice that this machine refuses has no engine to share
         return str(error)
 
 
-def _made(bench: Bench, candidate: Candidate) -> Artifact:
-    graph = make_graph(bench.backend, bench.workload, candidate.graph, bench.workspace)
-    return make_engine(bench.backend, bench.workload, candidate, bench.workspace, graph)[0]
+def _made(session: Session, candidate: Candidate) -> Artifact:
+    graph = make_graph(session.backend, session.workload, candidate.graph, session.workspace)
+    return make_engine(session.backend, session.workload, candidate, session.workspace, graph)[0]
 
 
-def _open(bench: Bench, streams: int = 1, policy: Policy = QUICK) -> tuple[Runner, list[Tensors]]:
-    candidate = _baseline(bench)
-    graph, file = make_graph(bench.backend, bench.workload, candidate.graph, bench.workspace)
-    _, folder = make_engine(bench.backend, bench.workload, candidate, bench.workspace, (graph, file))
-    inputs = make_inputs(bench.workload, bench.workload.plan.batch)
+def _open(session: Session, streams: int = 1, policy: Policy = QUICK) -> tuple[Runner, list[Tensors]]:
+    candidate = _baseline(session)
+    graph, file = make_graph(session.backend, session.workload, candidate.graph, session.workspace)
+    _, folder = make_engine(session.backend, session.workload, candidate, session.workspace, (graph, file))
+    inputs = make_inputs(session.workload, session.workload.plan.batch)
     run = Settings(candidate.run, streams=streams)
-    return bench.backend.open(folder, bench.workload, run, inputs[0], policy), inputs
+    return session.backend.open(folder, session.workload, run, inputs[0], policy), inputs

@@ -10,7 +10,7 @@ from engines.backends.onnxruntime.session import Flush
 from engines.core.values import NOTHING, Settings
 from engines.machine import cpu
 from engines.trials.evaluation import evaluate
-from engines.trials.session import Bench
+from engines.trials.session import Session
 from studies.core.space import candidate_at
 from tests.contracts.backend import BackendContract
 from tests.workloads import QUICK, tiny_conv, workload_of
@@ -44,9 +44,11 @@ def test_weights_in_another_file_come_along_with_the_engine(level: str, tmp_path
         onnx.load(tiny_conv(tmp_path)), path, save_as_external_data=True, location="w.bin", size_threshold=0
     )
     workload = workload_of(path, x=(2, 3, 12, 12))
-    bench = Bench(OnnxRuntime(NOTHING, tmp_path), workload, Workspace(tmp_path / "workspace").create(), QUICK)
-    space = bench.backend.dimensions(workload, concurrent=False)
-    found = evaluate(bench, candidate_at(space, {"graph_optimization_level": level}), lambda stage, _: None)
+    session = Session(
+        OnnxRuntime(NOTHING, tmp_path), workload, Workspace(tmp_path / "workspace").create(), QUICK
+    )
+    space = session.backend.dimensions(workload, concurrent=False)
+    found = evaluate(session, candidate_at(space, {"graph_optimization_level": level}), lambda stage, _: None)
     assert found.failure is None
 
 

@@ -9,7 +9,7 @@ from engines.backends.replay.backend import Replay
 from engines.core.errors import EngineError
 from engines.core.values import Dimension, Settings, Workload
 from engines.landscapes.file import Landscape, Made, save
-from engines.trials.session import Bench
+from engines.trials.session import Session
 from studies.core.space import baseline_of
 from tests import landscapes
 from tests.contracts.backend import BackendContract, _open
@@ -51,8 +51,8 @@ class TestReplay(BackendContract):
         save(file, _landscape(workload))
         return open_backend(self.name, Settings(landscape=str(file)), tmp_path)
 
-    def test_a_cold_block_runs_one_inference_at_a_time(self, bench: Bench) -> None:
+    def test_a_cold_block_runs_one_inference_at_a_time(self, session: Session) -> None:
         """None is recorded, so none is made up."""
-        runner, _ = _open(bench)
+        runner, _ = _open(session)
         with pytest.raises(EngineError, match="not recorded"):
             runner.block(0.02, cold=True)

@@ -10,7 +10,7 @@ from engines.backends.base import Backend
 from engines.core.values import Case, Policy, Profile, ShapePlan, ShapeRange
 from engines.statistics.metrics import METRICS, over_cases
 from engines.trials.evaluation import evaluate
-from engines.trials.session import Bench
+from engines.trials.session import Session
 from studies.core.space import baseline_of, candidate_at
 from tests.workloads import tiny_conv, workload_of
 
@@ -33,8 +33,8 @@ def test_each_case_runs_in_its_profile_and_is_right(
     space = backend.dimensions(workload, concurrent=False)
     default = baseline_of(space).settings
     candidate = candidate_at(space, {**default, "cuda_graph": cuda_graph})
-    bench = Bench(backend, workload, workspace, Policy(maximum_seconds=1.0))
-    found = evaluate(bench, candidate, lambda *_: None)
+    session = Session(backend, workload, workspace, Policy(maximum_seconds=1.0))
+    found = evaluate(session, candidate, lambda *_: None)
     assert found.failure is None
     assert found.accuracy is not None
     assert found.accuracy.error < 2e-3

@@ -13,7 +13,7 @@ from engines.core.errors import EngineError
 from engines.core.values import Workload
 from engines.data.inputs import make_inputs
 from engines.trials.evaluation import evaluate
-from engines.trials.session import Bench
+from engines.trials.session import Session
 from examples import models
 from studies.core.space import baseline_of, candidate_at
 from tests.contracts.backend import BackendContract
@@ -28,23 +28,23 @@ class TestTensorRtxOnAGpu(BackendContract):
     tolerance = 2e-3
 
 
-def _runner(bench: Bench, **run: object) -> Runner:
-    dimensions = bench.backend.dimensions(bench.workload, True)
+def _runner(session: Session, **run: object) -> Runner:
+    dimensions = session.backend.dimensions(session.workload, True)
     defaults = {dimension.name: dimension.default for dimension in dimensions}
     candidate = candidate_at(dimensions, {**defaults, **run})  # type: ignore[dict-item]
-    evaluation = evaluate(bench, candidate, lambda *_: None)
+    evaluation = evaluate(session, candidate, lambda *_: None)
     assert evaluation.engine is not None
-    folder = bench.workspace.engines / evaluation.engine.digest
-    inputs = make_inputs(bench.workload, bench.workload.plan.batch)[0]
-    return bench.backend.open(folder, bench.workload, candidate.run, inputs, QUICK)
+    folder = session.workspace.engines / evaluation.engine.digest
+    inputs = make_inputs(session.workload, session.workload.plan.batch)[0]
+    return session.backend.open(folder, session.workload, candidate.run, inputs, QUICK)
 
 
 @pytest.mark.parametrize("cuda_graph", [False, True])
 def test_new_inputs_reach_the_engine_in_either_launch_mode(
     backend: Backend, workload: Workload, workspace: Workspace, *, cuda_graph: bool
 ) -> None:
-    bench = Bench(backend, workload, workspace, QUICK)
-    runner = _runner(bench, cuda_graph=cuda_graph)
+    session = Session(backend, workload, workspace, QUICK)
+    runner = _runner(session, cuda_graph=cuda_graph)
     batches = make_inputs(workload, workload.plan.batch)
     try:
         outputs = [runner.infer(batch)["logits"] for batch in (*batches, batches[0])]
@@ -55,10 +55,10 @@ def test_new_inputs_reach_the_engine_in_either_launch_mode(
 
 
 def test_streams_run_at_the_same_time(backend: Backend, workload: Workload, workspace: Workspace) -> None:
-    bench = Bench(backend, workload, workspace, QUICK)
+    session = Session(backend, workload, workspace, QUICK)
     rates = []
     for streams in (1, 4):
-        runner = _runner(bench, cuda_graph=True, streams=streams)
+        runner = _runner(session, cuda_graph=True, streams=streams)
         try:
             runner.block(0.1)
             block = runner.block(0.3)
@@ -71,10 +71,10 @@ def test_streams_run_at_the_same_time(backend: Backend, workload: Workload, work
 def test_a_cuda_graph_is_launched_in_less_host_time(
     backend: Backend, workload: Workload, workspace: Workspace
 ) -> None:
-    bench = Bench(backend, workload, workspace, QUICK)
+    session = Session(backend, workload, workspace, QUICK)
     enqueue = []
     for cuda_graph in (False, True):
-        runner = _runner(bench, cuda_graph=cuda_graph)
+        runner = _runner(session, cuda_graph=cuda_graph)
         try:
             enqueue.append(runner.block(0.1).telemetry["enqueue_ms"])
         finally:
@@ -98,8 +98,8 @@ class _Reluctant:
 def test_a_context_that_refuses_to_be_captured_says_so_and_still_runs(
     backend: Backend, workload: Workload, workspace: Workspace
 ) -> None:
-    bench = Bench(backend, workload, workspace, QUICK)
-    runner = _runner(bench)
+    session = Session(backend, workload, workspace, QUICK)
+    runner = _runner(session)
     lane = runner._lanes[0]  # type: ignore[attr-defined]
     batch = make_inputs(workload, workload.plan.batch)[0]
     before = runner.infer(batch)["logits"]
@@ -125,24 +125,24 @@ def test_a_context_that_refuses_to_be_captured_says_so_and_still_runs(
 def test_device_memory_is_given_back(backend: Backend, workload: Workload, workspace: Workspace) -> None:
     from engines.backends.tensorrt.run.runner import free_bytes
 
-    bench = Bench(backend, workload, workspace, QUICK)
-    _runner(bench, streams=4).close()
+    session = Session(backend, workload, workspace, QUICK)
+    _runner(session, streams=4).close()
     before = free_bytes()
     for _ in range(5):
-        _runner(bench, streams=4).close()
+        _runner(session, streams=4).close()
     assert before - free_bytes() < 32 << 20
 
 
 def test_an_engine_says_what_types_it_computes_in(
     backend: Backend, workload: Workload, workspace: Workspace
 ) -> None:
-    bench = Bench(backend, workload, workspace, QUICK)
+    session = Session(backend, workload, workspace, QUICK)
     dimensions = backend.dimensions(workload, False)
     settings = baseline_of(dimensions).settings
     found = {}
     for precision in ("tf32", "fp16"):
         candidate = candidate_at(dimensions, {**settings, "precision": precision})
-        engine = evaluate(bench, candidate, lambda *_: None).engine
+        engine = evaluate(session, candidate, lambda *_: None).engine
         assert engine is not None
         found[precision] = engine.facts
     assert found["fp16"]["precision_as_asked"] is True, found

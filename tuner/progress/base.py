@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from dashboards.words import formats
 from dashboards.words.stages import DOING
-from studies.analysis.standing import Standing
+from studies.analysis.standing import Progress
 from studies.belief.rigour import TRIALS_ALONE, Rigour
 from tuner.progress.lines import beginning
 
@@ -52,7 +52,7 @@ class Following(Silent):
 
     def __init__(self, verbose: bool = False) -> None:
         self._verbose = verbose
-        self._standing: Standing | None = None
+        self._standing: Progress | None = None
         self._stopping = False
         self._what, self._since = "starting", time.monotonic()
 
@@ -99,7 +99,7 @@ class Following(Silent):
 
 def _standing(
     spec: "StudySpec", limits: "Limits", records: "tuple[TrialRecord, ...]", rigour: Rigour
-) -> Standing:
-    standing = Standing(spec, limits.trials, limits.seconds, rigour, min_gain=limits.min_gain)
+) -> Progress:
+    standing = Progress(spec, limits.trials, limits.seconds, rigour, min_gain=limits.min_gain)
     standing.add_all(records)
     return standing

@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from dashboards.words import formats, verdict
-from studies.analysis.standing import Standing
+from studies.analysis.standing import Progress
 from tuner.terminal.texts import clock, one_line, plain
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def beginning(name: str, limits: "Limits", records: "tuple[TrialRecord, ...]") -
     return f"going on with study {name} behind trial {last}: up to {formats.plural(left, 'more trial')}"
 
 
-def trial_line(record: "TrialRecord", standing: Standing) -> str:
+def trial_line(record: "TrialRecord", standing: Progress) -> str:
     """What came of a trial, in a line."""
     if record.failure is not None:
         line = (
@@ -40,7 +40,7 @@ def trial_line(record: "TrialRecord", standing: Standing) -> str:
     return f"{line} (known from an earlier study)" if record.reused else line
 
 
-def standing_line(standing: Standing) -> str:
+def standing_line(standing: Progress) -> str:
     """The best so far against the baseline."""
     if standing.best is None:
         return "nothing feasible yet" if standing.finished else "no trial has finished yet"
@@ -55,7 +55,7 @@ def standing_line(standing: Standing) -> str:
     return f"{line}, {formats.times(speedup)} {better} than the baseline so far"
 
 
-def counts_line(standing: Standing) -> str:
+def counts_line(standing: Progress) -> str:
     """Trials so far, what failed, the time passed and left, and whether more is likely."""
     left = standing.seconds_left()
     parts = [
@@ -69,7 +69,7 @@ def counts_line(standing: Standing) -> str:
     return ", ".join(part for part in parts if part)
 
 
-def _chance_of_more(standing: Standing) -> str:
+def _chance_of_more(standing: Progress) -> str:
     """How likely what is worth going on for is; the search stops once that is unlikely."""
     left, wanted = standing.left, standing.min_gain
     if left is None or wanted is None:

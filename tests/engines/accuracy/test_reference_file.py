@@ -10,7 +10,7 @@ from engines.backends.fake.backend import Fake
 from engines.core.errors import UserError
 from engines.core.values import Settings, TensorFacts, Workload
 from engines.data.inputs import check_inputs_file, make_inputs
-from engines.trials.session import Bench
+from engines.trials.session import Session
 from tests.workloads import QUICK, tiny_conv, workload_of
 
 RIGHT = np.arange(25, dtype=np.float32).reshape(5, 5)
@@ -80,8 +80,8 @@ def test_the_model_is_not_run_where_the_user_says_what_is_right(workload: Worklo
             raise AssertionError("the model was run")
 
     workload = replace(workload, expected=check_expected(workload, _saved(tmp_path, y=RIGHT)))
-    bench = Bench(Idle(Settings(), tmp_path), workload, Workspace(tmp_path / "w").create(), QUICK)
-    np.testing.assert_array_equal(bench.reference(2).outputs[2]["y"], RIGHT[[4, 0]])
+    session = Session(Idle(Settings(), tmp_path), workload, Workspace(tmp_path / "w").create(), QUICK)
+    np.testing.assert_array_equal(session.reference(2).outputs[2]["y"], RIGHT[[4, 0]])
 
 
 @pytest.mark.parametrize(

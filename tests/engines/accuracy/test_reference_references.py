@@ -11,7 +11,7 @@ from engines.accuracy import reference
 from engines.artifacts.workspace import Workspace
 from engines.core.values import Tensors, Workload
 from engines.data.inputs import make_inputs
-from engines.trials.session import Bench
+from engines.trials.session import Session
 from tests.workloads import QUICK, tiny_conv, workload_of
 
 VERSIONS = {"onnxruntime": "1"}
@@ -74,9 +74,9 @@ def test_the_model_is_run_for_reference_once_and_not_by_the_next_worker(
     from engines.core.values import Settings
 
     workspace = Workspace(tmp_path / "w").create()
-    first = Bench(OnnxRuntime(Settings(), workspace.caches), workload, workspace, QUICK).reference(2)
+    first = Session(OnnxRuntime(Settings(), workspace.caches), workload, workspace, QUICK).reference(2)
     monkeypatch.setattr(reference, "run", lambda *_: pytest.fail("the model was run again"))
-    second = Bench(OnnxRuntime(Settings(), workspace.caches), workload, workspace, QUICK).reference(2)
+    second = Session(OnnxRuntime(Settings(), workspace.caches), workload, workspace, QUICK).reference(2)
     for kept, made in zip(second.outputs, first.outputs, strict=True):
         np.testing.assert_array_equal(kept["y"], made["y"])
     assert len(first.inputs) == len(make_inputs(workload, 2))

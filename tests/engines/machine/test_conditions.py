@@ -18,18 +18,18 @@ def _verdicts(*blocks: Block, on_cpu: bool = False) -> dict[str, tuple[str, str]
 @pytest.mark.parametrize(
     ("finding", "condition"),
     [
-        ((True, "on"), Condition("turbo", "noisy", "on", "Turn it off.")),
+        ((True, "on"), Condition("turbo", "noisy", "on", "DeviceLock it off.")),
         ((False, "off"), Condition("turbo", "fine", "off")),
-        ((None, "maybe"), Condition("turbo", "unknown", "maybe", "Turn it off.")),
+        ((None, "maybe"), Condition("turbo", "unknown", "maybe", "DeviceLock it off.")),
     ],
 )
 def test_a_finding_is_a_verdict_with_advice_unless_it_is_fine(finding: Finding, condition: Condition) -> None:
-    assert examine((Check("turbo", lambda: finding, "Turn it off."),), untold=()) == (condition,)
+    assert examine((Check("turbo", lambda: finding, "DeviceLock it off."),), untold=()) == (condition,)
 
 
 def test_what_cannot_be_read_is_unknown_and_what_is_our_mistake_is_not_hidden() -> None:
     nothing: dict[str, Finding] = {}
-    check = Check("turbo", lambda: nothing["on"], "Turn it off.")
+    check = Check("turbo", lambda: nothing["on"], "DeviceLock it off.")
     assert examine((check,), untold=(KeyError,)) == (Condition("turbo", "unknown", NOT_TOLD),)
     with pytest.raises(KeyError):
         examine((check,), untold=(OSError,))

@@ -12,9 +12,9 @@ from engines.backends.fake.backend import Fake
 from engines.core.errors import EngineError
 from engines.core.results import Evaluation
 from engines.core.values import Candidate, Policy, Settings, Stage, Tensors, Value, Workload
-from engines.machine.device_lock import Shared, Turn
+from engines.machine.device_lock import DeviceLock, Shared
 from engines.trials.evaluation import Report, evaluate
-from engines.trials.session import Bench
+from engines.trials.session import Session
 from engines.worker.client import Worker
 from engines.worker.protocol import Open
 from studies.core.space import baseline_of
@@ -74,8 +74,8 @@ def evaluated(
     workspace = Workspace(folder / "w").create()
     workload = workload_of(tiny_conv(folder))
     of = baseline_of(backend.dimensions(workload, concurrent=False))
-    bench = Bench(backend, workload, workspace, policy, turn=Turn(backend.shared()))
-    return evaluate(bench, of, report)
+    session = Session(backend, workload, workspace, policy, lock=DeviceLock(backend.shared()))
+    return evaluate(session, of, report)
 
 
 @pytest.mark.parametrize("builds", [False, True])
@@ -123,7 +123,7 @@ def test_an_engine_that_has_no_room_beside_others_is_loaded_alone(tmp_path: Path
 
 
 def test_an_engine_that_was_loaded_waits_for_other_loads_to_end_and_says_so(tmp_path: Path) -> None:
-    backend, other = Watched(tmp_path), Other(Turn.beside)
+    backend, other = Watched(tmp_path), Other(DeviceLock.beside)
     assert other.has.wait(20)
     stages: list[Stage] = []
 
@@ -144,7 +144,7 @@ def test_an_engine_that_cannot_wait_to_be_measured_is_closed(tmp_path: Path) -> 
             raise BrokenPipeError
 
     backend = Watched(tmp_path)
-    with Turn(GPU).beside(nobody_waits):
+    with DeviceLock(GPU).beside(nobody_waits):
         assert evaluated(backend, tmp_path, TOGETHER, report).failure is not None
         assert backend.others == {"build": "who loads", "load": "who loads", "close": "who loads"}
     assert who_may_have_it() == "anyone"
@@ -178,7 +178,7 @@ def test_a_trial_waits_for_the_gpu_without_losing_its_time_and_says_so(
     stages: list[Stage] = []
     with worker:
         worker.prepare(1)
-        turn = Turn(GPU).taken(nobody_waits)
+        turn = DeviceLock(GPU).taken(nobody_waits)
         turn.__enter__()
         leave = threading.Event()
 

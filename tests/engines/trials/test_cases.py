@@ -13,7 +13,7 @@ from engines.core.results import Evaluation
 from engines.core.values import NOTHING, Bar, Case, Profile, ShapePlan, ShapeRange, Workload
 from engines.statistics.metrics import METRICS, over_cases
 from engines.trials.evaluation import evaluate
-from engines.trials.session import Bench
+from engines.trials.session import Session
 from studies.core.space import baseline_of
 from tests.workloads import QUICK, tiny_conv, workload_of
 
@@ -32,9 +32,9 @@ def _evaluated(backend: Backend, folder: Path, cases: tuple[Case, ...], bar: Bar
     workload: Workload = workload_of(tiny_conv(folder), x=SMALL)
     plan = ShapePlan((Profile({"x": ShapeRange(SMALL, SMALL, LARGE)}),), cases)
     workload = replace(workload, plan=plan)
-    bench = Bench(backend, workload, Workspace(folder / "workspace").create(), replace(QUICK, cold=True))
+    session = Session(backend, workload, Workspace(folder / "workspace").create(), replace(QUICK, cold=True))
     space = backend.dimensions(workload, concurrent=True)
-    return evaluate(bench, baseline_of(space), lambda stage, _: None, bar)
+    return evaluate(session, baseline_of(space), lambda stage, _: None, bar)
 
 
 def test_every_case_is_measured_in_blocks_of_its_own(backend: Backend, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from engines.core.values import Candidate, InputSource, Policy, Settings, Tensor
 from engines.data.inputs import check_inputs_file
 from engines.data.user_functions import parse_metric
 from engines.trials.evaluation import evaluate
-from engines.trials.session import Bench
+from engines.trials.session import Session
 from studies.core.space import baseline_of
 from tests.workloads import QUICK, tiny_conv, workload_of
 
@@ -80,9 +80,9 @@ def workspace(tmp_path: Path) -> Workspace:
     return Workspace(tmp_path / "w").create()
 
 
-def _bench(backend: Fake, workspace: Workspace) -> tuple[Bench, Candidate]:
+def _session(backend: Fake, workspace: Workspace) -> tuple[Session, Candidate]:
     workload = workload_of(tiny_conv(workspace.root))
-    return Bench(backend, workload, workspace, QUICK), baseline_of(backend.dimensions(workload, False))
+    return Session(backend, workload, workspace, QUICK), baseline_of(backend.dimensions(workload, False))
 
 
 @pytest.mark.parametrize(
@@ -98,8 +98,8 @@ def _bench(backend: Fake, workspace: Workspace) -> tuple[Bench, Candidate]:
 def test_what_a_build_raises_is_a_failure_of_its_kind(
     error: Exception, kind: str, workspace: Workspace
 ) -> None:
-    bench, candidate = _bench(Faulty(error, "build"), workspace)
-    failure = evaluate(bench, candidate, lambda *_: None).failure
+    session, candidate = _session(Faulty(error, "build"), workspace)
+    failure = evaluate(session, candidate, lambda *_: None).failure
     assert failure is not None
     assert (failure.stage, failure.kind) == ("build", kind)
     assert failure.message
@@ -109,21 +109,21 @@ def test_what_a_build_raises_is_a_failure_of_its_kind(
 def test_an_internal_error_leaves_its_traceback_in_the_log(
     workspace: Workspace, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    bench, candidate = _bench(Faulty(ZeroDivisionError("oops"), "build"), workspace)
-    evaluate(bench, candidate, lambda *_: None)
+    session, candidate = _session(Faulty(ZeroDivisionError("oops"), "build"), workspace)
+    evaluate(session, candidate, lambda *_: None)
     assert "ZeroDivisionError: oops" in capsys.readouterr().err
 
 
 def test_a_users_mistake_passes_through(workspace: Workspace) -> None:
-    bench, candidate = _bench(Faulty(UserError("free the device"), "build"), workspace)
+    session, candidate = _session(Faulty(UserError("free the device"), "build"), workspace)
     with pytest.raises(UserError, match="free the device"):
-        evaluate(bench, candidate, lambda *_: None)
+        evaluate(session, candidate, lambda *_: None)
 
 
 def test_an_engine_is_closed_whatever_happens(workspace: Workspace) -> None:
     backend = Faulty(EngineError("launch failed"), "measure")
-    bench, candidate = _bench(backend, workspace)
-    evaluation = evaluate(bench, candidate, lambda *_: None)
+    session, candidate = _session(backend, workspace)
+    evaluation = evaluate(session, candidate, lambda *_: None)
     assert evaluation.failure is not None
     assert evaluation.accuracy is not None  # what was known by then is kept
     assert evaluation.engine is not None
@@ -131,21 +131,21 @@ def test_an_engine_is_closed_whatever_happens(workspace: Workspace) -> None:
 
 
 def test_an_engine_that_goes_wrong_under_load_is_caught(workspace: Workspace) -> None:
-    bench, candidate = _bench(Faulty(drift=0.5), workspace)
-    accuracy = evaluate(bench, candidate, lambda *_: None).accuracy
+    session, candidate = _session(Faulty(drift=0.5), workspace)
+    accuracy = evaluate(session, candidate, lambda *_: None).accuracy
     assert accuracy is not None
     assert accuracy.error > 0.1
 
 
 def test_an_engine_that_turns_to_nan_under_load_fails(workspace: Workspace) -> None:
-    bench, candidate = _bench(Faulty(drift=np.nan), workspace)
-    failure = evaluate(bench, candidate, lambda *_: None).failure
+    session, candidate = _session(Faulty(drift=np.nan), workspace)
+    failure = evaluate(session, candidate, lambda *_: None).failure
     assert failure is not None
     assert (failure.stage, failure.kind) == ("check", "not_finite")
 
 
-def _scored(folder: Path, workspace: Workspace, body: str, **options: Value) -> tuple[Bench, Candidate]:
-    """A bench with five samples, their labels, and a metric of this body."""
+def _scored(folder: Path, workspace: Workspace, body: str, **options: Value) -> tuple[Session, Candidate]:
+    """A session with five samples, their labels, and a metric of this body."""
     workload = workload_of(tiny_conv(folder), x=(2, 3, 12, 12))
     np.savez(folder / "data.npz", x=np.ones((5, 3, 12, 12), np.float32), labels=np.arange(5))
     (folder / "task.py").write_text(f"calls = []\ndef score(inputs, outputs):\n    {body}\n")
@@ -155,7 +155,7 @@ def _scored(folder: Path, workspace: Workspace, body: str, **options: Value) -> 
     )
     workload = replace(workload, inputs=source, metrics=(parse_metric("task.py:score", folder),))
     backend = Fake(Settings(options), folder)
-    return Bench(backend, workload, workspace, QUICK), baseline_of(backend.dimensions(workload, False))
+    return Session(backend, workload, workspace, QUICK), baseline_of(backend.dimensions(workload, False))
 
 
 def test_a_metric_of_the_users_is_scored_before_and_after_and_the_worse_counts(
@@ -163,10 +163,10 @@ def test_a_metric_of_the_users_is_scored_before_and_after_and_the_worse_counts(
 ) -> None:
     # called for the reference, before and after
     body = "calls.append(1); return [0.0, 0.9, 0.5][len(calls) - 1] + 0 * len(inputs['labels'])"
-    bench, candidate = _scored(tmp_path, workspace, body)
-    evaluation = evaluate(bench, candidate, lambda *_: None)
+    session, candidate = _scored(tmp_path, workspace, body)
+    evaluation = evaluate(session, candidate, lambda *_: None)
     assert evaluation.failure is None
-    assert bench.reference(2).scores == {"score": 0.0}
+    assert session.reference(2).scores == {"score": 0.0}
     assert evaluation.accuracy is not None
     assert evaluation.accuracy.scores == {"score": 0.5}
 
@@ -174,34 +174,34 @@ def test_a_metric_of_the_users_is_scored_before_and_after_and_the_worse_counts(
 def test_a_metric_that_cannot_score_the_right_outputs_is_the_users_mistake(
     tmp_path: Path, workspace: Workspace
 ) -> None:
-    bench, _ = _scored(tmp_path, workspace, "return inputs['lables']")
+    session, _ = _scored(tmp_path, workspace, "return inputs['lables']")
     with pytest.raises(UserError, match="raised KeyError: 'lables'"):
-        bench.reference(2)
+        session.reference(2)
 
 
 def test_a_metric_that_raises_in_a_trial_fails_that_trial(tmp_path: Path, workspace: Workspace) -> None:
     body = "calls.append(1); return 1.0 if len(calls) < 2 else {}['missing']"
-    bench, candidate = _scored(tmp_path, workspace, body)
-    failure = evaluate(bench, candidate, lambda *_: None).failure
+    session, candidate = _scored(tmp_path, workspace, body)
+    failure = evaluate(session, candidate, lambda *_: None).failure
     assert failure is not None
     assert (failure.stage, failure.kind) == ("check", "wrong_output")
     assert failure.message == "the metric 'task.py:score' raised KeyError: 'missing' (line 3 of task.py)"
 
 
 def test_a_calibration_function_is_tried_before_the_first_trial(tmp_path: Path, workspace: Workspace) -> None:
-    bench, _ = _scored(tmp_path, workspace, "return 1.0")
+    session, _ = _scored(tmp_path, workspace, "return 1.0")
     source = InputSource(path=str(tmp_path), digest="0", function="task.py:missing")
-    bench = replace(bench, workload=replace(bench.workload, calibration=source), references={})
+    session = replace(session, workload=replace(session.workload, calibration=source), references={})
     with pytest.raises(UserError, match="has no function 'missing'"):
-        bench.reference(2)
+        session.reference(2)
 
 
 def test_an_engine_cut_short_by_a_crash_of_the_system_is_built_again(workspace: Workspace) -> None:
-    bench, candidate = _bench(Fake(Settings(), Path()), workspace)
-    first = evaluate(bench, candidate, lambda *_: None).engine
+    session, candidate = _session(Fake(Settings(), Path()), workspace)
+    first = evaluate(session, candidate, lambda *_: None).engine
     assert first is not None
     (workspace.engines / first.digest / FACTS).write_bytes(b"")
-    second = evaluate(bench, candidate, lambda *_: None).engine
+    second = evaluate(session, candidate, lambda *_: None).engine
     assert second is not None
     assert not second.reused
 
@@ -214,9 +214,9 @@ def test_a_model_that_cannot_run_at_another_batch_fails_that_candidate_only(work
             return super().reference(workload, batches)
 
     backend = OneBatch(Settings(), Path())
-    bench, candidate = _bench(backend, workspace)
+    session, candidate = _session(backend, workspace)
     other = replace(candidate, run=Settings(candidate.run, batch=4))
-    failure = evaluate(bench, other, lambda *_: None).failure
+    failure = evaluate(session, other, lambda *_: None).failure
     assert failure is not None
     assert (failure.stage, failure.message) == ("prepare", "reshape to 1x8 does not fit")
-    assert evaluate(bench, candidate, lambda *_: None).failure is None
+    assert evaluate(session, candidate, lambda *_: None).failure is None

@@ -2,7 +2,7 @@ import time
 
 import pytest
 
-from engines.worker.process import GRAPH_SECONDS, Watch
+from engines.worker.process import GRAPH_SECONDS, Deadline
 
 
 @pytest.fixture
@@ -14,43 +14,43 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 
 def test_a_request_has_its_time_from_the_beginning(clock: list[float]) -> None:
-    watch = Watch(60.0)
+    deadline = Deadline(60.0)
     clock[0] += 50.0
-    watch.enter("build", "")
+    deadline.enter("build", "")
     clock[0] += 9.0
-    assert (watch.seconds_left(), watch.limit) == (1.0, 60.0)
+    assert (deadline.seconds_left(), deadline.limit) == (1.0, 60.0)
 
 
 def test_making_a_graph_does_not_count_but_must_go_on(clock: list[float]) -> None:
-    watch = Watch(60.0)
-    watch.enter("graph", "")
+    deadline = Deadline(60.0)
+    deadline.enter("graph", "")
     clock[0] += 1000.0
-    watch.enter("graph", "calibrating, batch 2")
-    assert (watch.seconds_left(), watch.limit) == (GRAPH_SECONDS, GRAPH_SECONDS)
+    deadline.enter("graph", "calibrating, batch 2")
+    assert (deadline.seconds_left(), deadline.limit) == (GRAPH_SECONDS, GRAPH_SECONDS)
     clock[0] += GRAPH_SECONDS - 1
-    assert watch.seconds_left() == 1.0
-    watch.enter("build", "")
-    assert (watch.seconds_left(), watch.limit) == (60.0, 60.0)
+    assert deadline.seconds_left() == 1.0
+    deadline.enter("build", "")
+    assert (deadline.seconds_left(), deadline.limit) == (60.0, 60.0)
 
 
 def test_what_was_lost_knows_how_long_each_stage_took(clock: list[float]) -> None:
-    watch = Watch(60.0)
-    watch.enter("graph", "")
+    deadline = Deadline(60.0)
+    deadline.enter("graph", "")
     clock[0] += 5.0
-    watch.enter("build", "")
+    deadline.enter("build", "")
     clock[0] += 60.0
-    lost = watch.failure("timeout", "still not done")
+    lost = deadline.failure("timeout", "still not done")
     assert lost.stage_seconds == {"graph": 5.0, "build": 60.0}
     assert lost.failure.stage == "build"
 
 
 def test_waiting_for_the_gpu_neither_counts_nor_costs(clock: list[float]) -> None:
-    watch = Watch(60.0)
-    watch.enter("build", "")
+    deadline = Deadline(60.0)
+    deadline.enter("build", "")
     clock[0] += 10.0
-    watch.enter("wait", "")
+    deadline.enter("wait", "")
     clock[0] += 100_000.0
-    assert watch.seconds_left() > GRAPH_SECONDS
-    watch.enter("load", "")
-    assert watch.seconds_left() == 50.0
-    assert watch.failure("timeout", "still not done").stage_seconds == {"build": 10.0, "load": 0.0}
+    assert deadline.seconds_left() > GRAPH_SECONDS
+    deadline.enter("load", "")
+    assert deadline.seconds_left() == 50.0
+    assert deadline.failure("timeout", "still not done").stage_seconds == {"build": 10.0, "load": 0.0}

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from engines.statistics.estimates import Estimate
-from studies.analysis.standing import Standing
+from studies.analysis.standing import Progress
 from studies.belief.rigour import Rigour
 from studies.core.records import TrialRecord
 from tests.records import study_record, study_spec
@@ -19,7 +19,7 @@ def _trial(number: int, value: float, state: str = "feasible", seconds: float = 
 
 
 def test_the_best_is_the_best_feasible_one() -> None:
-    standing = Standing(LATENCY, 10)
+    standing = Progress(LATENCY, 10)
     for number, (value, state) in enumerate([(4.0, "feasible"), (1.0, "infeasible"), (2.0, "feasible")]):
         standing.add(_trial(number, value, state))
     assert standing.best_number == 2
@@ -28,7 +28,7 @@ def test_the_best_is_the_best_feasible_one() -> None:
 
 
 def test_more_is_better_when_maximizing() -> None:
-    standing = Standing(study_spec(["throughput"]), 10)
+    standing = Progress(study_spec(["throughput"]), 10)
     for number, value in enumerate([4.0, 2.0, 3.0]):
         standing.add(_trial(number, value))
     assert standing.best_number == 1
@@ -36,7 +36,7 @@ def test_more_is_better_when_maximizing() -> None:
 
 
 def test_the_time_left_shrinks_with_the_trials_that_are_left() -> None:
-    standing = Standing(LATENCY, 10)
+    standing = Progress(LATENCY, 10)
     standing.add_all([_trial(0, 4.0)])
     first = standing.seconds_left()
     standing.add(_trial(1, 3.0))
@@ -47,7 +47,7 @@ def test_the_time_left_shrinks_with_the_trials_that_are_left() -> None:
 
 
 def test_an_earlier_runs_trials_tell_the_time_of_those_that_are_left() -> None:
-    at_once, one_by_one = Standing(LATENCY, 10), Standing(LATENCY, 10)
+    at_once, one_by_one = Progress(LATENCY, 10), Progress(LATENCY, 10)
     records = [_trial(0, 4.0), _trial(1, 3.0, seconds=5.0)]
     at_once.add_all(records)
     for record in records:
@@ -56,14 +56,14 @@ def test_an_earlier_runs_trials_tell_the_time_of_those_that_are_left() -> None:
 
 
 def test_the_time_left_includes_the_finals() -> None:
-    with_finals, without = Standing(LATENCY, 10, rigour=Rigour()), Standing(LATENCY, 10, rigour=NO_FINALS)
+    with_finals, without = Progress(LATENCY, 10, rigour=Rigour()), Progress(LATENCY, 10, rigour=NO_FINALS)
     for standing in (with_finals, without):
         standing.add(_trial(0, 4.0))
     assert (with_finals.seconds_left() or 0.0) > (without.seconds_left() or 0.0)
 
 
 def test_a_limit_cuts_the_search_and_leaves_the_finals_their_least() -> None:
-    alone, standing = Standing(LATENCY, 1000, seconds=5.0), Standing(LATENCY, 1000, 5.0, Rigour())
+    alone, standing = Progress(LATENCY, 1000, seconds=5.0), Progress(LATENCY, 1000, 5.0, Rigour())
     for one in (alone, standing):
         one.add(_trial(0, 4.0, seconds=10.0))
     left, with_finals = alone.seconds_left(), standing.seconds_left()
@@ -74,5 +74,5 @@ def test_a_limit_cuts_the_search_and_leaves_the_finals_their_least() -> None:
 
 
 def test_nothing_is_known_before_the_first_trial() -> None:
-    standing = Standing(LATENCY, 10)
+    standing = Progress(LATENCY, 10)
     assert (standing.best, standing.speedup, standing.seconds_left()) == (None, None, None)

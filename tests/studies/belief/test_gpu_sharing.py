@@ -11,7 +11,7 @@ from engines.artifacts.workspace import Workspace
 from engines.core.results import Block, Evaluation
 from engines.core.values import Candidate, Machine, Workload
 from engines.executors.base import Job, evaluate
-from studies.belief.gpu_sharing import Neighbours, measured_in, neighbours
+from studies.belief.gpu_sharing import Contention, contention, measured_in
 from studies.run.loop import StudyLoop
 from studies.storage.storage import Storage
 from tests.records import study_record
@@ -27,17 +27,17 @@ Waits = Callable[[int], bool]
     ("uneven", "even", "found"), [(3, 0, True), (3, 57, True), (3, 58, False), (2, 1, False)]
 )
 def test_three_and_one_in_twenty_are_more_than_chance(uneven: int, even: int, found: bool) -> None:
-    expected = Neighbours(uneven, uneven + even) if found else None
-    assert neighbours(GPU, [True] * uneven + [False] * even) == expected
+    expected = Contention(uneven, uneven + even) if found else None
+    assert contention(GPU, [True] * uneven + [False] * even) == expected
 
 
 def test_measurements_that_cannot_tell_do_not_count() -> None:
-    assert neighbours(GPU, [None] * 90 + [True] * 3) == Neighbours(3, 3)
-    assert neighbours(GPU, [None] * 90) is None
+    assert contention(GPU, [None] * 90 + [True] * 3) == Contention(3, 3)
+    assert contention(GPU, [None] * 90) is None
 
 
 def test_on_a_cpu_others_are_found_by_the_wait_for_a_core_instead() -> None:
-    assert neighbours(CPU, [True] * 9) is None
+    assert contention(CPU, [True] * 9) is None
 
 
 def test_what_others_measured_does_not_count() -> None:

@@ -8,7 +8,7 @@ from engines.core.values import Candidate, Dimension, Settings, Value
 from engines.core.wire import digest
 from studies.core.records import TrialRecord
 from studies.core.space import candidate_at, points
-from studies.search.inert_dimensions import dead
+from studies.search.inert_dimensions import inert
 from tests.records import START
 
 SPACE = (
@@ -51,7 +51,7 @@ def record(number: int, evaluation: Evaluation) -> TrialRecord:
 
 
 def names(records: list[TrialRecord], space: tuple[Dimension, ...] = SPACE) -> list[str]:
-    return [one.name for one in dead(records, space)]
+    return [one.name for one in inert(records, space)]
 
 
 def but(name: str) -> Callable[[Point], object]:
@@ -60,11 +60,11 @@ def but(name: str) -> Callable[[Point], object]:
 
 
 def test_a_dimension_that_no_engine_cares_for_is_dead_and_stays_where_most_engines_are() -> None:
-    found = dead(tried(every(), but("level")), SPACE)
+    found = inert(tried(every(), but("level")), SPACE)
     assert [(one.name, one.value, one.choices, one.engines) for one in found] == [("level", 0, 3, 18)]
     others = *every(level=(0,), workspace=(0,)), *every(level=(1,), workspace=(256,))
     most = tried([*every(level=(2,)), *others], but("level"))
-    assert [one.value for one in dead(most, SPACE)] == [2]
+    assert [one.value for one in inert(most, SPACE)] == [2]
     assert found[0].reason.startswith("level changes nothing here: 3 choices, 18 engines")
     assert found[0].reason.endswith("it leaves the space and stays at 0")
 

@@ -4,7 +4,7 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
-from studies.analysis.standing import Standing
+from studies.analysis.standing import Progress
 from studies.core.records import StudyRecord
 from studies.run.limits import Limits
 from studies.search.stopping import Left
@@ -26,7 +26,7 @@ def test_the_beginning_says_whether_it_goes_on(study: StudyRecord) -> None:
 
 
 def test_the_standing_before_anything_is_known(study: StudyRecord) -> None:
-    standing = Standing(study.spec, 12)
+    standing = Progress(study.spec, 12)
     assert standing_line(standing) == "no trial has finished yet"
     standing.add(failed(study))
     assert standing_line(standing) == "nothing feasible yet"
@@ -55,7 +55,7 @@ def test_what_was_stopped_early_says_so(study: StudyRecord) -> None:
 
 
 def test_the_time_left_is_said_only_while_there_is_any(study: StudyRecord) -> None:
-    standing = Standing(study.spec, 12)
+    standing = Progress(study.spec, 12)
     assert "left" not in counts_line(standing)
     standing.add(study.trials[0])
     assert "about " in counts_line(standing)
@@ -65,7 +65,7 @@ def test_the_time_left_is_said_only_while_there_is_any(study: StudyRecord) -> No
 
 
 def test_the_chance_of_more_is_said_once_it_is_known(study: StudyRecord) -> None:
-    standing = Standing(study.spec, 50, min_gain=0.01)
+    standing = Progress(study.spec, 50, min_gain=0.01)
     standing.add_all(study.trials)
     assert "likely" not in counts_line(standing)
     standing.left = Left(gain=0.02, chance=0.8, least=0.01)
@@ -95,7 +95,7 @@ def test_what_is_known_from_an_earlier_study_is_marked(command: Command, model: 
     assert "ms (known from an earlier study); best" in again.err
 
 
-def _standing(study: StudyRecord) -> Standing:
-    standing = Standing(study.spec, len(study.trials))
+def _standing(study: StudyRecord) -> Progress:
+    standing = Progress(study.spec, len(study.trials))
     standing.add_all(study.trials)
     return standing

@@ -15,7 +15,7 @@ from engines.core.values import Candidate, Settings, Stage, Value
 from engines.landscapes.file import Run, save
 from engines.statistics.estimates import latency, median
 from engines.trials.evaluation import evaluate
-from engines.trials.session import Bench
+from engines.trials.session import Session
 from tests import landscapes
 from tests.landscapes import BASELINE, BUILD_SECONDS, GRAPH_SECONDS, SPREAD, failing, run
 from tests.workloads import QUICK
@@ -37,13 +37,13 @@ class Replayed:
         self.workspace = Workspace(folder / "workspace").create()
         self.options = Settings(options, landscape=str(self.file))
         self.backend = open_backend("replay", self.options, self.workspace.caches)
-        self.bench = Bench(self.backend, self.workload, self.workspace, QUICK)
+        self.session = Session(self.backend, self.workload, self.workspace, QUICK)
 
     def evaluate(self, precision: str = "fp32", effort: int = 0, streams: int = 1) -> Evaluation:
         candidate = Candidate(
             Settings(precision=precision), Settings(effort=effort), Settings(streams=streams)
         )
-        return evaluate(self.bench, candidate, lambda *_: None)
+        return evaluate(self.session, candidate, lambda *_: None)
 
 
 @pytest.fixture
@@ -224,7 +224,7 @@ def test_an_engine_is_opened_with_the_run_settings_of_a_search_and_no_others(rep
 
 
 def test_cold_inferences_are_refused_where_none_were_recorded(replayed: Replayed) -> None:
-    bench = replace(replayed.bench, policy=replace(QUICK, cold=True))
-    found = evaluate(bench, BASELINE, lambda *_: None)
+    session = replace(replayed.session, policy=replace(QUICK, cold=True))
+    found = evaluate(session, BASELINE, lambda *_: None)
     assert found.failure is not None
     assert "caches flushed" in found.failure.message

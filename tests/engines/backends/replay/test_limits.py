@@ -17,7 +17,7 @@ from engines.core.values import NOTHING, InputSource, Policy, Settings, ShapeRan
 from engines.landscapes.file import Landscape, save
 from engines.shapes.plan import single_plan
 from engines.trials.evaluation import evaluate
-from engines.trials.session import Bench
+from engines.trials.session import Session
 from studies.core.metrics import METRICS, metrics_of, names_where
 from tests import landscapes
 from tests.landscapes import BASELINE, run
@@ -147,5 +147,5 @@ def test_every_metric_that_is_served_is_told(recorded: Landscape, tmp_path: Path
     save(tmp_path / "l.json.gz", recorded)
     backend = Replay(Settings(landscape=str(tmp_path / "l.json.gz")), tmp_path)
     long = replace(QUICK, minimum_inferences=400)
-    bench = Bench(backend, landscapes.workload(tmp_path), Workspace(tmp_path / "w").create(), long)
-    assert set(TOLD) <= metrics_of(evaluate(bench, BASELINE, lambda *_: None)).keys()
+    session = Session(backend, landscapes.workload(tmp_path), Workspace(tmp_path / "w").create(), long)
+    assert set(TOLD) <= metrics_of(evaluate(session, BASELINE, lambda *_: None)).keys()
