@@ -19,7 +19,7 @@ from engines.artifacts.workspace import Workspace
 from engines.backends.fake.machine import FAULTS
 from engines.core.values import Settings
 from engines.worker import client, server
-from engines.worker.process import TICK_SECONDS, Heard, OnProgress, Watch, WorkerProcess
+from engines.worker.process import TICK_SECONDS, Deadline, Heard, OnProgress, WorkerProcess
 from engines.worker.protocol import Message, Open, Reply, decode_reply, encode
 
 DEADLY = {"crash", "hang"}
@@ -92,21 +92,21 @@ class ThreadWorker(WorkerProcess):
         else:
             thread.lines.put(encode(request))
 
-    def _listen(self, watch: Watch, on_progress: OnProgress) -> Reply:
+    def _listen(self, deadline: Deadline, on_progress: OnProgress) -> Reply:
         if self._process is not None:
-            return super()._listen(watch, on_progress)
+            return super()._listen(deadline, on_progress)
         while True:
             try:
-                message = self._replies.get(timeout=min(TICK_SECONDS, watch.seconds_left()))
+                message = self._replies.get(timeout=min(TICK_SECONDS, deadline.seconds_left()))
             except queue.Empty:
-                if watch.seconds_left():
-                    on_progress(watch.stage, watch.detail)
+                if deadline.seconds_left():
+                    on_progress(deadline.stage, deadline.detail)
                     continue
                 self._end_thread()
-                raise watch.failure("timeout", f"still not done after {watch.limit:.3g} s") from None
+                raise deadline.failure("timeout", f"still not done after {deadline.limit:.3g} s") from None
             if message is None:
                 self._end_thread()
-                raise watch.failure("crashed", "the worker ended by itself with exit code 1")
+                raise deadline.failure("crashed", "the worker ended by itself with exit code 1")
             assert not isinstance(message, Exception), message
             return message
 

@@ -14,7 +14,7 @@ from dashboards.words.verdict import comparative, quality
 from engines.core.results import Measurement
 from engines.statistics.jitter import is_uneven
 from studies.analysis.view import StudyView
-from studies.belief.gpu_sharing import measured_in, neighbours
+from studies.belief.gpu_sharing import contention, measured_in
 from studies.belief.rigour import Rigour
 from studies.core.records import Objective, StudyRecord
 from studies.finals.rebuilds import Rebuilt
@@ -134,7 +134,7 @@ def disturbed(view: StudyView) -> str:
 def shared(view: StudyView) -> str:
     """That something else seems to have used the GPU."""
     measured = measured_in(view.study.trials, view.study.repeats)
-    found = neighbours(view.study.spec.machine, [is_uneven(one.blocks) for _, one in measured])
+    found = contention(view.study.spec.machine, [is_uneven(one.blocks) for _, one in measured])
     if found is None:
         return ""
     return f"{found.told[0].upper()}{found.told[1:]}. When it has ended, search anew: --new --remeasure."
