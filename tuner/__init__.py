@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 require_own()
 
-__version__ = "0.1.0"
+from engines.core.version import VERSION as __version__  # noqa: E402  (not before that was checked)
+
 __all__ = [
     "Dimension",
     "EngineSampler",

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engines.artifacts.workspace import Workspace
+from engines.core.version import VERSION
 from engines.executors.base import StudyExecutor
 from engines.executors.registry import LOCAL, open_executor
 from studies.belief.rigour import Rigour, fitting
@@ -19,7 +20,7 @@ from studies.setup.request import Request
 from studies.setup.spec import Question, settle, specify
 from studies.storage.storage import Storage, open_storage
 
-VERSIONED = ("trt-tuner", "optuna", "numpy", "onnx")
+VERSIONED = ("optuna", "numpy", "onnx")
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class Opening:
 
 def versions() -> dict[str, str]:
     """The versions of the packages that decide what a search does."""
-    return {package: importlib.metadata.version(package) for package in VERSIONED}
+    return {"trt-tuner": VERSION, **{name: importlib.metadata.version(name) for name in VERSIONED}}
 
 
 @contextmanager
