@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 require_own()
 
-from engines.core.version import VERSION as __version__  # noqa: E402  (not before that was checked)
+# as in engines/core/version.py, which may be somebody else's here
+__version__ = "0.1.0"
 
 __all__ = [
     "Dimension",

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+import tuner
 from engines.backends.registry import BACKENDS
+from engines.core.version import VERSION
 from tests.command import Command, start
 from tests.paths import ROOT
 from tests.workloads import tiny_conv
@@ -141,3 +143,7 @@ def test_modules_where_the_command_runs_are_not_taken_for_those_of_the_worker(
 ) -> None:
     (tmp_path / "numpy.py").write_text("raise SystemExit('the wrong numpy')")
     assert command("search", model, "--backend", "fake", "--trials", 1).code == 0
+
+
+def test_the_version_is_the_same_in_both_places() -> None:
+    assert tuner.__version__ == VERSION
