@@ -13,6 +13,7 @@ from engines.backends.base import Runner
 from engines.core.results import Block, Measurement
 from engines.core.values import Bar, Policy
 from engines.machine.telemetry import Probe, Reading, between, disturbance
+from engines.statistics import distributions
 from engines.statistics.deadlines import p99_bound
 from engines.statistics.futility import should_prune
 from engines.statistics.metrics import METRICS
@@ -58,7 +59,9 @@ def target_half_width(policy: Policy, machine_kind: str) -> Policy:
 
 
 def warm_up(meter: Meter) -> list[Block]:
-    """Runs until the time is up and times and clocks are steady, or five times as long."""
+    """Run until the time is up and times and clocks are steady, or five times as long."""
+    # SciPy takes 0.2 s to load, which would show in the readings if it fell between two timed blocks
+    distributions.preload()
     runner, policy = meter.runner, meter.policy
     blocks = [runner.block(0.0)]
     readings = [meter.read()]
