@@ -91,7 +91,18 @@ HEAVY = (
     "tensorrt_rtx",
 )
 # what only some machines have, or only some commands need
-AT_USE = ("cuda", "dash", "nvtx", "onnxruntime", "pandas", "pynvml", "ray", "scipy", "tensorrt", "tensorrt_rtx")
+AT_USE = (
+    "cuda",
+    "dash",
+    "nvtx",
+    "onnxruntime",
+    "pandas",
+    "pynvml",
+    "ray",
+    "scipy",
+    "tensorrt",
+    "tensorrt_rtx",
+)
 BACKENDS = "engines.backends."
 
 

@@ -25,7 +25,7 @@ def nobody_waits() -> None:
     pytest.fail("nobody else has the GPU")
 
 
-def is_free(way: Way = DeviceLock.taken) -> bool:
+def is_free(way: Way = DeviceLock.exclusive) -> bool:
     """Whether another tuner would have its turn at once."""
     waited: list[bool] = []
 
@@ -47,7 +47,7 @@ def is_free(way: Way = DeviceLock.taken) -> bool:
 def who_may_have_it() -> str:
     if is_free():
         return "anyone"
-    return "who loads" if is_free(DeviceLock.beside) else "nobody"
+    return "who loads" if is_free(DeviceLock.shared) else "nobody"
 
 
 class Other:

@@ -9,7 +9,7 @@ from engines.artifacts.workspace import temporary_folder, write_file
 from engines.core.errors import EngineError, UserError
 from engines.core.values import Tensors
 from engines.data.calibration import calibration_batches
-from engines.graphs.context import Making
+from engines.graphs.context import GraphContext
 from engines.graphs.dimensions import METHODS
 
 if TYPE_CHECKING:
@@ -18,30 +18,30 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def ranges(making: Making, model: "onnx.ModelProto", precision: str) -> dict[str, float]:
+def ranges(context: GraphContext, model: "onnx.ModelProto", precision: str) -> dict[str, float]:
     """The largest absolute value of every tensor that is quantized; kept in the caches."""
-    file = making.caches / f"ranges-{making.key(precision)}.json"
+    file = context.caches / f"ranges-{context.key(precision)}.json"
     found = _read(file)
     if found is None:
-        found = _calibrated(making, model, precision)
+        found = _calibrated(context, model, precision)
         write_file(file, json.dumps(found).encode())
     return found
 
 
-def on_data(making: Making, take: Callable[[Iterator[Tensors]], T]) -> T:
+def on_data(context: GraphContext, take: Callable[[Iterator[Tensors]], T]) -> T:
     """What comes of the calibration data, in large batches unless the model takes none but its own."""
     try:
-        return take(counted_batches(making, large=True))
+        return take(counted_batches(context, large=True))
     except (UserError, EngineError, MemoryError, OSError):
         raise
     except Exception:  # ONNX Runtime's many, for a batch that is dynamic in name alone
-        return take(counted_batches(making))
+        return take(counted_batches(context))
 
 
-def counted_batches(making: Making, *, large: bool = False) -> Iterator[Tensors]:
+def counted_batches(context: GraphContext, *, large: bool = False) -> Iterator[Tensors]:
     """The calibration data, telling which batch is taken."""
-    for number, batch in enumerate(calibration_batches(making.workload, large=large), 1):
-        making.report(f"calibrating, batch {number}")
+    for number, batch in enumerate(calibration_batches(context.workload, large=large), 1):
+        context.report(f"calibrating, batch {number}")
         yield batch
 
 
@@ -52,15 +52,17 @@ def _read(file: Path) -> dict[str, float] | None:
         return None
 
 
-def _calibrated(making: Making, model: "onnx.ModelProto", precision: str) -> dict[str, float]:
+def _calibrated(context: GraphContext, model: "onnx.ModelProto", precision: str) -> dict[str, float]:
     from engines.graphs.passes import calibration
     from engines.graphs.passes.selection import sites
     from engines.models import onnx_files
 
-    making.report("calibrating")
+    context.report("calibrating")
     tensors = sorted({site.tensor for site in sites(model, precision) if not site.is_weight})
-    method = str(making.settings.get("calibration", METHODS[0]))
-    with temporary_folder(making.caches) as scratch:
+    method = str(context.settings.get("calibration", METHODS[0]))
+    with temporary_folder(context.caches) as scratch:
         file = scratch / "model.onnx"
         onnx_files.save(model, file)
-        return on_data(making, lambda batches: calibration.calibrate(file, batches, method, tensors, scratch))
+        return on_data(
+            context, lambda batches: calibration.calibrate(file, batches, method, tensors, scratch)
+        )

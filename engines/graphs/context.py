@@ -18,7 +18,7 @@ KEPT_NODES = "kept_nodes"
 
 
 @dataclass(frozen=True)
-class Making:
+class GraphContext:
     """What a graph is made of, and where what was computed for it is kept."""
 
     workload: Workload

@@ -1,6 +1,6 @@
-"""One tuner at a time on a GPU: two that measure on it at once would each time the other's work too.
+"""Let one tuner at a time measure on a GPU: two at once would each time the other's work too.
 
-Loading engines disturbs who measures, but not who loads: that may be done beside others.
+Loading an engine disturbs a measurement, but not another load, so several tuners may load at once.
 """
 
 import fcntl
@@ -11,25 +11,26 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-# where every user and every job may write: not what TMPDIR says, which may be a job's own
+# every user and every job may write here; TMPDIR may be private to a job
 FOLDER = Path("/tmp")
-# every user may read it, which is all that a lock needs, whatever the umask is
+# a lock only needs to be readable by every user, whatever the umask is
 MODE = 0o644
-# who wants the device to itself shares the first lock until it leaves, and who wants it beside others passes
-# through that alone, so only when nobody wants it so; the second lock is the device's own
+# Of two locks the second is the device's. An exclusive user shares the first until it leaves. A sharing user
+# must get the first for itself for a moment, so it waits while anybody wants the device exclusively.
 ENDINGS = (".next.lock", ".lock")
-ALONE = (fcntl.LOCK_SH, fcntl.LOCK_EX)
-BESIDE = (fcntl.LOCK_EX, fcntl.LOCK_SH)
+EXCLUSIVE = (fcntl.LOCK_SH, fcntl.LOCK_EX)
+SHARED = (fcntl.LOCK_EX, fcntl.LOCK_SH)
 
-# told once, when another one has the device
+# called once, if another process has the device
 OnWait = Callable[[], None]
 
 
 @dataclass(frozen=True)
 class Shared:
-    """A device that tuners of this machine take turns on, by a name that they all know it by.
+    """A device that the tuners of this machine take turns on.
 
-    Empty for one that nobody waits for. `builds`: building an engine needs it too.
+    `name` is the same in every process; a device with an empty name is not locked. `builds`: building an
+    engine needs the lock too.
     """
 
     name: str = ""
@@ -38,14 +39,17 @@ class Shared:
 
 @dataclass
 class DeviceLock:
-    """One process's place in the queue of a device; the system ends its turn when the process dies."""
+    """The lock of a device; the system releases it when the process dies."""
 
     device: Shared = Shared()
     _locks: list[int] = field(default_factory=list, init=False)
 
     @contextmanager
-    def taken(self, on_wait: OnWait, *, needed: bool = True) -> Iterator[None]:
-        """Has the device to itself, after waiting for it where another one has it; not to be nested."""
+    def exclusive(self, on_wait: OnWait, *, needed: bool = True) -> Iterator[None]:
+        """Hold the device for this process alone, waiting for it if necessary; not to be nested.
+
+        Does nothing unless `needed`.
+        """
         if needed:
             self._take(on_wait)
         try:
@@ -54,26 +58,27 @@ class DeviceLock:
             self._leave()
 
     @contextmanager
-    def beside(self, on_wait: OnWait) -> Iterator[None]:
-        """Has the device beside others that have it like this, after those who have it to themselves or wait
-        for that; not to be nested.
+    def shared(self, on_wait: OnWait) -> Iterator[None]:
+        """Hold the device together with other sharing processes; not to be nested.
+
+        Waits for processes that hold it exclusively, and for those that wait to.
         """
-        self._take(on_wait, alone=False)
+        self._take(on_wait, exclusive=False)
         try:
             yield
         finally:
             self._leave()
 
     @contextmanager
-    def given_up(self, on_wait: OnWait) -> Iterator[None]:
-        """Lets others have the device meanwhile, of one that has it to itself."""
+    def released(self, on_wait: OnWait) -> Iterator[None]:
+        """Release an exclusive lock for the duration, so that others can have the device."""
         self._leave()
         try:
             yield
         finally:
             self._take(on_wait)
 
-    def _take(self, on_wait: OnWait, *, alone: bool = True) -> None:
+    def _take(self, on_wait: OnWait, *, exclusive: bool = True) -> None:
         if not self.device.name:
             return
         try:
@@ -81,14 +86,16 @@ class DeviceLock:
                 self._locks.append(_open(FOLDER / f"tuner-{self.device.name}{ending}"))
         except OSError as error:
             self._leave()
-            sys.stderr.write(f"[W] no turns are taken on {self.device.name}: {error.strerror or error}\n")
+            sys.stderr.write(
+                f"[W] cannot lock {self.device.name} against other tuners: {error.strerror or error}\n"
+            )
             return
         try:
-            _wait_for(zip(self._locks, ALONE if alone else BESIDE, strict=True), on_wait)
+            _wait_for(zip(self._locks, EXCLUSIVE if exclusive else SHARED, strict=True), on_wait)
         except BaseException:
             self._leave()
             raise
-        if not alone:
+        if not exclusive:
             _close(self._locks.pop(0))
 
     def _leave(self) -> None:
@@ -97,7 +104,7 @@ class DeviceLock:
 
 
 def _open(path: Path) -> int:
-    """Linux lets nobody create what is another user's already in a folder for all, so it is only read."""
+    """Open for reading: in a folder for all, Linux refuses O_CREAT for a file of another user."""
     flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
         return os.open(path, flags)
@@ -108,19 +115,19 @@ def _open(path: Path) -> int:
 
 
 def _close(lock: int) -> None:
-    # a child that was forked meanwhile has the file open too, and closing ours would leave it that
+    # a child that was forked meanwhile has the file open too: closing ours would leave it locked
     fcntl.flock(lock, fcntl.LOCK_UN)
     os.close(lock)
 
 
 def _wait_for(locks: Iterable[tuple[int, int]], on_wait: OnWait) -> None:
-    """Takes the locks one after another, each in its way."""
-    is_told = False
-    for lock, way in locks:
+    """Take the locks one after another, each in its mode."""
+    has_waited = False
+    for lock, mode in locks:
         try:
-            fcntl.flock(lock, way | fcntl.LOCK_NB)
+            fcntl.flock(lock, mode | fcntl.LOCK_NB)
         except BlockingIOError:
-            if not is_told:
+            if not has_waited:
                 on_wait()
-            is_told = True
-            fcntl.flock(lock, way)
+            has_waited = True
+            fcntl.flock(lock, mode)

@@ -52,8 +52,8 @@ def clopper_pearson_upper(events: int, samples: int, confidence: float, effect: 
 def binomial_cdf(successes: float, trials: float, rate: float) -> float:
     """Return the probability of at most so many successes; both counts may be fractions.
 
-    By the incomplete beta function, since `scipy.special.bdtr` takes whole numbers only: Abramowitz and Stegun,
-    Handbook of Mathematical Functions, 26.5.24.
+    By the incomplete beta function, since `scipy.special.bdtr` takes whole numbers only: Abramowitz and
+    Stegun, Handbook of Mathematical Functions, 26.5.24.
     """
     from scipy.special import betainc
 

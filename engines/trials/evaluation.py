@@ -192,7 +192,7 @@ def _loaded(
     with ExitStack() as stack:
         runners = _load_beside(session, load, progress) or []
         _close_with(stack, runners)
-        with session.lock.taken(progress.waiting), stack.pop_all() as loaded:
+        with session.lock.exclusive(progress.waiting), stack.pop_all() as loaded:
             if not runners:
                 runners = load()
                 _close_with(loaded, runners)
@@ -211,7 +211,7 @@ def _load_beside(
     if not session.policy.loads_together:
         return None
     try:
-        with session.lock.beside(progress.waiting):
+        with session.lock.shared(progress.waiting):
             return load()
     except EngineError as error:
         if error.kind != "out_of_memory":
@@ -237,7 +237,7 @@ def _load(
 
 def _build(session: Session, candidate: Candidate, graph: tuple[Artifact, Path], progress: _Progress) -> Path:
     """The folder of the engine."""
-    turn = session.lock.taken(progress.waiting, needed=session.lock.device.builds)
+    turn = session.lock.exclusive(progress.waiting, needed=session.lock.device.builds)
     with turn, progress.during("build"):
         progress.engine, folder = make_engine(
             session.backend, session.workload, candidate, session.workspace, graph, progress.detail

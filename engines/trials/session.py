@@ -1,4 +1,4 @@
-"""What the trials of one study share inside a worker: the backend, the workload, and what is right for it."""
+"""What the trials of one study share in a worker: the backend, the workload, and its reference outputs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,9 +16,9 @@ from engines.machine.device_lock import DeviceLock
 
 @dataclass(frozen=True)
 class Reference:
-    """Batches of inputs, and what is right for each.
+    """Batches of inputs, and the reference outputs of each.
 
-    `given` is what the user's metrics get as inputs, and `scores` what they say of the right outputs.
+    `given` are the inputs that the user's metrics get, and `scores` their values for the reference outputs.
     """
 
     batch: int
@@ -32,8 +32,8 @@ class Reference:
 class Session:
     """What the trials of one study share inside a worker; references are computed when first needed.
 
-    `lock` is its turn on the device, which it has from loading an engine to closing it, or from when it was
-    loaded where loads are shared.
+    `lock` is held from loading an engine to closing it; where loads may be shared, exclusively only once the
+    engine is loaded.
     """
 
     backend: Backend
@@ -44,7 +44,7 @@ class Session:
     lock: DeviceLock = field(default_factory=DeviceLock)
 
     def reference(self, batch: int, case: int = 0) -> Reference:
-        """What is right for a batch at the shapes of a case."""
+        """Return the inputs and reference outputs for a batch at the shapes of a case."""
         if (batch, case) not in self.references:
             self.references[batch, case] = self._reference(batch, case)
         return self.references[batch, case]
@@ -58,7 +58,7 @@ class Session:
         return Reference(batch, inputs, outputs, given, scores)
 
     def _outputs(self, batch: int, case: int, inputs: list[Tensors]) -> list[Tensors]:
-        """The right outputs, as the user gave them or as an earlier worker left them where it did."""
+        """Return the reference outputs: the user's, those that an earlier worker saved, or computed now."""
         if self.workload.expected is not None:
             return read_reference(self.workload, batch, len(inputs))
         backend = self.backend

@@ -15,7 +15,7 @@ from engines.data.calibration import check_calibration
 from engines.graphs import recipe
 from engines.graphs.analysis.side_by_side import pairs, side_by_side
 from engines.graphs.analysis.taps import TappedGraph
-from engines.graphs.context import Making
+from engines.graphs.context import GraphContext
 from engines.worker.protocol import (
     AboutGraphs,
     CompareGraphs,
@@ -65,9 +65,9 @@ def _rank(request: RankNodes, report: Report) -> NodesRanked:
     """As a search ranks them."""
     check_calibration(request.workload)
     caches, detail = Path(request.caches), partial(report, "graph")
-    making = Making(request.workload, request.settings, caches, detail)
+    context = GraphContext(request.workload, request.settings, caches, detail)
     try:
-        found = recipe.ranking(making, recipe.prepared(making))
+        found = recipe.ranking(context, recipe.prepared(context))
     except EngineError as error:
         raise UserError(f"the nodes cannot be ranked: {error.message}", error.hint or request.hint) from error
     return NodesRanked(

@@ -217,7 +217,7 @@ class _Held:
 
 def _next_request(lock: DeviceLock, wire: _Wire) -> Request:
     """What the owner wants next of the engine that is held, which leaves the device to others until then."""
-    with lock.given_up(partial(wire.report, "wait", "")):
+    with lock.released(partial(wire.report, "wait", "")):
         wire.send(Held())
         request = wire.receive()
     wire.report("measure", "")

@@ -111,7 +111,7 @@ def _alone(backend: Backend, report: Report) -> Iterator[None]:
         report("wait", "")
         behind.append("load")
 
-    with DeviceLock(backend.shared()).taken(on_wait):
+    with DeviceLock(backend.shared()).exclusive(on_wait):
         for stage in behind:
             report(stage, "")
         yield

@@ -9,7 +9,7 @@ from onnx import ModelProto
 from engines.core.values import Dimension, Settings, Value, Workload
 from engines.data.inputs import make_inputs
 from engines.graphs import recipe
-from engines.graphs.context import Making
+from engines.graphs.context import GraphContext
 from engines.graphs.dimensions import Target
 from engines.graphs.recipe import GraphRecipe
 from tests.engines.graphs import running
@@ -52,9 +52,9 @@ class Maker:
 
     def ranked(self, precision: str, **settings: Value) -> list[str]:
         chosen = Settings(DEFAULTS, precision=precision, **settings)
-        making = Making(self.workload, chosen, self.folder / "caches", self.said.append)
+        context = GraphContext(self.workload, chosen, self.folder / "caches", self.said.append)
         (self.folder / "caches").mkdir(exist_ok=True)
-        return [one.node for one in recipe.ranking(making, recipe.prepared(making))]
+        return [one.node for one in recipe.ranking(context, recipe.prepared(context))]
 
     def error(self, graph: ModelProto) -> float:
         """How far its outputs are from the model's."""

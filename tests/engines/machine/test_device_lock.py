@@ -13,7 +13,7 @@ from engines.machine.device_lock import DeviceLock, Shared
 from tests.turns import GPU, LOCK, NEXT, Other, Way, is_free, nobody_waits, remove_locks, who_may_have_it
 
 LOCKS = pytest.mark.parametrize("lock", [LOCK, NEXT], ids=["lock", "next"])
-WAYS = pytest.mark.parametrize("way", [DeviceLock.taken, DeviceLock.beside])
+WAYS = pytest.mark.parametrize("way", [DeviceLock.exclusive, DeviceLock.shared])
 
 
 @pytest.fixture(autouse=True)
@@ -25,13 +25,13 @@ def _no_lock_is_left() -> Iterator[None]:
 @pytest.mark.parametrize(
     ("first", "then"),
     [
-        (DeviceLock.taken, DeviceLock.taken),
-        (DeviceLock.taken, DeviceLock.beside),
-        (DeviceLock.beside, DeviceLock.taken),
+        (DeviceLock.exclusive, DeviceLock.exclusive),
+        (DeviceLock.exclusive, DeviceLock.shared),
+        (DeviceLock.shared, DeviceLock.exclusive),
     ],
     ids=["measuring-measuring", "measuring-loading", "loading-measuring"],
 )
-def test_one_has_the_gpu_and_the_next_waits_and_is_told(first: Way, then: Way) -> None:
+def test_second_process_waits_and_is_notified(first: Way, then: Way) -> None:
     with first(DeviceLock(GPU), nobody_waits):
         other = Other(then)
         assert other.told.wait(20)
@@ -41,19 +41,19 @@ def test_one_has_the_gpu_and_the_next_waits_and_is_told(first: Way, then: Way) -
     assert is_free()
 
 
-def test_those_who_load_have_the_gpu_together() -> None:
-    with DeviceLock(GPU).beside(nobody_waits):
-        with DeviceLock(GPU).beside(nobody_waits):
+def test_loads_share_the_gpu() -> None:
+    with DeviceLock(GPU).shared(nobody_waits):
+        with DeviceLock(GPU).shared(nobody_waits):
             assert who_may_have_it() == "who loads"
         assert who_may_have_it() == "who loads"
     assert who_may_have_it() == "anyone"
 
 
-def test_who_waits_to_measure_goes_before_who_wants_to_load() -> None:
-    with DeviceLock(GPU).beside(nobody_waits):
-        measuring = Other(DeviceLock.taken)
+def test_waiting_measurement_goes_before_new_load() -> None:
+    with DeviceLock(GPU).shared(nobody_waits):
+        measuring = Other(DeviceLock.exclusive)
         assert measuring.told.wait(20)
-        loading = Other(DeviceLock.beside)
+        loading = Other(DeviceLock.shared)
         assert loading.told.wait(20)
         assert who_may_have_it() == "nobody"
     assert measuring.has.wait(20)
@@ -65,7 +65,7 @@ def test_who_waits_to_measure_goes_before_who_wants_to_load() -> None:
 
 
 @WAYS
-def test_who_waits_for_both_locks_is_told_once(way: Way, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_waiting_for_both_locks_notifies_once(way: Way, monkeypatch: pytest.MonkeyPatch) -> None:
     def busy(lock: int, how: int) -> None:
         if how & fcntl.LOCK_NB:
             raise BlockingIOError
@@ -76,21 +76,21 @@ def test_who_waits_for_both_locks_is_told_once(way: Way, monkeypatch: pytest.Mon
         assert told == [True]
 
 
-def test_another_gpu_and_a_device_without_a_name_are_free() -> None:
+def test_other_gpus_and_unnamed_devices_are_not_locked() -> None:
     with (
-        DeviceLock(GPU).taken(nobody_waits),
-        DeviceLock(Shared("gpu-3c4d")).taken(nobody_waits),
-        DeviceLock().taken(nobody_waits),
-        DeviceLock().taken(nobody_waits),
+        DeviceLock(GPU).exclusive(nobody_waits),
+        DeviceLock(Shared("gpu-3c4d")).exclusive(nobody_waits),
+        DeviceLock().exclusive(nobody_waits),
+        DeviceLock().exclusive(nobody_waits),
     ):
         assert not is_free()
     assert is_free()
 
 
-def test_who_waits_for_its_owner_leaves_the_gpu_to_others() -> None:
-    turn = DeviceLock(GPU)
-    with turn.taken(nobody_waits):
-        with turn.given_up(nobody_waits):
+def test_released_lock_is_free_for_others() -> None:
+    lock = DeviceLock(GPU)
+    with lock.exclusive(nobody_waits):
+        with lock.released(nobody_waits):
             assert is_free()
         assert not is_free()
 
@@ -113,22 +113,22 @@ def another_process(way: str, says: str) -> Iterator[None]:
             process.kill()
 
 
-@pytest.mark.parametrize(("way", "leaves_it_to"), [("taken", "nobody"), ("beside", "who loads")])
-def test_a_process_that_is_killed_has_had_its_turn(way: str, leaves_it_to: str) -> None:
+@pytest.mark.parametrize(("way", "leaves_it_to"), [("exclusive", "nobody"), ("shared", "who loads")])
+def test_killed_process_releases_the_lock(way: str, leaves_it_to: str) -> None:
     with another_process(way, "has"):
         assert who_may_have_it() == leaves_it_to
     assert who_may_have_it() == "anyone"
 
 
-def test_a_process_that_is_killed_while_it_waits_to_measure_waits_no_more() -> None:
-    with DeviceLock(GPU).beside(nobody_waits):
-        with another_process("taken", "waits"):
+def test_killed_waiting_process_leaves_the_queue() -> None:
+    with DeviceLock(GPU).shared(nobody_waits):
+        with another_process("exclusive", "waits"):
             assert who_may_have_it() == "nobody"
         assert who_may_have_it() == "who loads"
 
 
 @WAYS
-def test_a_child_that_was_forked_meanwhile_does_not_keep_the_turn(way: Way) -> None:
+def test_forked_child_does_not_keep_the_lock(way: Way) -> None:
     with way(DeviceLock(GPU), nobody_waits):
         child = os.fork()
         if child == 0:
@@ -142,19 +142,19 @@ def test_a_child_that_was_forked_meanwhile_does_not_keep_the_turn(way: Way) -> N
 
 @LOCKS
 @WAYS
-def test_where_no_lock_can_be_kept_measuring_goes_on(
+def test_measuring_goes_on_when_the_lock_file_cannot_be_opened(
     way: Way, lock: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     lock.symlink_to(tmp_path / "elsewhere")
     with way(DeviceLock(GPU), nobody_waits):
         lock.unlink()
         assert who_may_have_it() == "anyone"
-    assert f"no turns are taken on {GPU.name}" in capsys.readouterr().err
+    assert f"cannot lock {GPU.name} against other tuners" in capsys.readouterr().err
     assert not (tmp_path / "elsewhere").exists()
 
 
 @WAYS
-def test_every_user_may_take_turns_whatever_the_umask_is(way: Way) -> None:
+def test_lock_file_is_readable_by_all_users_whatever_the_umask(way: Way) -> None:
     before = os.umask(0o077)
     try:
         with way(DeviceLock(GPU), nobody_waits):
@@ -165,7 +165,7 @@ def test_every_user_may_take_turns_whatever_the_umask_is(way: Way) -> None:
 
 @pytest.mark.skipif(os.getuid() == 0, reason="root may write everywhere")
 @LOCKS
-def test_a_lock_that_may_only_be_read_is_enough(lock: Path) -> None:
+def test_read_only_lock_file_is_enough(lock: Path) -> None:
     lock.touch(mode=0o444)
-    with DeviceLock(GPU).taken(nobody_waits):
+    with DeviceLock(GPU).exclusive(nobody_waits):
         assert who_may_have_it() == "nobody"

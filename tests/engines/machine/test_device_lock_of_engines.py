@@ -79,7 +79,7 @@ def evaluated(
 
 
 @pytest.mark.parametrize("builds", [False, True])
-def test_an_engine_has_the_gpu_from_loading_to_closing_and_a_build_if_it_needs_it(
+def test_lock_is_held_from_load_to_close_and_for_builds_that_need_it(
     tmp_path: Path, *, builds: bool
 ) -> None:
     backend = Watched(tmp_path, Shared(GPU.name, builds))
@@ -92,7 +92,7 @@ def test_an_engine_has_the_gpu_from_loading_to_closing_and_a_build_if_it_needs_i
 
 
 @pytest.mark.parametrize("builds", [False, True])
-def test_engines_that_are_loaded_together_are_measured_and_closed_alone(
+def test_shared_loads_are_measured_and_closed_exclusively(
     tmp_path: Path, *, builds: bool
 ) -> None:
     backend = Watched(tmp_path, Shared(GPU.name, builds))
@@ -115,15 +115,15 @@ class Crowded(Watched):
         return super().open(folder, workload, settings, inputs, policy)
 
 
-def test_an_engine_that_has_no_room_beside_others_is_loaded_alone(tmp_path: Path) -> None:
+def test_engine_without_memory_for_a_shared_load_is_loaded_exclusively(tmp_path: Path) -> None:
     backend = Crowded(tmp_path)
     assert evaluated(backend, tmp_path, TOGETHER).failure is None
     assert backend.others["load"] == backend.others["close"] == "nobody"
     assert is_free()
 
 
-def test_an_engine_that_was_loaded_waits_for_other_loads_to_end_and_says_so(tmp_path: Path) -> None:
-    backend, other = Watched(tmp_path), Other(DeviceLock.beside)
+def test_loaded_engine_waits_for_other_loads_and_reports_it(tmp_path: Path) -> None:
+    backend, other = Watched(tmp_path), Other(DeviceLock.shared)
     assert other.has.wait(20)
     stages: list[Stage] = []
 
@@ -138,13 +138,13 @@ def test_an_engine_that_was_loaded_waits_for_other_loads_to_end_and_says_so(tmp_
     assert backend.others["check"] == "nobody"
 
 
-def test_an_engine_that_cannot_wait_to_be_measured_is_closed(tmp_path: Path) -> None:
+def test_engine_is_closed_when_waiting_is_interrupted(tmp_path: Path) -> None:
     def report(stage: Stage, detail: str) -> None:
         if stage == "wait":
             raise BrokenPipeError
 
     backend = Watched(tmp_path)
-    with DeviceLock(GPU).beside(nobody_waits):
+    with DeviceLock(GPU).shared(nobody_waits):
         assert evaluated(backend, tmp_path, TOGETHER, report).failure is not None
         assert backend.others == {"build": "who loads", "load": "who loads", "close": "who loads"}
     assert who_may_have_it() == "anyone"
@@ -160,7 +160,7 @@ def worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Worker:
     return Worker(asked, workspace)
 
 
-def test_an_engine_that_is_held_has_the_gpu_only_while_it_is_timed(worker: Worker, tmp_path: Path) -> None:
+def test_held_engine_locks_the_gpu_only_while_timed(worker: Worker, tmp_path: Path) -> None:
     of = candidate(workload_of(tmp_path / "tiny.onnx"))
     with worker:
         assert worker.hold(of, 60) is None
@@ -171,14 +171,14 @@ def test_an_engine_that_is_held_has_the_gpu_only_while_it_is_timed(worker: Worke
     assert is_free()
 
 
-def test_a_trial_waits_for_the_gpu_without_losing_its_time_and_says_so(
+def test_waiting_for_the_gpu_is_reported_and_costs_no_trial_time(
     worker: Worker, tmp_path: Path
 ) -> None:
     of = candidate(workload_of(tmp_path / "tiny.onnx"))
     stages: list[Stage] = []
     with worker:
         worker.prepare(1)
-        turn = DeviceLock(GPU).taken(nobody_waits)
+        turn = DeviceLock(GPU).exclusive(nobody_waits)
         turn.__enter__()
         leave = threading.Event()
 

@@ -23,9 +23,7 @@ from engines.statistics import distributions
         (0.9995, 120, 3.373),
     ],
 )
-def test_student_t_matches_published_tables(
-    probability: float, freedom: int, quantile: float
-) -> None:
+def test_student_t_matches_published_tables(probability: float, freedom: int, quantile: float) -> None:
     assert distributions.student_t(probability, freedom) == pytest.approx(quantile, abs=6e-4)
     assert distributions.student_t(1 - probability, freedom) == pytest.approx(-quantile, abs=6e-4)
 

@@ -22,7 +22,7 @@ from engines.backends.tensorrt.inspect.fingerprints import fingerprint
 from engines.backends.tensorrt.run.load import ENGINE, load
 from engines.core.values import Candidate, Value, Workload
 from engines.core.wire import to_json
-from engines.graphs.context import Making
+from engines.graphs.context import GraphContext
 from engines.machine import gpu
 from engines.shapes.plan import profile_shapes
 
@@ -96,7 +96,7 @@ def _typed(job: Job, builder: Any, parsed: Any, config: Any) -> Iterator[Mapping
     if not weak_typing.is_weak(job.precision):
         yield {}
         return
-    keep = weak_typing.kept(Making(job.workload, settings, job.caches, job.report))
+    keep = weak_typing.kept(GraphContext(job.workload, settings, job.caches, job.report))
     with weak_typing.quietly():
         with explained(job.messages):
             facts = weak_typing.allow(vendor, parsed, config, job.candidate, keep)

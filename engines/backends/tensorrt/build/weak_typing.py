@@ -14,7 +14,7 @@ from engines.backends.tensorrt.build.config import set_flag
 from engines.core.errors import EngineError
 from engines.core.values import Candidate, Dimension, Settings, Value, Workload
 from engines.data.calibration import calibration_identity
-from engines.graphs.context import Making
+from engines.graphs.context import GraphContext
 from engines.graphs.recipe import kept_nodes, prepared
 
 # the types that each allows, the smallest first; `best` is that of trtexec, which refuses FP8 beside INT8
@@ -91,9 +91,9 @@ def quietly() -> Iterator[None]:
         yield
 
 
-def kept(making: Making) -> frozenset[str]:
+def kept(context: GraphContext) -> frozenset[str]:
     """The nodes that stay in FP32, as they would in a graph that is lowered."""
-    return kept_nodes(making, prepared(making)) if making.keeps_some else frozenset()
+    return kept_nodes(context, prepared(context)) if context.keeps_some else frozenset()
 
 
 def allow(
