@@ -1,9 +1,8 @@
-"""Whether a deadline is kept: a percentile of the latency bounded from above with stated confidence.
+"""Certify deadlines: bound a percentile of the latency from above, with stated confidence.
 
-Samples are taken for independent draws of the conditions of the measurement; a certificate says nothing of
-others. For samples that are correlated give the `design_effect` of their blocks
-(`engines.statistics.estimates`). It allows for what the blocks show: a disturbance rarer than the measurement
-is long is in neither.
+A certificate holds for the conditions of the measurement only, and takes its samples as independent draws
+from them. For correlated samples, pass the `design_effect` of their blocks (`engines.statistics.estimates`).
+A disturbance that is too rare to occur during the measurement is not allowed for.
 """
 
 from dataclasses import dataclass
@@ -18,10 +17,10 @@ from engines.statistics.estimates import design_effect
 
 @dataclass(frozen=True)
 class Certificate:
-    """What so many samples say of a deadline: `holds` when the percentile is within it with the confidence.
+    """Whether a percentile of the latency is within a deadline: `holds` if it is, with the confidence.
 
-    A miss is a latency beyond the deadline. `miss_rate_high` is the highest share of misses, as a fraction,
-    that is compatible with the samples at the confidence. `design_effect` is what was allowed for.
+    A miss is a latency above the deadline. `miss_rate_high` is the upper bound of the miss rate, as a
+    fraction, at the confidence. `design_effect` is the one that was allowed for.
     """
 
     deadline_ms: float
@@ -41,12 +40,12 @@ def certify(
     confidence: float = 0.95,
     design_effect: float = 1.0,
 ) -> Certificate:
-    """The certificate by the exact binomial test: without a miss 299 samples show p99 at 95 %.
+    """Return the certificate by the exact binomial test: 299 samples without a miss show p99 at 95 %.
 
     C. J. Clopper and E. S. Pearson, The use of confidence or fiducial limits, Biometrika 26 (1934).
     """
     samples = len(latencies)
-    # so that no number at all is a miss
+    # counted like this, NaN is a miss
     misses = samples - int(np.count_nonzero(latencies <= deadline_ms))
     return Certificate(
         deadline_ms=deadline_ms,
@@ -63,9 +62,9 @@ def certify(
 def upper_bound(
     latencies: Samples, percentile: float = 99.0, confidence: float = 0.95, design_effect: float = 1.0
 ) -> float | None:
-    """The sample that the percentile is at most, with the confidence; None when there are too few.
+    """Return an upper bound of the percentile, itself a sample; None if there are too few samples.
 
-    A certificate holds for the deadlines that are at least this.
+    A certificate holds for every deadline that is at least this.
     """
     allowed = _allowed(len(latencies), percentile, confidence, design_effect)
     if allowed < 0:
@@ -75,15 +74,16 @@ def upper_bound(
 
 
 def p99_bound(measurement: Measurement) -> float | None:
-    """What the 99th percentile does not exceed with 95 % confidence, in ms; None with too few samples.
+    """Return the upper bound of the 99th percentile at 95 % confidence, in ms; None if there are too few
+    samples.
 
-    Every timed inference counts, those of disturbed blocks too.
+    Every timed inference counts, also those of disturbed blocks.
     """
     latencies = [block.latency_ms for block in (*measurement.blocks, *measurement.discarded)]
     return upper_bound(np.concatenate(latencies), design_effect=design_effect(latencies, 99.0))
 
 
 def _allowed(samples: int, percentile: float, confidence: float, design_effect: float) -> int:
-    """The most misses that a certificate bears; -1 when there are too few samples for any."""
+    """Return the most misses with which a deadline is still certified; -1 if there are too few samples."""
     most = most_events(samples, 1 - percentile / 100, confidence, design_effect)
     return -1 if most is None else most

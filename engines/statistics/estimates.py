@@ -1,11 +1,12 @@
 """Statistics of a measurement: a value with its 95 % interval.
 
-Means, medians and rates have their interval from the method of batch means: the statistic of each timed block
-is one observation, and blocks much longer than the correlation between neighbouring inferences make these
-observations nearly independent, which single latencies are not. Neighbouring blocks that are still alike are
+Means, medians and rates get their interval from the method of batch means: the statistic of each timed block
+is one observation. Blocks are much longer than the correlation between neighbouring inferences, so these
+observations are nearly independent, which single latencies are
+not. Neighbouring blocks that are still alike are
 merged (see `_batch_means`). A. M. Law, Simulation Modeling and Analysis, section 9.5.3.
 
-Percentiles have theirs from order statistics (see `latency_percentile`).
+Percentiles get theirs from order statistics (see `latency_percentile`).
 """
 
 import math
@@ -21,9 +22,9 @@ from engines.statistics.distributions import most_events, student_t
 
 Direction = Literal["minimize", "maximize"]
 
-# fewer batches give an interval that says nothing, and fewer blocks are not left
+# with fewer batches the interval is too wide to be useful, so blocks are not merged or dropped below this
 FEWEST_BATCHES = 5
-# as a logarithm: a factor of about 20,000 to both sides
+# as a logarithm: a factor of about 20,000 on both sides
 WIDEST = 10.0
 # NVML counts energy in steps of up to 0.1 s
 SHORTEST_ENERGY_SECONDS = 0.5
@@ -31,7 +32,7 @@ SHORTEST_ENERGY_SECONDS = 0.5
 
 @dataclass(frozen=True)
 class Estimate:
-    """A value and its 95 % interval; `low` and `high` are None for what is exact or was seen too seldom."""
+    """A value and its 95 % interval; `low` and `high` are None if it is exact or the samples are too few."""
 
     value: float
     low: float | None = None
@@ -39,40 +40,40 @@ class Estimate:
 
     @property
     def relative_half_width(self) -> float | None:
-        """Half the interval's width as a share of the value; None without an interval."""
+        """Half the interval's width divided by the value; None without an interval."""
         if self.low is None or self.high is None or self.value == 0:
             return None
         return (self.high - self.low) / 2 / abs(self.value)
 
 
 def counted(blocks: Sequence[Block]) -> Sequence[Block]:
-    """The blocks that were not disturbed while there are at least five of them, else all."""
+    """Return the undisturbed blocks if there are at least five of them, else all."""
     calm = [block for block in blocks if not block.disturbed]
     return calm if len(calm) >= FEWEST_BATCHES else blocks
 
 
 def sample_count(measurement: Measurement) -> int:
-    """The number of inferences that the statistics are made of."""
+    """Return the number of inferences that the statistics are computed from."""
     return len(_pooled(counted(measurement.blocks)))
 
 
 def coefficient_of_variation(measurement: Measurement) -> float:
-    """Standard deviation of the latencies by their mean, as trtexec has it: of the population."""
+    """Return the latencies' population standard deviation divided by their mean, as trtexec does."""
     pooled = _pooled(counted(measurement.blocks))
     return float(np.std(pooled) / np.mean(pooled))
 
 
 def latency(measurement: Measurement, statistic: Callable[[Samples], float]) -> Estimate:
-    """A statistic of all latencies, in milliseconds, its interval by batch means."""
+    """Return a statistic of all latencies in milliseconds, its interval by batch means."""
     return _batch_means(counted(measurement.blocks), lambda blocks: statistic(_pooled(blocks)))
 
 
 def latency_percentile(measurement: Measurement, percent: float) -> Estimate:
-    """Trtexec's percentile of all latencies, in milliseconds, its interval by order statistics.
+    """Return trtexec's percentile of all latencies in milliseconds, its interval by order statistics.
 
-    The interval ends at the samples whose ranks a binomial distribution of the effective sample size gives:
-    R. S. Woodruff, Confidence intervals for medians and other position measures, JASA 47 (1952). None where
-    the samples are too few for one of its ends: 368 independent ones are the fewest for the 99th.
+    The ends of the interval are samples, whose ranks follow from a binomial distribution of the effective
+    sample size: R. S. Woodruff, Confidence intervals for medians and other position measures, JASA 47 (1952).
+    There is no interval if the samples are too few: the 99th percentile needs 368 independent ones.
     """
     blocks = counted(measurement.blocks)
     ascending = np.sort(_pooled(blocks))
@@ -86,12 +87,12 @@ def latency_percentile(measurement: Measurement, percent: float) -> Estimate:
 
 
 def cold(measurement: Measurement) -> Estimate | None:
-    """The median latency with caches flushed, in milliseconds; None where it was not measured."""
+    """Return the median latency with caches flushed, in milliseconds; None if it was not measured."""
     return latency(replace(measurement, blocks=measurement.cold), median) if measurement.cold else None
 
 
 def throughput(measurement: Measurement) -> Estimate:
-    """Samples per second over all streams: inferences times batch, by the span of the timed blocks."""
+    """Return samples per second over all streams: inferences times batch, divided by the blocks' span."""
 
     def of(blocks: Sequence[Block]) -> float:
         return _inferences(blocks) * measurement.batch / _seconds(blocks)
@@ -100,7 +101,7 @@ def throughput(measurement: Measurement) -> Estimate:
 
 
 def energy(measurement: Measurement) -> Estimate | None:
-    """Millijoules per inference; None unless every block has its energy and all are long enough for it."""
+    """Return millijoules per inference; None unless every block has its energy and all are long enough."""
     blocks = counted(measurement.blocks)
     if _seconds(blocks) < SHORTEST_ENERGY_SECONDS or any("energy_mj" not in one.telemetry for one in blocks):
         return None
@@ -110,7 +111,7 @@ def energy(measurement: Measurement) -> Estimate | None:
 
 
 def state(measurement: Measurement, name: str) -> Estimate | None:
-    """The mean over the blocks of what telemetry says under the name; None where it says nothing."""
+    """Return the mean of a telemetry state over the blocks; None if no block has it."""
     told = [block for block in counted(measurement.blocks) if name in block.telemetry]
     if not told:
         return None
@@ -118,7 +119,7 @@ def state(measurement: Measurement, name: str) -> Estimate | None:
 
 
 def median(samples: Samples) -> float:
-    """The middle value, or the mean of the middle two, as trtexec has it."""
+    """Return the middle value, or the mean of the middle two, as trtexec does."""
     return float(np.median(samples))
 
 
@@ -127,9 +128,9 @@ def mean(samples: Samples) -> float:
 
 
 def percentile(percent: float) -> Callable[[Samples], float]:
-    """Trtexec's percentile: of the ascending samples the element max(n - 1 - int((1 - p / 100) * n), 0).
+    """Return trtexec's percentile: the element max(n - 1 - int((1 - p / 100) * n), 0) of the sorted samples.
 
-    In single precision, which decides between neighbours: p99 of 100 samples is the largest.
+    Computed in single precision, which decides between neighbours: p99 of 100 samples is the largest.
     """
     single = np.float32
 
@@ -142,7 +143,7 @@ def percentile(percent: float) -> Callable[[Samples], float]:
 
 
 def ratio(numerator: Estimate, denominator: Estimate) -> Estimate:
-    """The quotient of two independent estimates, its interval by error propagation of the logarithms."""
+    """Return the quotient of two independent estimates, its interval by error propagation of logarithms."""
     value = numerator.value / denominator.value
     left, right = numerator.relative_half_width, denominator.relative_half_width
     if left is None or right is None or value <= 0:
@@ -151,10 +152,10 @@ def ratio(numerator: Estimate, denominator: Estimate) -> Estimate:
 
 
 def weighted(estimates: Sequence[Estimate], weights: Sequence[float], *, harmonic: bool = False) -> Estimate:
-    """The mean of independent estimates by weight, its interval by error propagation.
+    """Return the weighted mean of independent estimates, its interval by error propagation.
 
-    `harmonic` is for rates, whose reciprocals are what adds up. One estimate is given back as it is; without
-    an interval of each there is none.
+    `harmonic` is for rates, whose reciprocals add up. A single estimate is returned unchanged. There is no
+    interval unless every estimate has one.
     """
     if len(estimates) == 1:
         return estimates[0]
@@ -175,19 +176,20 @@ def weighted(estimates: Sequence[Estimate], weights: Sequence[float], *, harmoni
 
 
 def with_log_half_width(value: float, half_width: float) -> Estimate:
-    """The value with an interval that is symmetric in the logarithm."""
-    # beyond this the interval says that nothing is known, and at some point it overflows
+    """Return the value with an interval that is symmetric in the logarithm."""
+    # a wider interval means that nothing is known, and would overflow at some point
     half_width = min(half_width, WIDEST)
     return Estimate(value, value * math.exp(-half_width), value * math.exp(half_width))
 
 
 def design_effect(batches: Sequence[Samples], percent: float) -> float:
-    """By what factor fewer independent samples would tell as much of the percentile; at least 1.
+    """Return the design effect: samples divided by the independent samples that tell as much; at least 1.
 
-    The variance of the share of samples up to the percentile, by batch means, over that of independent
-    samples, enlarged for the few batches it comes from: E. L. Korn and B. I. Graubard, Confidence intervals
+    This is the variance of the share of samples up to the percentile, by batch means, divided by that of
+    independent samples,
+    enlarged for the few batches it comes from: E. L. Korn and B. I. Graubard, Confidence intervals
     for proportions with small expected number of positive counts estimated from survey data, Survey
-    Methodology 24 (1998). Nothing is known of what did not happen in any batch, or in one batch alone.
+    Methodology 24 (1998). It is 1 if all samples, or those of a single batch, are alike.
     """
     pooled = np.concatenate(batches)
     bound = percentile(percent)(pooled)
@@ -204,9 +206,9 @@ def design_effect(batches: Sequence[Samples], percent: float) -> float:
 
 
 def _batch_means(blocks: Sequence[Block], of: Callable[[Sequence[Block]], float]) -> Estimate:
-    """The value of all blocks, and its interval by Student's t over batches of neighbouring ones.
+    """Return the value of all blocks, its interval by Student's t over batches of neighbouring blocks.
 
-    Blocks are batches at first; there are half as many, down to five, for as long as neighbours are alike.
+    Each block is a batch at first; while neighbours are alike, the number of batches is halved, down to five.
     G. S. Fishman and L. S. Yarberry, An implementation of the batch means method, INFORMS Journal on
     Computing 9 (1997); C. Alexopoulos and A. F. Seila, Output data analysis, Handbook of Simulation (1998).
     """
@@ -223,9 +225,10 @@ def _batch_means(blocks: Sequence[Block], of: Callable[[Sequence[Block]], float]
 
 
 def _are_alike(observed: Sequence[float]) -> bool:
-    """Von Neumann's ratio, as in LABATCH, is beyond what one in five independent series has.
+    """Return whether neighbours are correlated, by von Neumann's ratio at the 20 % level, as in LABATCH.
 
-    So lax a level costs independent blocks 3 to 5 % of width, and gains more of correlated ones' coverage.
+    So lax a level widens intervals of independent blocks by 3 to 5 %, and helps the coverage of correlated
+    ones more.
     """
     count = len(observed)
     squares = float(np.var(observed)) * count

@@ -1,4 +1,4 @@
-"""When a candidate that is being measured is clearly worse than the best so far."""
+"""Decide when a candidate that is being measured is clearly worse than the best so far."""
 
 import math
 from collections.abc import Sequence
@@ -9,19 +9,19 @@ from engines.core.values import Bar
 from engines.statistics.distributions import student_t
 from engines.statistics.estimates import Direction
 
-# fewer say nothing of how much blocks differ
+# with fewer, the spread of the blocks is unknown
 FEWEST_RACED_BLOCKS = 3
 RACING_CONFIDENCE = 0.9995
 RACING_QUANTILE = 3.290527  # of the normal distribution
 
 
 def should_prune(values: Sequence[float], bar: Bar, better: Direction) -> bool:
-    """Whether a candidate is clearly worse than the bar, from the statistic of each block so far.
+    """Return whether a candidate is clearly worse than the bar, given the statistic of each block so far.
 
-    It is when the mean logarithm is worse than the bar's by twice what Student's t over the blocks and the
-    spread of the bar, in quadrature, allow at 99.95 %. Twice: blocks of one run are alike, the bar differs
-    from run to run as the candidate does, the luckiest of many became the bar, and every block is a look.
-    Then an equal candidate is dropped less than once in 1000 races (`python -m benchmarks.intervals`).
+    The mean logarithm must be worse than the bar's by twice the 99.95 % limit, which is Student's t over the
+    blocks and the spread of the bar, added in quadrature. Twice, because blocks of one run are correlated,
+    the bar varies from run to run too, the luckiest of many became the bar, and it is tested after every
+    block. An equal candidate is then pruned less than once in 1000 races (`python -m benchmarks.intervals`).
     """
     if len(values) < FEWEST_RACED_BLOCKS or min(values) <= 0 or bar.value <= 0:
         return False
@@ -35,5 +35,5 @@ def should_prune(values: Sequence[float], bar: Bar, better: Direction) -> bool:
 
 
 def guarded_spread(spread: float, freedom: int) -> float:
-    """A bar's spread, enlarged for the few runs that it was seen in (one less are its degrees of freedom)."""
+    """Return a bar's spread, enlarged for the few runs that it comes from: one more than `freedom`."""
     return spread * student_t(RACING_CONFIDENCE, freedom) / RACING_QUANTILE

@@ -1,6 +1,6 @@
-"""How evenly inferences take: what else uses a GPU shows in them even where it cannot be seen itself.
+"""Detect other processes on the GPU from the spread of latencies, even when NVML does not list them.
 
-Processes share a GPU by slices of time, unless MPS or MIG parts it, so some inferences beside another wait.
+Unless MPS or MIG divides it, a GPU is shared by time slices, so some inferences wait for the other process.
 """
 
 from collections.abc import Sequence
@@ -10,20 +10,21 @@ import numpy as np
 from engines.core.results import Block
 from engines.core.values import Samples
 
-# so many in a row are compared with each other, for clocks and temperatures change more slowly
+# compare this many in a row with each other, since clocks and temperatures change more slowly
 ROW = 5
-# fewer have no tenths worth the name
+# with fewer, the 10th and 90th percentiles mean nothing
 FEWEST_INFERENCES = 25
-# how well this tells a GPU of one's own from one that is shared: docs/measurements.md
+# how well this separates exclusive from shared GPUs: docs/measurements.md
 UNEVEN = 1.5
-# an inference that takes the host this share of its time to launch is as uneven as the host is busy
+# if launching takes the host this share of an inference, the host's own load makes latencies uneven
 LAUNCH_BOUND = 0.5
 
 
 def jitter(blocks: Sequence[Block]) -> float | None:
-    """The 90th percentile of latencies by the 10th, each taken by the median of five in a row of its block.
+    """Return the 90th percentile of latencies divided by the 10th, each first divided by the median of its
+    row.
 
-    None for fewer than 25 in whole rows.
+    A row is five latencies in a row of one block. None for fewer than 25 latencies in whole rows.
     """
     pooled = np.concatenate([np.zeros(0), *(_by_their_row(block.latency_ms) for block in blocks)])
     if len(pooled) < FEWEST_INFERENCES:
@@ -33,9 +34,9 @@ def jitter(blocks: Sequence[Block]) -> float | None:
 
 
 def is_uneven(blocks: Sequence[Block]) -> bool | None:
-    """Whether inferences took as unevenly as beside another process.
+    """Return whether latencies are as uneven as when another process uses the GPU.
 
-    None where that cannot be told: few inferences, or such as wait for the host.
+    None if this cannot be decided: too few inferences, or inferences that wait for the host.
     """
     found = None if _is_launch_bound(blocks) else jitter(blocks)
     return None if found is None else found > UNEVEN
@@ -51,7 +52,7 @@ def _is_launch_bound(blocks: Sequence[Block]) -> bool:
 
 
 def _by_their_row(latency_ms: Samples) -> Samples:
-    """Without those behind the last whole row."""
+    """Return the samples without the last incomplete row."""
     rows = latency_ms[: len(latency_ms) // ROW * ROW].reshape(-1, ROW)
     middles = np.maximum(np.median(rows, axis=1, keepdims=True), np.finfo(float).tiny)
     return np.asarray((rows / middles).ravel())

@@ -1,4 +1,4 @@
-"""Every metric: one entry says all that is known of it, and each set of metrics is a query on the table.
+"""The table of metrics: one entry holds all facts of a metric, and each set of metrics is a query on it.
 
 A user's own metrics are made of the same facts (`studies.core.metrics.known_metrics`).
 """
@@ -16,29 +16,29 @@ from engines.statistics.estimates import Direction, Estimate
 
 # a part of an evaluation, under the name of its field
 Source = Literal["measurement", "accuracy", "engine"]
-# what an engine is called that is good in the metric
+# the word for an engine that is good in the metric
 Adjective = Literal["fast", "small", "large"]
 # what a policy must ask for, so that the metric is measured: its field of that name
 Requirement = Literal["cold", "certify"]
 
 DIMENSIONLESS = ""
 DEFAULT_OBJECTIVE = "latency_ms"
-# limited where no measure of accuracy is, and shown with whatever a study is about
+# constrained by default if no accuracy metric is, and always shown
 DEFAULT_ERROR = "error"
-# what a deadline is held to
+# the metric that a deadline constrains
 P99_BOUND = "p99_bound_ms"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Metric:
-    """What a metric is, and how it is derived from a part of an evaluation.
+    """A metric, and how it is derived from a part of an evaluation.
 
-    `derive` takes the part that `source` names, and gives None where it does not have the metric.
-    `timed`: it differs from block to block, and its interval comes from that; `exact`: a difference is a
-    fact without an interval; every other metric varies from run to run. `speed`: what an inference takes.
-    `concurrent`: several inferences at once and larger batches raise it. `replayed`: a recorded landscape
-    gives it as it was measured. `summarised`: shown at the end of a search whatever it is about. Metrics of
-    one `family` rank candidates alike.
+    `derive` takes the part named by `source` and returns None if the metric is missing there. `timed`: it
+    differs from block to block, which gives its interval; `exact`: it is known without an interval; every
+    other metric varies from run to run. `speed`: it measures the cost of an inference. `concurrent`: several
+    inferences at once and larger batches raise it. `replayed`: a recorded landscape returns it as it was
+    measured. `summarised`: the end of a search always shows it. Metrics of one `family` rank candidates
+    alike.
     """
 
     name: str
@@ -59,29 +59,29 @@ class Metric:
 
     @property
     def raced(self) -> bool:
-        """Whether the timed blocks show early that it will be worse: caches are flushed after them."""
+        """Whether a measurement can be pruned on it: not on cold latency, which is measured last."""
         return self.timed and self.requires != "cold"
 
     def of(self, evaluation: Evaluation) -> Estimate | None:
-        """The metric of an evaluation; None where the evaluation does not have it."""
+        """Return the metric of an evaluation; None if it does not have it."""
         part = getattr(evaluation, self.source)
         return None if part is None else self.derive(part)
 
 
 def names_where(holds: Callable[[Metric], bool]) -> tuple[str, ...]:
-    """The names of the metrics that something holds for, in the order of the table."""
+    """Return the names of the metrics that meet a condition, in the order of the table."""
     return tuple(name for name, metric in METRICS.items() if holds(metric))
 
 
 def accuracy_metrics() -> tuple[str, ...]:
-    """How far outputs are from what is right, the errors first."""
+    """Return the metrics that compare outputs with the reference, errors first."""
     return names_where(lambda metric: metric.source == "accuracy")
 
 
 def over_cases(metric: Metric, measurement: Measurement, cases: Sequence[Case]) -> Estimate | None:
-    """A metric of the measurement over all cases by their weights; None where one of them does not have it.
+    """Return a metric's mean over all cases by their weights; None if one of them does not have it.
 
-    A weight is a share of requests, so that the rate of them all is that of the samples that they bring.
+    A weight is a share of the requests, so a rate is weighted by the samples that they bring.
     """
     if len(cases) == 1:
         return metric.derive(measurement)
@@ -109,7 +109,7 @@ def _variation(measurement: Measurement) -> Estimate | None:
 
 
 def _worst_output(accuracy: Accuracy, measure: str, pick: Callable[[list[float]], float]) -> Estimate | None:
-    """The worst output's; None where no output has it."""
+    """Return the value of the worst output; None if no output has one."""
     values = [getattr(output, measure) for output in accuracy.outputs]
     known = [value for value in values if value is not None]
     return Estimate(pick(known)) if known else None
@@ -148,7 +148,7 @@ def _latency(
 
 
 def _state(name: str, unit: str, better: Direction, about: str) -> Metric:
-    """What telemetry calls by the same name, read while the engine runs."""
+    """Return the metric for a telemetry state of the same name, read while the engine runs."""
     return Metric(
         name=name,
         unit=unit,
@@ -198,7 +198,7 @@ def _agreement(name: str, unit: str, about: str, measure: str, *, replayed: bool
 
 
 def _memory(name: str, about: str) -> Metric:
-    """A field of the measurement, of the same name."""
+    """Return the metric for the field of the measurement with the same name."""
     return Metric(
         name=name,
         unit="bytes",

@@ -1,7 +1,7 @@
-"""What trtexec does unless told otherwise, and what it prints of its times, by its major version.
+"""The defaults of trtexec by major version, and the summary that it prints.
 
 From samples/common of NVIDIA/TensorRT: sampleOptions.h, sampleInference.cpp and sampleReporting.cpp of 10.15
-and 11. It computes in single precision, we in double; both print six digits.
+and 11. It computes in single precision and this in double; both print six digits.
 """
 
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ WARM_UP_SECONDS = 0.2
 DURATION_SECONDS = 3.0
 ITERATIONS = 10
 PERCENTILES = (90, 95, 99)
-# shares of the median compute time, and a coefficient of variation in percent, beyond which it warns
+# it warns above these shares of the median compute time, and this coefficient of variation in percent
 ENQUEUE_BOUND, TRANSFER_BOUND, UNSTABLE = 0.8, 1.0, 2.5
 # what each latency is made of, in the order printed
 PARTS = {
@@ -30,7 +30,7 @@ PARTS = {
 
 @dataclass(frozen=True)
 class Version:
-    """How a major version runs an engine unless told otherwise, and what it advises."""
+    """The defaults of a major version, and the advice that it prints."""
 
     transfers: bool
     spin_wait: bool
@@ -65,7 +65,7 @@ VERSIONS: Mapping[int, Version] = {
 
 @dataclass(frozen=True)
 class Times:
-    """What is printed of one kind of time, in milliseconds; the coefficient of variation in percent."""
+    """The statistics of one kind of time in milliseconds, with the coefficient of variation in percent."""
 
     minimum: float
     maximum: float
@@ -79,7 +79,7 @@ class Times:
 class Summary:
     """Trtexec's performance summary: `queries` are inferences of any batch, `walltime` is in seconds.
 
-    `parts` has the times of each of PARTS; it is empty where a latency is not told apart.
+    `parts` has the times of each of PARTS; it is empty if latencies were not split into parts.
     """
 
     queries: int
@@ -94,12 +94,12 @@ class Summary:
 
     @property
     def compute_walltime(self) -> float | None:
-        """Seconds that the queries took on the GPU in all, as if one after another."""
+        """The sum of the GPU times of all queries, in seconds; None if not measured."""
         return self.parts["compute_ms"].mean * self.queries / 1e3 if self.parts else None
 
 
 def policy(of: Version, streams: int) -> Policy:
-    """How an engine is timed like it; iterations are counted on every stream."""
+    """Return the policy that times an engine as this version does; iterations are counted on every stream."""
     return Policy(
         warmup_seconds=WARM_UP_SECONDS,
         minimum_seconds=DURATION_SECONDS,
@@ -113,7 +113,7 @@ def policy(of: Version, streams: int) -> Policy:
 
 
 def summary(measurement: Measurement) -> Summary:
-    """The summary of all blocks."""
+    """Return the summary of all blocks."""
     blocks = measurement.blocks
     latency = np.concatenate([block.latency_ms for block in blocks])
     known = PARTS if all(block.parts.keys() >= PARTS.keys() for block in blocks) else ()
@@ -126,7 +126,7 @@ def summary(measurement: Measurement) -> Summary:
 
 
 def times(samples: Samples) -> Times:
-    """The statistics of one kind of time, as trtexec defines them."""
+    """Return the statistics of one kind of time, as trtexec defines them."""
     mean, spread = float(np.mean(samples)), float(np.std(samples))
     return Times(
         minimum=float(np.min(samples)),
@@ -139,7 +139,7 @@ def times(samples: Samples) -> Times:
 
 
 def prolog_lines(found: Summary, warmup_runs: int, of: Policy) -> list[str]:
-    """What trtexec says before the summary."""
+    """Return the lines that trtexec prints before the summary."""
     return [
         f"Warmup completed {warmup_runs} queries over {1e3 * of.warmup_seconds:g} ms",
         f"Timing trace has {found.queries} queries over {found.walltime:g} s",
@@ -147,7 +147,7 @@ def prolog_lines(found: Summary, warmup_runs: int, of: Policy) -> list[str]:
 
 
 def summary_lines(found: Summary) -> list[str]:
-    """The block headed "Performance summary", in trtexec's words; parts that are not known are left out."""
+    """Return trtexec's "Performance summary"; parts that were not measured are left out."""
     lines = [
         "=== Performance summary ===",
         f"Throughput: {found.throughput:g} qps",
@@ -160,7 +160,7 @@ def summary_lines(found: Summary) -> list[str]:
 
 
 def warning_lines(found: Summary, of: Version, streams: int) -> list[str]:
-    """What trtexec warns of, in its words and under its conditions; a line of advice follows its warning."""
+    """Return the warnings of trtexec, each followed by its advice."""
     return [*_part_warnings(found.parts, of), *(_STREAMS if streams > 1 else ())]
 
 
