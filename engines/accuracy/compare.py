@@ -1,6 +1,6 @@
-"""Tensors of two graphs or engines that were run on the same inputs, compared one by one.
+"""Compare the tensors of two graphs or engines that were run on the same inputs.
 
-The first of the two is the one that the second is held to.
+The first of the two is the reference.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,9 +19,9 @@ Array = NDArray[np.generic]
 
 @dataclass(frozen=True)
 class Compared:
-    """A tensor that both have: its shapes and types, and how far the second is from the first.
+    """A tensor that both have: its shapes and types, and the error of the second.
 
-    `error` is None where they cannot be compared, for the reason in `problem`.
+    `error` is None if they cannot be compared, for the reason in `problem`.
     """
 
     name: str
@@ -36,10 +36,10 @@ class Compared:
 
 @dataclass(frozen=True)
 class NodeCompared:
-    """A tensor inside two ONNX graphs, and the node of the first that makes it.
+    """A tensor inside two ONNX graphs, and the node of the first that computes it.
 
-    `inputs` are tensors compared before it that the node takes, casts left out. `conversions` are the
-    operators that stand before the node in the second graph alone.
+    `inputs` are the compared tensors that the node reads, casts left out. `conversions` are the operators
+    that come before the node in the second graph only.
     """
 
     compared: Compared
@@ -51,7 +51,7 @@ class NodeCompared:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The outputs that both have, by name in the first one's order, and those that only one has."""
+    """Return the outputs that both have, in the first one's order, and those that only one has."""
 
     outputs: tuple[Compared, ...]
     only_first: tuple[str, ...]
@@ -62,7 +62,7 @@ class Comparison:
 
 
 def compare_outputs(first: Sequence[Tensors], second: Sequence[Tensors]) -> Comparison:
-    """The worst of each output over all batches of inputs, as many for both."""
+    """Return the worst error of each output over all batches of inputs, the same number for both."""
     names, others = list(first[0]), list(second[0])
     outputs = [
         worst([compare_tensor(name, one[name], two[name]) for one, two in zip(first, second, strict=True)])
@@ -77,7 +77,7 @@ def compare_outputs(first: Sequence[Tensors], second: Sequence[Tensors]) -> Comp
 
 
 def compare_tensor(name: str, first: Array, second: Array) -> Compared:
-    """One tensor of both; numbers of different types are compared as numbers."""
+    """Compare one tensor of both; numbers of different types are compared as numbers."""
     shapes, dtypes = (first.shape, second.shape), (first.dtype.name, second.dtype.name)
     if dtypes[0] != dtypes[1] and _is_numeric(first) and _is_numeric(second):
         first, second = first.astype(np.float64), second.astype(np.float64)
@@ -89,7 +89,9 @@ def compare_tensor(name: str, first: Array, second: Array) -> Compared:
 
 
 def worst(same: Sequence[Compared]) -> Compared:
-    """The worst of one tensor over several batches, and the share of all rows whose largest value agrees."""
+    """Return the worst error of one tensor over several batches, and the share of rows that agree in
+    top-1.
+    """
     for found in same:
         if found.error is None:
             return found
@@ -98,8 +100,8 @@ def worst(same: Sequence[Compared]) -> Compared:
 
 
 def joined(outputs: Sequence[Tensors], like: Mapping[str, Array]) -> Tensors:
-    """The outputs of all batches as one array each, with as many rows as that of the same name in `like`
-    where the last batch was filled up.
+    """Join the outputs of all batches into one array each. If the last batch was filled up, it is cut to the
+    rows of the array of the same name in `like`.
     """
     return {name: _joined([batch[name] for batch in outputs], like.get(name)) for name in outputs[0]}
 

@@ -1,4 +1,4 @@
-"""How far an engine's outputs are from the reference."""
+"""Compute the errors of an engine's outputs against the reference."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -12,14 +12,14 @@ from engines.core.errors import EngineError
 from engines.core.results import Accuracy, OutputError
 from engines.core.values import Tensors
 
-# values of an output that are looked at together: they fit the cache, and BLAS takes no threads for them
+# values of an output per step: they fit the cache, and BLAS starts no threads for them
 PIECE = 8192
-# sums of squares that have lost nothing to FP64's range
+# sums of squares between these have neither overflowed nor underflowed in FP64
 SQUARES = (1e-280, 1e300)
 
 
 def compare(reference: Tensors, outputs: Tensors) -> tuple[OutputError, ...]:
-    """The error of each output; raises EngineError where one is missing, has another type or shape, or is
+    """Return the error of each output; raises EngineError if one is missing, has another type or shape, or is
     not finite where the reference is.
     """
     missing = sorted(reference.keys() - outputs.keys())
@@ -28,7 +28,7 @@ def compare(reference: Tensors, outputs: Tensors) -> tuple[OutputError, ...]:
     return tuple(_compare_output(name, reference[name], outputs[name]) for name in reference)
 
 
-# which of several values of a measure is the worst
+# how to pick the worst of several values of a measure
 _WORST: Mapping[str, Callable[[list[float]], float]] = {
     "relative_l2": max,
     "max_abs": max,
@@ -39,14 +39,14 @@ _WORST: Mapping[str, Callable[[list[float]], float]] = {
 
 
 def worst(errors: Sequence[tuple[OutputError, ...]], samples: int) -> Accuracy:
-    """The worst of each measure of every output over several comparisons; None where none has it."""
+    """Return the worst of each measure of every output over several comparisons; None if none has it."""
     return Accuracy(tuple(_worst_of(same) for same in zip(*errors, strict=True)), samples)
 
 
 def over_batches(errors: Sequence[tuple[OutputError, ...]]) -> tuple[OutputError, ...]:
-    """One comparison out of those of equally large batches: the worst, and the share of all rows that agree.
+    """Merge the comparisons of equal batches: the worst of each error, and the top-1 share of all rows.
 
-    With the worst batch's share, one sample of a hundred that disagrees would be all or nothing at batch 1.
+    The worst batch's share would not do: at batch 1, one disagreeing sample of a hundred would make it 0.
     """
     return tuple(replace(_worst_of(same), top1=_mean_top1(same)) for same in zip(*errors, strict=True))
 
@@ -84,7 +84,7 @@ def _numeric_error(name: str, expected: NDArray[np.generic], actual: NDArray[np.
     expected, actual = _finite(name, expected.ravel(), actual.ravel())
     sums = _sums(expected, actual)
     norm, distance = math.sqrt(sums.expected), math.sqrt(sums.difference)
-    # a reference of zeros has no scale of its own, so the distance itself is the error
+    # a reference of zeros has no scale, so the absolute distance is the error
     relative = distance / norm if norm > 0 else distance
     if not math.isfinite(relative):
         raise EngineError(f"output {name!r} is too large to be compared", kind="not_finite")
@@ -100,7 +100,9 @@ def _numeric_error(name: str, expected: NDArray[np.generic], actual: NDArray[np.
 def _finite(
     name: str, expected: NDArray[np.generic], actual: NDArray[np.generic]
 ) -> tuple[NDArray[np.generic], NDArray[np.generic]]:
-    """The values where the reference is finite; raises EngineError where the two differ in that."""
+    """Return the values where the reference is finite; raises EngineError if the other is not finite
+    there.
+    """
     finite, found = np.isfinite(expected), np.isfinite(actual)
     if finite.all() and found.all():
         return expected, actual
@@ -117,7 +119,7 @@ def _finite(
 
 @dataclass
 class _Sums:
-    """Over all values: of squares, of products, and of the distances of one to the other."""
+    """Sums over all values: of squares, of products, and of squared differences."""
 
     expected: float = 0.0
     actual: float = 0.0
@@ -129,7 +131,7 @@ class _Sums:
 
 @np.errstate(over="ignore", invalid="ignore")
 def _sums(expected: NDArray[np.generic], actual: NDArray[np.generic]) -> _Sums:
-    """In FP64, a piece at a time: copies of large outputs would take longer than what is done with them."""
+    """Compute the sums in FP64, a piece at a time: copying large outputs would take longer than the sums."""
     sums = _Sums()
     for start in range(0, expected.size, PIECE):
         one, other = (values[start : start + PIECE].astype(np.float64) for values in (expected, actual))
@@ -145,7 +147,7 @@ def _sums(expected: NDArray[np.generic], actual: NDArray[np.generic]) -> _Sums:
 
 
 def _cosine(sums: _Sums, expected: NDArray[np.generic], actual: NDArray[np.generic]) -> float:
-    """Of the angle between the two; 1 where both are zero, 0 where only one is."""
+    """Return the cosine of the angle between the two; 1 if both are zero, 0 if only one is."""
     if not all(SQUARES[0] < square < SQUARES[1] for square in (sums.expected, sums.actual)):
         given, found = (_scaled(values) for values in (expected, actual))
         sums = _sums(given, found)
@@ -156,18 +158,18 @@ def _cosine(sums: _Sums, expected: NDArray[np.generic], actual: NDArray[np.gener
 
 
 def _scaled(values: NDArray[np.generic]) -> NDArray[np.float64]:
-    """To 1 at most, so that no square is too large or too small for FP64."""
+    """Scale the values to at most 1, so that no square overflows or underflows in FP64."""
     exact = values.astype(np.float64)
     return exact / (np.abs(exact).max(initial=0.0) or 1.0)
 
 
 def _ranks(values: NDArray[np.generic]) -> bool:
-    """Whether each row holds scores of which one is the highest."""
+    """Return whether each row holds scores of which one is the highest."""
     return values.dtype.kind in "fV" and values.ndim == 2 and values.shape[0] > 0 and values.shape[1] >= 2
 
 
 def _agreement(expected: NDArray[np.generic], actual: NDArray[np.generic]) -> float:
-    """The share of rows whose highest score is one of the highest in the reference."""
+    """Return the share of rows whose highest score is one of the highest in the reference."""
     scores, found = (
         np.nan_to_num(values.astype(np.float64), nan=-np.inf, posinf=np.inf, neginf=-np.inf)
         for values in (expected, actual)

@@ -1,4 +1,4 @@
-"""What is right: the original model on ONNX Runtime's CPU provider, nothing optimized."""
+"""Compute reference outputs: the original model on ONNX Runtime's CPU provider, without optimizations."""
 
 import io
 import re
@@ -18,12 +18,14 @@ from engines.models.ort import PROVIDERS, one_line
 
 
 def run(workload: Workload, batches: Sequence[Tensors]) -> list[Tensors]:
-    """The outputs for each batch; raises UserError for a model that cannot be loaded or run."""
+    """Return the outputs for each batch; raises UserError for a model that cannot be loaded or run."""
     import onnxruntime as ort
 
     texts = [facts.name for facts in workload.model.inputs if facts.dtype == "string"]
     if texts:
-        raise UserError(f"input {texts[0]!r} is text, which engines do not take", "Cut the model behind it.")
+        raise UserError(
+            f"input {texts[0]!r} is text, which engines do not take", "Export the model without that part."
+        )
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     try:
@@ -43,19 +45,19 @@ def run(workload: Workload, batches: Sequence[Tensors]) -> list[Tensors]:
 
 
 def makers() -> Mapping[str, str]:
-    """What `run` computes with, by name and version."""
+    """Return the libraries that `run` uses, by name and version."""
     import onnxruntime as ort
 
     return {"onnxruntime": ort.__version__}
 
 
 def _refuse_empty_of_numbers(batches: Sequence[Tensors]) -> None:
-    """With nothing finite to compare with, any engine would pass as right."""
+    """Raise UserError if an output has no finite value, since any engine would pass then."""
     for outputs in batches:
         for name, values in outputs.items():
             if values.size and values.dtype.kind == "f" and not np.isfinite(values).any():
                 raise UserError(
-                    f"output {name!r} of the model itself is NaN or infinite throughout",
+                    f"every value of output {name!r} is NaN or infinite in the model itself",
                     "Check the model's weights, or give real inputs with --inputs.",
                 )
 
@@ -89,9 +91,9 @@ def _cannot_load(error: Exception) -> UserError:
     return UserError(f"ONNX Runtime cannot load the model: {text}", "Check it with onnx.checker.")
 
 
-# beyond this the disk is no quicker than the model
+# reading more than this takes longer than running the model
 MOST_BYTES = 256 << 20
-# what reading a file raises that somebody cut short or wrote over: numpy's and zipfile's, and then our own
+# raised for a file that was truncated or overwritten: by numpy and zipfile, and by our own reader
 _SPOILED = (
     OSError,
     EOFError,
@@ -107,7 +109,7 @@ _SPOILED = (
 def reference_file(
     folder: Path, workload: Workload, batch: int, makers: Mapping[str, str], case: int = 0
 ) -> Path:
-    """Where the outputs of a batch of a case are kept; `makers` are names and versions of what computes."""
+    """Return the file of the outputs of a case at a batch; `makers` are the libraries that computed them."""
     source = workload.inputs.digest or workload.inputs.seed
     shapes = workload.plan.cases[case].shapes
     key = digest(workload.model.digest, shapes, workload.batched_inputs, batch, source, makers)
@@ -115,7 +117,7 @@ def reference_file(
 
 
 def load(file: Path) -> list[Tensors] | None:
-    """The outputs of each batch of inputs; None where the file is not there or is spoiled."""
+    """Return the outputs of each batch of inputs; None if the file is missing or damaged."""
     try:
         with np.load(io.BytesIO(file.read_bytes()), allow_pickle=False) as stored:
             return _batches(dict(stored))
@@ -135,9 +137,7 @@ def _batches(found: Tensors) -> list[Tensors] | None:
 
 
 def save(file: Path, batches: list[Tensors]) -> None:
-    """Keeps the outputs, unless they are large, of a type that the format does not know, or there is no room
-    for them.
-    """
+    """Save the outputs, unless they are large, of a type that the format lacks, or the disk is full."""
     tensors = [values for outputs in batches for values in outputs.values()]
     if sum(values.nbytes for values in tensors) > MOST_BYTES or any(
         values.dtype.kind not in "fiub" for values in tensors
@@ -150,6 +150,6 @@ def save(file: Path, batches: list[Tensors]) -> None:
     }
     content = io.BytesIO()
     np.savez(content, count=np.array(len(batches)), **named)  # type: ignore[arg-type]
-    # a trial that has no room either says so by itself
+    # if the disk is full, the trial reports it
     with suppress(OSError):
         write_file(file, content.getvalue())

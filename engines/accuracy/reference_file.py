@@ -1,4 +1,4 @@
-"""Right outputs that the user gives in an npz file, instead of those that the model computes."""
+"""Read reference outputs that the user gives in an npz file, instead of computing them with the model."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,14 +17,15 @@ Dims = tuple[int | str | None, ...]
 
 
 def check_expected(workload: Workload, path: Path) -> InputSource:
-    """The file as a source of right outputs for the workload's inputs, which must be from a file too.
+    """Return the file as a source of reference outputs for the workload's inputs, which must come from a
+    file.
 
-    It holds an array for each output of the model, samples along the first axis as in the inputs. Raises
-    UserError for whatever no engine could be held to.
+    It has an array for each output of the model, samples along the first axis as in the inputs. Raises
+    UserError for outputs that cannot be a reference.
     """
     if workload.inputs.path is None:
         raise UserError(
-            "--reference needs --inputs: right outputs belong to given inputs",
+            "--reference needs --inputs: the outputs belong to certain inputs",
             "Give the inputs that they were computed from.",
         )
     samples, sets = _counts(workload)
@@ -38,7 +39,7 @@ def check_expected(workload: Workload, path: Path) -> InputSource:
 
 
 def read_reference(workload: Workload, batch: int, batches: int) -> list[Tensors]:
-    """The right outputs for each of so many batches of inputs, cut and filled up as these are."""
+    """Return the reference outputs for each batch of inputs, cut and filled up as these are."""
     assert workload.expected is not None
     path = Path(workload.expected.path or "")
     with opened(path) as file:
@@ -60,7 +61,7 @@ def _parts(array: Array, facts: TensorFacts, batch: int, batches: int, workload:
 
 
 def _counts(workload: Workload) -> tuple[int, int]:
-    """How many samples the inputs have, and how many sets of inputs where the model fixes its batch."""
+    """Return the number of samples of the inputs, or of sets of inputs if the model fixes its batch."""
     model, batched = workload.model, workload.batched_inputs
     path = Path(workload.inputs.path or "")
     samples = len(read_all(path, model)[batched[0]]) if batched else workload.plan.batch
@@ -89,7 +90,7 @@ def _refuse_misfit(facts: TensorFacts, array: Array, workload: Workload, samples
         if dims and isinstance(dims[0], int):
             raise UserError(
                 f"the output {facts.name!r} has no axis of samples: the model says {format_dims(dims)}",
-                "Leave out --reference, so that the model itself says what is right.",
+                "Leave out --reference, so that the model computes the reference.",
             )
         wanted: list[Dims] = [(samples, *dims[1:])] if dims else [(samples, *array.shape[1:])]
     else:
@@ -117,5 +118,5 @@ def _refuse_not_finite(facts: TensorFacts, array: Array) -> None:
     if wrong:
         raise UserError(
             f"the array for the output {facts.name!r} has {wrong} values that are NaN or infinite",
-            "Leave out or mend these samples.",
+            "Remove or fix these samples.",
         )

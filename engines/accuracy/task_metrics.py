@@ -1,4 +1,4 @@
-"""The user's own measures of outputs, such as the accuracy of a classifier."""
+"""Run the user's own metrics of outputs, such as the accuracy of a classifier."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -13,7 +13,7 @@ from engines.data.user_functions import find_function, load_function, raised
 
 
 def given_to_metrics(workload: Workload, batches: Sequence[Tensors]) -> Tensors:
-    """The samples that metrics get: the user's file as it is, labels and all, else the batches joined."""
+    """Return the inputs that metrics get: the user's file with its labels, else the batches joined."""
     if workload.inputs.path is not None:
         return read_all(Path(workload.inputs.path), workload.model)
     first = batches[0]
@@ -24,7 +24,7 @@ def given_to_metrics(workload: Workload, batches: Sequence[Tensors]) -> Tensors:
 
 
 def joined(batches: Sequence[Tensors], samples: int | None = None) -> Tensors:
-    """The batches along their first axis, cut to so many samples where it has more; scalars get an axis."""
+    """Join the batches along their first axis and cut them to `samples`; scalars get an axis."""
     together = {
         name: np.concatenate([np.atleast_1d(batch[name]) for batch in batches]) for name in batches[0]
     }
@@ -32,9 +32,9 @@ def joined(batches: Sequence[Tensors], samples: int | None = None) -> Tensors:
 
 
 def scores(workload: Workload, given: Tensors, outputs: Sequence[Tensors]) -> dict[str, float]:
-    """The value of each metric of the workload, from the outputs of each batch.
+    """Return the value of each metric of the workload, from the outputs of each batch.
 
-    Raises EngineError for what a function raises, and for what is no finite number.
+    Raises EngineError if a function raises or does not return a finite number.
     """
     if not workload.metrics:
         return {}
@@ -44,7 +44,7 @@ def scores(workload: Workload, given: Tensors, outputs: Sequence[Tensors]) -> di
 
 
 def reference_scores(workload: Workload, given: Tensors, outputs: Sequence[Tensors]) -> dict[str, float]:
-    """The scores of the right outputs; what is wrong with a function shows here, and raises UserError."""
+    """Return the scores of the reference outputs; raises UserError if a function fails on them."""
     try:
         return scores(workload, given, outputs)
     except EngineError as error:
@@ -54,7 +54,7 @@ def reference_scores(workload: Workload, given: Tensors, outputs: Sequence[Tenso
 def worse(
     metrics: Sequence[TaskMetric], before: Mapping[str, float], after: Mapping[str, float]
 ) -> dict[str, float]:
-    """The worse of two scores of each metric."""
+    """Return the worse of two scores of each metric."""
     pick: Mapping[str, Callable[[float, float], float]] = {"minimize": max, "maximize": min}
     return {one.name: pick[one.better](before[one.name], after[one.name]) for one in metrics}
 
@@ -67,11 +67,11 @@ def _score(metric: TaskMetric, given: Tensors, outputs: Tensors) -> float:
         value = function(dict(given), dict(outputs))
     except (Exception, SystemExit) as error:
         said = raised(error, find_function(metric.function, folder).file)
-        raise EngineError(f"{where} raised {said}", "Mend the function.", kind="wrong_output") from error
+        raise EngineError(f"{where} raised {said}", "Fix the function.", kind="wrong_output") from error
     found = _number(value)
     if found is None:
         raise EngineError(
-            f"{where} gave {_shortened(value)}, which is no finite number",
+            f"{where} returned {_shortened(value)}, which is not a finite number",
             "Let it return one number.",
             kind="wrong_output",
         )
@@ -79,7 +79,7 @@ def _score(metric: TaskMetric, given: Tensors, outputs: Tensors) -> float:
 
 
 def _read_only(tensors: Tensors) -> Tensors:
-    """Views that no function can change under the next one's hands."""
+    """Return read-only views, so that no function can change the data of the next one."""
     views = {name: values.view() for name, values in tensors.items()}
     for view in views.values():
         view.flags.writeable = False
@@ -87,7 +87,7 @@ def _read_only(tensors: Tensors) -> Tensors:
 
 
 def _number(value: object) -> float | None:
-    """The value as a number; None where it is none, or not finite."""
+    """Return the value as a number; None if it is not a finite number."""
     if isinstance(value, str):
         return None
     try:

@@ -1,4 +1,4 @@
-"""What earlier versions stored as JSON, read as what it is today."""
+"""Read the JSON that earlier versions stored."""
 
 from typing import Any, TypeVar
 
@@ -10,7 +10,9 @@ T = TypeVar("T")
 
 
 def from_json(text: bytes | str, of: type[T]) -> T:
-    """A value of type `of`, which has a workload; raises msgspec.DecodeError naming what is off."""
+    """Return the value of type `of`, which has a workload; raises msgspec.DecodeError naming the wrong
+    field.
+    """
     plain = msgspec.json.decode(text)
     if isinstance(plain, dict) and isinstance(plain.get("workload"), dict):
         plain = {**plain, "workload": workload(plain["workload"])}
@@ -18,12 +20,12 @@ def from_json(text: bytes | str, of: type[T]) -> T:
 
 
 def workload(plain: dict[str, Any]) -> dict[str, Any]:
-    """A workload's JSON in today's form; what is not of an earlier form stays as it is."""
+    """Return a workload's JSON in today's form; JSON of no earlier form is returned unchanged."""
     return _with_plan(plain) if isinstance(plain.get("shapes"), dict) else plain
 
 
 def _with_plan(plain: dict[str, Any]) -> dict[str, Any]:
-    """Once there were ranges and the batch at their optimum."""
+    """Convert ranges, and the batch at their optimum, to a shape plan."""
     kept = dict(plain)
     ranges, batch = kept.pop("shapes"), kept.pop("batch", None)
     optimum = {name: of.get("optimum") if isinstance(of, dict) else of for name, of in ranges.items()}

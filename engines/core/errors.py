@@ -1,14 +1,16 @@
-"""What can go wrong, and who has to act.
+"""The errors that are raised, and who has to act.
 
 TunerError
-├── UserError      the caller can mend it: one line and a hint, exit code 2
+├── UserError      the caller can fix it: one line and a hint, exit code 2
 ├── EngineError    one candidate cannot be made or run: stored as a failed trial
 └── Interrupted    the caller asked to stop
 """
 
 
 class TunerError(Exception):
-    """What happened in one line, and in `hint` what to do about it (empty when nothing can be done)."""
+    """`message` says in one line what happened, `hint` what to do about it (empty if there is nothing to
+    do).
+    """
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
@@ -20,7 +22,7 @@ class TunerError(Exception):
 
 
 class UserError(TunerError):
-    """A mistake in what was asked, or a machine that cannot do it; nothing was lost."""
+    """The request is wrong, or this machine cannot do it; nothing was lost."""
 
 
 class EngineError(TunerError):

@@ -1,4 +1,4 @@
-"""Ends a child process that leads a session of its own, and all of its children."""
+"""End a child process that leads a session of its own, and all of its children."""
 
 import os
 import signal
@@ -10,7 +10,9 @@ CLOSING_SECONDS = 2.0
 
 
 def bury(process: "subprocess.Popen[bytes]") -> int:
-    """The exit code of a process that is ending, which it is made to do if need be; its children go too."""
+    """Wait for a process to end, kill it if necessary, and return its exit code; its children are killed
+    too.
+    """
     try:
         process.wait(CLOSING_SECONDS)
     except subprocess.TimeoutExpired:
@@ -34,7 +36,7 @@ def signal_name(number: int) -> str:
 
 
 def close(pipe: IO[bytes] | None) -> None:
-    """Closes a pipe that nobody may read any more."""
+    """Close a pipe whose reader may be gone."""
     if pipe is not None:
         with suppress(BrokenPipeError):
             pipe.close()

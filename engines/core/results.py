@@ -1,4 +1,4 @@
-"""What came of a candidate: frozen data that crosses process borders as JSON (see `engines.core.wire`)."""
+"""The result of a candidate: frozen data that crosses process borders as JSON (see `engines.core.wire`)."""
 
 import math
 from collections.abc import Mapping
@@ -13,7 +13,9 @@ LEAST_ERROR = 1e-15
 
 @dataclass(frozen=True)
 class Artifact:
-    """A graph or an engine in the workspace: its digest, size and what making it took (0 when reused)."""
+    """A graph or an engine in the workspace: its digest, size and the seconds it took to make (0 if
+    reused).
+    """
 
     digest: str
     size_bytes: int
@@ -24,12 +26,11 @@ class Artifact:
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """One timed block: the latency of each inference in the order of their ends, and the block's span.
+    """One timed block: the latency of each inference in the order in which they ended, and the block's span.
 
-    `telemetry` is what was read around the block, never in it (see `engines.machine.telemetry`). `parts`
-    holds what each latency is made of, by name and sample for sample, where the policy asks for it.
-    `disturbed` says why the block should not count; empty when it should. `case` is the place of its shapes
-    among the cases of the workload's plan.
+    `telemetry` was read around the block, never in it (see `engines.machine.telemetry`). `parts` splits each
+    latency into named parts, if the policy asks for it. `disturbed` is the reason why the block should not
+    count; empty if it should. `case` is the index of its shapes among the cases of the workload's plan.
     """
 
     latency_ms: Samples
@@ -43,13 +44,13 @@ class Block:
 
 @dataclass(frozen=True, eq=False)
 class Measurement:
-    """Raw samples of one engine under one run spec; statistics are derived from it, never kept instead.
+    """Raw samples of one engine under one run spec; statistics are derived from them and never stored.
 
-    `batch` is the number of samples in one inference, `converged` whether the interval became narrow
-    enough before the time was up, `pruned` whether sampling ended early because the engine was clearly
-    worse than the bar it was held to. `cold` are blocks timed with caches flushed before each inference,
-    `discarded` those that were disturbed and repeated. `memory_bytes` (the host's) and
-    `device_memory_bytes` are None where the machine does not tell, the latter also where loads are shared.
+    `batch` is the number of samples in one inference, `converged` whether the interval became narrow enough
+    before the time was up, `pruned` whether sampling ended early because the engine was clearly worse than
+    the bar. `cold` are blocks timed with caches flushed before each inference, `discarded` those that were
+    disturbed and repeated. `memory_bytes` (the host's) and `device_memory_bytes` are None if the machine does
+    not report them, the latter also if engines are loaded at the same time.
     """
 
     blocks: tuple[Block, ...]
@@ -65,7 +66,7 @@ class Measurement:
     discarded: tuple[Block, ...] = ()
 
     def of_case(self, case: int) -> "Measurement":
-        """What was measured at the shapes of one case."""
+        """Return the blocks at the shapes of one case."""
 
         def of(blocks: tuple[Block, ...]) -> tuple[Block, ...]:
             return tuple(block for block in blocks if block.case == case)
@@ -75,10 +76,10 @@ class Measurement:
 
 @dataclass(frozen=True)
 class OutputError:
-    """How far one output is from the reference: relative L2 norm, largest and mean absolute difference,
-    cosine of the angle between them, and the share of rows whose largest value is in the same place.
+    """The error of one output: relative L2 norm, largest and mean absolute difference from the reference,
+    cosine similarity, and the share of rows whose largest value is in the same place.
 
-    None is what was not measured; `top1` is None for an output that ranks nothing.
+    None if it was not measured; `top1` is None for an output that holds no scores.
     """
 
     name: str
@@ -90,7 +91,7 @@ class OutputError:
 
     @property
     def snr_db(self) -> float:
-        """Signal to noise ratio; that of equal outputs is cut off."""
+        """Signal to noise ratio in dB, limited where outputs are equal."""
         return -20 * math.log10(max(self.relative_l2, LEAST_ERROR))
 
 
@@ -129,14 +130,14 @@ class NodeError:
 
 
 FailureKind = Literal[
-    "refused",  # the vendor's library said no
+    "refused",  # the vendor's library reported an error
     "crashed",  # the worker died
     "timeout",
     "out_of_memory",
     "not_finite",
     "wrong_output",  # another shape, type or name than the model's
     "disk_full",
-    "internal",  # our own mistake
+    "internal",  # a bug of the tuner
 ]
 
 
@@ -152,7 +153,7 @@ class Failure:
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """What came of one candidate: exactly one of measurement and failure, and what was known by then."""
+    """The result of one candidate: exactly one of measurement and failure, and all that was known by then."""
 
     candidate: Candidate
     graph: Artifact | None = None

@@ -1,6 +1,6 @@
-"""What is asked for: frozen data that crosses process borders as JSON (see `engines.core.wire`).
+"""The request: frozen data that crosses process borders as JSON (see `engines.core.wire`).
 
-Data, and how it is spelled; a candidate's settings are names and plain values, never a vendor's objects.
+A candidate's settings are names and plain values, never a vendor's objects.
 """
 
 from collections.abc import Iterator, Mapping
@@ -17,7 +17,7 @@ Tensors = dict[str, NDArray[np.generic]]
 
 
 def text_of(value: Value) -> str:
-    """A setting as a user writes it."""
+    """Return a setting as a user writes it."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
@@ -85,7 +85,7 @@ class ModelFacts:
 
 @dataclass(frozen=True)
 class ShapeRange:
-    """The shapes of one input that an engine must take: smallest, the one to be fastest at, largest."""
+    """The shapes of one input: minimum, optimum and maximum of an optimization profile."""
 
     minimum: Shape
     optimum: Shape
@@ -101,8 +101,8 @@ class Profile:
 
 @dataclass(frozen=True)
 class Case:
-    """Shapes that are measured: `batch` is the number of samples in one inference of them, and `weight` how
-    many of all requests have these shapes, as a share or a count.
+    """Shapes that are measured: `batch` is the number of samples in one inference, and `weight` how many of
+    all requests have these shapes, as a share or a count.
     """
 
     shapes: Mapping[str, Shape]
@@ -112,7 +112,7 @@ class Case:
 
 @dataclass(frozen=True)
 class ShapePlan:
-    """What an engine must take, and what of it is measured; at least one of each."""
+    """The profiles that an engine is built for and the cases that are measured; at least one of each."""
 
     profiles: tuple[Profile, ...]
     cases: tuple[Case, ...]
@@ -123,7 +123,7 @@ class ShapePlan:
 
     @property
     def ranges(self) -> dict[str, ShapeRange]:
-        """What the engine takes of each input, over all profiles; its optimum is that of the first."""
+        """The range of each input over all profiles; its optimum is that of the first."""
         first, *others = self.profiles
         found = dict(first.ranges)
         for profile in others:
@@ -162,7 +162,7 @@ class InputSource:
 
 @dataclass(frozen=True)
 class TaskMetric:
-    """The user's own measure of outputs: MODULE:FUNCTION, found from a folder, and which way is better.
+    """The user's own metric of outputs: MODULE:FUNCTION, found from a folder, and which direction is better.
 
     `digest` is the sha256 of the file that the function is written in.
     """
@@ -176,13 +176,12 @@ class TaskMetric:
 
 @dataclass(frozen=True)
 class Workload:
-    """What is measured: a model at the shapes of a plan on inputs, and what its outputs are held to.
+    """What is measured: a model, the shapes of a plan, inputs, and the reference for its outputs.
 
-    `batched_inputs` names the inputs whose first dimension may be changed to another batch (none when the
-    model fixes it).
-    `calibration` is what ranges are taken from (None for the inputs themselves), `expected` the right
-    outputs (None to compute them with the model). `keep_fp32` are patterns of nodes that are never lowered,
-    by name or operator; `override_shapes` are inputs made static in every graph.
+    `batched_inputs` names the inputs whose first dimension is the batch (none if the model fixes it).
+    `calibration` is the data that ranges are taken from (None for the inputs themselves), `expected` the
+    reference outputs (None to compute them with the model). `keep_fp32` are patterns of nodes that always
+    stay in FP32, by name or operator; `override_shapes` are inputs made static in every graph.
     """
 
     model: ModelFacts
@@ -201,7 +200,7 @@ DeviceKind = Literal["cpu", "gpu", "simulated"]
 
 @dataclass(frozen=True)
 class Machine:
-    """What a result belongs to: the processor, its driver, and the versions of the libraries that ran."""
+    """The machine that a result belongs to: the processor, its driver, and the versions of the libraries."""
 
     kind: DeviceKind
     processor: str
@@ -215,11 +214,11 @@ class Machine:
 
 @dataclass(frozen=True)
 class Dimension:
-    """One axis of the search space: its choices, and what a user gets without choosing.
+    """One axis of the search space: its choices and its default.
 
-    `excluded` says of each choice that this machine or model cannot use, why not. `fixable` are values that
-    are not searched but may be fixed, and with `any_integer` so may any integer. `applies_to` names the
-    values of another dimension with which this one means anything; with others it has its default.
+    `excluded` gives the reason for each choice that this machine or model cannot use. `fixable` are values
+    that are not searched but may be fixed, and with `any_integer` so may any integer. `applies_to` names
+    another dimension and those of its values for which this one is active; for others it has its default.
     """
 
     name: str
@@ -235,7 +234,7 @@ class Dimension:
 
 @dataclass(frozen=True)
 class Candidate:
-    """One point of the space: how the graph is made, what the builder is told, how the engine is run."""
+    """One point of the space: the settings of the graph, of the builder, and of the run."""
 
     graph: Settings = NOTHING
     build: Settings = NOTHING
@@ -251,13 +250,13 @@ class Candidate:
 class Policy:
     """How an engine is warmed up and timed; times in seconds.
 
-    `statistic` names what is to be known well (see `engines.statistics.metrics`), and
-    `target_half_width` how well: 0.02 stops sampling once its 95 % interval is within 2 % of the value; None
-    leaves it to the machine. Sampling goes on for at least `minimum_inferences`, and with `certify` until
-    they are enough to bound the 99th percentile. `transfers` times the copies to and from the device too,
+    `statistic` names the metric that decides when sampling stops (see `engines.statistics.metrics`): with a
+    `target_half_width` of 0.02, once its 95 % interval is within 2 % of the value; None is the default of the
+    machine. Sampling goes on for at least `minimum_inferences`, and with `certify` until they are enough to
+    bound the 99th percentile. `transfers` times the copies to and from the device too,
     `cold` also times inferences with caches flushed, `spin_wait` waits for the device without sleeping,
-    `parts` keeps what each latency is made of, `telemetry` reads the machine between blocks. With
-    `loads_together` engines are loaded beside others', so that their device memory is not known.
+    `parts` splits each latency into its parts, `telemetry` reads the machine between blocks. With
+    `loads_together` other tuners may load engines at the same time, so that device memory cannot be measured.
     """
 
     warmup_seconds: float = 0.2
@@ -278,8 +277,8 @@ class Policy:
 
 @dataclass(frozen=True)
 class Bar:
-    """What a candidate is held to while it is measured: it stops when it is clearly worse than this value
-    of the policy's statistic, whose run-to-run spread (standard deviation of the logarithm) is `spread`.
+    """The value that prunes a candidate: measuring stops once it is clearly worse. `value` is of the policy's
+    statistic, whose run-to-run spread (standard deviation of the logarithm) is `spread`.
     """
 
     value: float

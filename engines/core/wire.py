@@ -17,27 +17,27 @@ T = TypeVar("T")
 
 
 def to_json(value: object) -> bytes:
-    """The value as canonical JSON: keys sorted, no white space."""
+    """Return the value as canonical JSON: keys sorted, no white space."""
     return _encoder().encode(value)
 
 
 def from_json(text: bytes | str, of: type[T]) -> T:
-    """The value of type `of` in the text; raises msgspec.ValidationError naming the field that is off."""
+    """Return the value of type `of` in the text; raises msgspec.ValidationError naming the wrong field."""
     return cast("T", decoder(cast("Any", of)).decode(text))
 
 
 def from_plain(value: object, of: type[T]) -> T:
-    """The value of type `of` in dicts, lists and scalars; raises like `from_json`."""
+    """Return the value of type `of` in dicts, lists and scalars; raises like `from_json`."""
     return msgspec.convert(value, of, dec_hook=_decode)
 
 
 def to_plain(value: object) -> Any:
-    """The value as dicts, lists and scalars, as JSON would hold it."""
+    """Return the value as dicts, lists and scalars, as JSON would hold it."""
     return msgspec.to_builtins(value, enc_hook=_encode, order="sorted")
 
 
 def digest(*parts: object) -> str:
-    """Name of a value: 32 hexadecimal digits of the sha256 over its canonical JSON."""
+    """Return the name of a value: 32 hexadecimal digits of the sha256 of its canonical JSON."""
     return hashlib.sha256(to_json(parts)).hexdigest()[:32]
 
 
@@ -48,7 +48,7 @@ def _encoder() -> msgspec.json.Encoder:
 
 @cache
 def decoder(of: Any) -> "msgspec.json.Decoder[Any]":
-    """The decoder of a type, made once."""
+    """Return the decoder of a type, made once."""
     return msgspec.json.Decoder(of, dec_hook=_decode)
 
 

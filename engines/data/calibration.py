@@ -1,6 +1,6 @@
-"""What the ranges of quantized tensors are taken from: a file, a folder or a function of the user's.
+"""Read calibration data for quantization: a file, a folder or a function of the user's.
 
-Without any of them it is the inputs themselves, and random ones of several seeds where those are random too.
+Without any of them it is the inputs themselves, or random data of several seeds if those are random too.
 """
 
 import hashlib
@@ -30,9 +30,9 @@ from engines.shapes.plan import case_shapes
 from engines.shapes.resolve import unknown_input, with_batch
 from engines.shapes.text import format_dims
 
-# random inputs: enough that ranges are not those of a lucky few
+# random batches: enough that the ranges do not depend on chance
 CALIBRATION_SEEDS = 8
-# a function may go on without end: no more samples are taken from it
+# a generator may be endless: take no more samples than this
 MOST_SAMPLES = 1024
 # each batch costs time of its own, and memory for every tensor of the model
 BATCH_BYTES = 4 << 20
@@ -48,11 +48,11 @@ def parse_calibration(
     batched_inputs: Collection[str],
     folder: Path,
 ) -> InputSource:
-    """An npz file, a folder of npy files, or MODULE:FUNCTION found from `folder`, as a source of data.
+    """Return an npz file, a folder of npy files, or MODULE:FUNCTION found from `folder`, as a data source.
 
-    Files are INPUT/*.npy, or *.npy where the model has one input; each holds a sample or several. A function
-    gives dicts of arrays, each a batch of any size. Raises UserError for what the model cannot take; what a
-    function gives is looked at by `check_calibration`.
+    Files are INPUT/*.npy, or *.npy if the model has one input; each holds one or more samples. A function
+    yields dicts of arrays, each a batch of any size. Raises UserError for data that the model cannot take;
+    the data of a function is checked by `check_calibration`.
     """
     path = folder / Path(text).expanduser()
     if path.is_dir():
@@ -65,17 +65,17 @@ def parse_calibration(
 
 
 def check_calibration(workload: Workload) -> None:
-    """Takes a function's first batch; raises UserError where it cannot be had or does not fit the model."""
+    """Take a function's first batch; raises UserError if it fails or does not fit the model."""
     source = workload.calibration
     if source is not None and source.function is not None:
         next(_given_by(source.function, workload))
 
 
 def calibration_batches(workload: Workload, *, large: bool = False) -> Iterator[Tensors]:
-    """Batches at the optimum shapes; from a function no more than MOST_SAMPLES samples are taken.
+    """Yield batches at the optimum shapes; from a function no more than MOST_SAMPLES samples are taken.
 
-    With `large` given data comes in batches of up to LARGEST_BATCH where the model takes them. Raises
-    UserError for data that went away or does not fit the model.
+    With `large`, given data comes in batches of up to LARGEST_BATCH if the model takes them. Raises UserError
+    for data that is gone or does not fit the model.
     """
     arrays = _given(workload)
     if arrays is None:
@@ -86,7 +86,7 @@ def calibration_batches(workload: Workload, *, large: bool = False) -> Iterator[
 
 
 def calibration_identity(workload: Workload) -> object:
-    """What decides the batches, for the names of graphs; of a function its own file alone."""
+    """Return what identifies the batches in the names of graphs; for a function only its own file."""
     source = workload.calibration or workload.inputs
     data = source.digest or ["random", source.seed, CALIBRATION_SEEDS]
     name = source.function.rpartition(":")[2] if source.function else None
@@ -94,7 +94,7 @@ def calibration_identity(workload: Workload) -> object:
 
 
 def _given(workload: Workload) -> Tensors | None:
-    """All data for each input; None where it is random."""
+    """Return all data for each input; None if it is random."""
     source, model = workload.calibration or workload.inputs, workload.model
     if source.function is not None:
         return _collected(source.function, workload)
@@ -109,7 +109,7 @@ def _given(workload: Workload) -> Tensors | None:
 
 
 def _large(workload: Workload, arrays: Tensors) -> int:
-    """How many samples are computed at once, with few of them twice to fill the last batch."""
+    """Return how many samples to compute at once, so that few are repeated to fill the last batch."""
     if not arrays or set(arrays) != set(workload.batched_inputs):
         return workload.plan.batch
     samples = max(map(len, arrays.values()))
@@ -129,7 +129,7 @@ def _random(workload: Workload) -> Iterator[Tensors]:
 def _of_folder(
     folder: Path, model: ModelFacts, shapes: Mapping[str, ShapeRange], batched_inputs: Collection[str]
 ) -> Callable[[TensorFacts], Array]:
-    """What gives each input's array, joined from its files in the order of their names."""
+    """Return a reader for each input's array, joined from its files in the order of their names."""
     wanted = with_batch(shapes, batched_inputs, 1)
 
     def array_of(facts: TensorFacts) -> Array:
@@ -165,7 +165,7 @@ def _load(file: Path) -> Array:
 
 
 def _part(array: Array, file: Path, facts: TensorFacts, wanted: Shape, is_batched: bool) -> Array:
-    """The file's array with an axis of samples, or of sets where the model has no batch."""
+    """Return the file's array with an axis of samples, or of sets if the model has no batch."""
     array = typed(array, facts, file)
     if is_batched and array.shape[1:] == wanted[1:] and array.ndim == len(wanted):
         return array
@@ -189,7 +189,7 @@ def _folder_digest(folder: Path, model: ModelFacts) -> str:
 
 
 def _collected(text: str, workload: Workload) -> Tensors:
-    """All that the function gives, up to MOST_SAMPLES, as a file would hold it."""
+    """Return up to MOST_SAMPLES samples of the function, as a file would hold them."""
     wanted = case_shapes(workload, 1)
     parts: dict[str, list[Array]] = {name: [] for name in wanted}
     samples = 0
@@ -205,7 +205,7 @@ def _collected(text: str, workload: Workload) -> Tensors:
 
 
 def _given_by(text: str, workload: Workload) -> Iterator[tuple[Tensors, int]]:
-    """Each batch that the function gives and how many samples it has; at least one."""
+    """Yield each batch of the function and its number of samples; at least one."""
     assert workload.calibration is not None
     folder = Path(workload.calibration.path or "")
     function, file = load_function(text, folder), find_function(text, folder).file
@@ -218,10 +218,10 @@ def _given_by(text: str, workload: Workload) -> Iterator[tuple[Tensors, int]]:
         raise
     except (Exception, SystemExit) as error:
         raise UserError(
-            f"the calibration function {text!r} raised {raised(error, file)}", "Mend it."
+            f"the calibration function {text!r} raised {raised(error, file)}", "Fix it."
         ) from error
     if is_empty:
-        raise UserError(f"the calibration function {text!r} gives no data", "Let it yield dicts of arrays.")
+        raise UserError(f"the calibration function {text!r} yields no data", "Let it yield dicts of arrays.")
 
 
 def _checked(given: object, text: str, workload: Workload) -> tuple[Tensors, int]:

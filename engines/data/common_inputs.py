@@ -100,16 +100,16 @@ def _refuse_other_names(first: Taker, other: Taker) -> None:
         raise UserError(
             f"{first.name} takes {describe_inputs(first.model)}, and {other.name} takes "
             f"{describe_inputs(other.model)}",
-            "Only what takes the same inputs can be compared.",
+            "Only models and engines with the same inputs can be compared.",
         )
 
 
 def _narrowed(mine: TensorFacts, theirs: TensorFacts, first: str, other: str) -> TensorFacts:
-    """One input as both take it."""
+    """Return one input as both take it."""
     if not _are_alike(mine.dtype, theirs.dtype):
         raise UserError(
             f"the input {mine.name!r} is {mine.dtype} for {first}, and {theirs.dtype} for {other}",
-            "Only what takes the same inputs can be compared.",
+            "Only models and engines with the same inputs can be compared.",
         )
     pairs = list(zip(mine.shape, theirs.shape, strict=False))
     fits = len(mine.shape) == len(theirs.shape)
@@ -117,13 +117,13 @@ def _narrowed(mine: TensorFacts, theirs: TensorFacts, first: str, other: str) ->
         raise UserError(
             f"the input {mine.name!r} is {format_dims(mine.shape)} for {first}, and "
             f"{format_dims(theirs.shape)} for {other}",
-            "Make one of them for the shape of the other.",
+            "Build one of them for the shape of the other.",
         )
     return replace(mine, shape=tuple(b if isinstance(b, int) else a for a, b in pairs))
 
 
 def _are_alike(mine: str, theirs: str) -> bool:
-    """Whether the same values can be given in both types; a coarser one rounds them."""
+    """Return whether both types can represent the same values; a coarser one rounds them."""
     return mine == theirs or any(kind in mine and kind in theirs for kind in ("float", "int"))
 
 

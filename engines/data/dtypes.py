@@ -9,7 +9,7 @@ from engines.core.errors import UserError
 
 
 def numpy_dtype(name: str) -> np.dtype[Any]:
-    """The type of this name, str_ for string; raises UserError where ml_dtypes is needed and missing."""
+    """Return the type of this name, str_ for string; raises UserError if ml_dtypes is needed and missing."""
     if name == "string":
         return np.dtype(np.str_)
     try:
@@ -19,10 +19,10 @@ def numpy_dtype(name: str) -> np.dtype[Any]:
 
 
 def as_dtype(array: NDArray[np.generic], name: str) -> NDArray[np.generic] | None:
-    """The array as a native one of the type named; None when its values are of another type.
+    """Return the array with the named type; None if its values are of another type.
 
-    numpy's files keep the bytes of extension types and lose their names, so that bytes of the right width
-    are taken for them.
+    numpy's files keep the bytes of extension types but lose their names, so raw bytes of the right width are
+    accepted for them.
     """
     dtype = numpy_dtype(name)
     if name == "string":

@@ -1,4 +1,4 @@
-"""Sample data for a workload: made up from a seed, or cut from a file of the user's."""
+"""Make the inputs of a workload: random from a seed, or cut from a file of the user's."""
 
 import hashlib
 from collections.abc import Mapping
@@ -21,11 +21,11 @@ Array = NDArray[np.generic]
 
 
 def make_inputs(workload: Workload, batch: int, case: int = 0) -> list[Tensors]:
-    """Batches of inputs at the shapes of a case with this batch; the same on every call.
+    """Return batches of inputs at the shapes of a case with this batch; the same on every call.
 
     From a file there are as many batches as its samples fill, the last one filled up from the first samples;
-    from a seed there are RANDOM_BATCHES. Raises UserError for a file that went away, and for an input whose
-    type cannot be made up.
+    from a seed there are RANDOM_BATCHES. Raises UserError for a file that is gone, and for an input whose
+    type has no random data.
     """
     shapes = case_shapes(workload, batch, case)
     if workload.inputs.path is not None:
@@ -45,7 +45,7 @@ def _random_batches(model: ModelFacts, shapes: Mapping[str, Shape], source: Inpu
 
 
 def _stream(seed: int, name: str) -> np.random.Generator:
-    """A stream of its own for each input, so that the order of inputs changes nothing."""
+    """Return a random stream for each input, so that their order does not change the data."""
     return np.random.default_rng(list(hashlib.sha256(f"{seed}/{name}".encode()).digest()))
 
 
@@ -58,7 +58,7 @@ def _random(
     if facts.dtype == "bool":
         return _random_choice(stream, shape)
     if facts.dtype in ("uint8", "int8") and len(shape) >= 3:
-        # of so many dimensions it is a picture or a quantized tensor, not a mask
+        # with this many dimensions it is an image or a quantized tensor, not a mask
         limits = np.iinfo(dtype)
         return stream.integers(limits.min, limits.max, shape, dtype=dtype, endpoint=True)
     if "int" in facts.dtype:
@@ -72,14 +72,14 @@ def _random(
 
 
 def _random_count(stream: np.random.Generator, shape: Shape) -> NDArray[np.int64]:
-    """Random 0 and 1, but 1 in the first place: as a mask no row is empty, as a count it is not 0."""
+    """Return random 0 and 1, the first of each row 1: a mask has no empty row, a count is not 0."""
     values = np.asarray(stream.integers(0, 2, shape))
     np.atleast_1d(values)[..., :1] = 1
     return values
 
 
 def _random_choice(stream: np.random.Generator, shape: Shape) -> Array:
-    """Random truth values; a row of two or more has both, whichever of them a mask hides."""
+    """Return random truth values; a row of two or more has both, since a mask may hide either."""
     values = np.asarray(stream.integers(0, 2, shape), np.bool_)
     if shape and shape[-1] >= 2:
         values[..., 0] = True

@@ -1,8 +1,7 @@
 """Sample data from a user's npz file: checked once when it is given, then read and cut into batches.
 
 An array for a batched input holds any number of samples along its first axis. One for another input holds its
-shape as it is, or several of that shape along its first axis or along one more. What is no input, such as
-labels, has a place only where something asks for it.
+shape as it is, or several of that shape along its first axis or along one more. Arrays that are not inputs, such as labels, are refused unless a metric takes them.
 """
 
 import hashlib
@@ -36,9 +35,9 @@ def check_inputs_file(
     *,
     extras: bool = False,
 ) -> InputSource:
-    """The file as a source of inputs; raises UserError for whatever the model could not take from it.
+    """Return the file as a source of inputs; raises UserError for data that the model cannot take.
 
-    With `extras` it may hold arrays that are no inputs, as many of each as there are samples.
+    With `extras` it may have arrays that are not inputs, with one value for each sample.
     """
     with opened(path) as file:
         others = _others(model, file.files, path, extras=extras)
@@ -56,9 +55,9 @@ def check_arrays(
     batched_inputs: Collection[str],
     array_of: Callable[[TensorFacts], Array],
 ) -> int:
-    """How many samples there are of each input, or sets of inputs where none is batched.
+    """Return the number of samples of each input, or of sets of inputs if none is batched.
 
-    Raises UserError for what the model cannot take.
+    Raises UserError for arrays that the model cannot take.
     """
     wanted = with_batch(shapes, batched_inputs, 1)
     counts = {}
@@ -72,14 +71,14 @@ def check_arrays(
 
 
 def read_batches(path: Path, model: ModelFacts, shapes: Mapping[str, Shape]) -> list[Tensors]:
-    """Consecutive batches of these shapes out of a file that was checked; each array is read once."""
+    """Return consecutive batches of these shapes from a checked file; each array is read once."""
     with opened(path) as file:
         arrays = {facts.name: typed(read(file, facts.name, path), facts, path) for facts in model.inputs}
     return batches_of(arrays, shapes)
 
 
 def read_all(path: Path, model: ModelFacts) -> Tensors:
-    """Every array of a file that was checked, those that are no inputs too, as they are in the file."""
+    """Return every array of a checked file, also those that are not inputs, unchanged."""
     inputs = {facts.name: facts for facts in model.inputs}
     with opened(path) as file:
         found = {name: read(file, name, path) for name in file.files}
@@ -89,9 +88,9 @@ def read_all(path: Path, model: ModelFacts) -> Tensors:
 
 
 def batches_of(arrays: Tensors, shapes: Mapping[str, Shape]) -> list[Tensors]:
-    """The arrays in consecutive batches of these shapes, the last filled up from the first samples.
+    """Return the arrays in consecutive batches of these shapes, the last filled up from the first samples.
 
-    Inputs that are not batched repeat when they have fewer sets than there are batches.
+    Inputs without a batch repeat if they have fewer sets than there are batches.
     """
     parts = {name: cut(np.asarray(array, order="C"), shapes[name]) for name, array in arrays.items()}
     count = max(map(len, parts.values()))
@@ -105,7 +104,7 @@ def file_digest(path: Path) -> str:
 
 @contextmanager
 def opened(path: Path) -> Iterator[NpzFile]:
-    """The arrays of the file by name; raises UserError for what is none."""
+    """Open the arrays of the file by name; raises UserError if it is not an npz file."""
     require_file(path, of_a_folder="Give one npz file.")
     try:
         with path.open("rb") as raw:
@@ -127,9 +126,11 @@ def _not_npz(path: Path) -> UserError:
 
 
 def _others(model: ModelFacts, names: Collection[str], path: Path, *, extras: bool) -> list[str]:
-    """The names that are no inputs; raises UserError where they may not be, and where an input is missing."""
+    """Return the names that are not inputs; raises UserError if they are not allowed or an input is
+    missing.
+    """
     if not names:
-        raise UserError(f"{str(path)!r} holds no arrays", _SAVE)
+        raise UserError(f"{str(path)!r} contains no arrays", _SAVE)
     inputs = [facts.name for facts in model.inputs]
     others = [name for name in names if name not in inputs]
     if others and not extras:
@@ -144,7 +145,7 @@ def _others(model: ModelFacts, names: Collection[str], path: Path, *, extras: bo
 
 
 def read(file: NpzFile, name: str, path: Path) -> Array:
-    """One array; raises UserError where it is pickled or damaged."""
+    """Return one array; raises UserError if it is pickled or damaged."""
     try:
         array = file[name]
     except ValueError as error:
@@ -162,7 +163,7 @@ def read(file: NpzFile, name: str, path: Path) -> Array:
 
 
 def typed(array: Array, facts: TensorFacts, source: object) -> Array:
-    """The array in the tensor's type; raises UserError when its values are of another."""
+    """Return the array with the tensor's type; raises UserError if its values are of another."""
     found = as_dtype(array, facts.dtype)
     if found is None:
         raise UserError(
@@ -173,7 +174,7 @@ def typed(array: Array, facts: TensorFacts, source: object) -> Array:
 
 
 def _refuse_other_count(name: str, array: Array, samples: int, *, exact: bool) -> None:
-    """Where the model fixes the batch, a set of inputs may hold several samples."""
+    """Return the number of samples; if the model fixes the batch, a set of inputs may hold several."""
     count = len(array) if array.ndim else 0
     if count == samples or (count and not exact and count % samples == 0):
         return
@@ -221,7 +222,7 @@ def _refuse_values(facts: TensorFacts, array: Array, rows: int | None) -> None:
         if wrong:
             raise UserError(
                 f"{where} has NaN or infinity in {wrong} of its {array.size} values",
-                "Leave out or mend these samples.",
+                "Remove or fix these samples.",
             )
     if rows is not None and array.size:
         low, high = int(array.min()), int(array.max())
@@ -239,11 +240,13 @@ def _refuse_uneven(counts: Mapping[str, int], batched_inputs: Collection[str]) -
     for group in (batched, others):
         if len(set(group.values())) > 1:
             said = ", ".join(f"{name!r} {count}" for name, count in group.items())
-            raise UserError(f"the inputs have different numbers of samples: {said}", "Give each as many.")
+            raise UserError(
+                f"the inputs have different numbers of samples: {said}", "Give every input the same number."
+            )
 
 
 def cut(array: Array, shape: Shape) -> list[Array]:
-    """Consecutive parts of this shape; the last is filled up from the first samples."""
+    """Return consecutive parts of this shape; the last is filled up from the first samples."""
     if array.shape == shape:
         return [array]
     if array.ndim > len(shape):

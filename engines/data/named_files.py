@@ -1,4 +1,4 @@
-"""Files that a user names to be read: whether they can be is told before they are opened."""
+"""Check that a file named by the user can be read, before it is opened."""
 
 import stat
 from pathlib import Path
@@ -7,12 +7,12 @@ from engines.core.errors import UserError
 
 
 def require_file(path: Path, hint: str = "Check the path.", of_a_folder: str = "Name one file.") -> None:
-    """Raises UserError for what is no regular file; to open a pipe is to wait for whoever writes to it.
+    """Raise UserError if the path is not a regular file; opening a pipe would wait for its writer.
 
-    `hint` is what to do where nothing is there, `of_a_folder` where it is a folder.
+    `hint` is shown if nothing is there, `of_a_folder` if it is a folder.
     """
     if "\0" in str(path):
-        raise UserError(f"no file has a zero byte in its name: {str(path)!r}", hint)
+        raise UserError(f"a file name cannot contain a zero byte: {str(path)!r}", hint)
     try:
         mode = path.stat().st_mode
     except FileNotFoundError as error:
@@ -22,10 +22,10 @@ def require_file(path: Path, hint: str = "Check the path.", of_a_folder: str = "
     if stat.S_ISDIR(mode):
         raise UserError(f"{str(path)!r} is a folder", of_a_folder)
     if not stat.S_ISREG(mode):
-        raise UserError(f"{str(path)!r} is no regular file", "Save what it gives to a file, and name that.")
+        raise UserError(f"{str(path)!r} is not a regular file", "Save its data to a file, and give that.")
 
 
 def unreadable(path: Path, error: OSError) -> UserError:
-    """The error to raise for a file that is there and cannot be read."""
+    """Return the error to raise for an existing file that cannot be read."""
     reason = error.strerror or type(error).__name__
     return UserError(f"cannot read {str(path)!r}: {reason}", "Check the path and its permissions.")

@@ -1,4 +1,4 @@
-"""Batches of tensors in a file, from one process to another; and arrays that a user saved by name."""
+"""Write batches of tensors to a file for another process, and read arrays that a user saved by name."""
 
 import zipfile
 import zlib
@@ -16,7 +16,7 @@ _SAVE = "Write it with np.savez('data.npz', name=array, ...)."
 
 
 def save(file: Path, batches: Sequence[Tensors]) -> None:
-    """Writes the batches, types that numpy's format does not know included."""
+    """Write the batches, including types that numpy's format does not know."""
     named = {
         f"{number}:{values.dtype.name}:{name}": values
         for number, batch in enumerate(batches)
@@ -27,7 +27,7 @@ def save(file: Path, batches: Sequence[Tensors]) -> None:
 
 
 def load(file: Path) -> list[Tensors]:
-    """The batches as they were saved, at least one."""
+    """Return the batches as they were saved, at least one."""
     batches: dict[int, Tensors] = {}
     with np.load(file, allow_pickle=False) as stored:
         for key, values in stored.items():
@@ -38,10 +38,10 @@ def load(file: Path) -> list[Tensors]:
 
 
 def read_arrays(path: Path) -> Tensors:
-    """Every array of an npz file by its name; raises UserError for any other file."""
+    """Return every array of an npz file by its name; raises UserError for any other file."""
     require_file(path)
     try:
-        # numpy would leave a file open that it cannot read
+        # numpy leaves a file open that it cannot read
         with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             found: Tensors = {name: stored[name] for name in stored.files}
     except (ValueError, TypeError, AttributeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
@@ -49,7 +49,7 @@ def read_arrays(path: Path) -> Tensors:
     except OSError as error:
         raise unreadable(path, error) from error
     if not found:
-        raise UserError(f"{str(path)!r} holds no arrays", _SAVE)
+        raise UserError(f"{str(path)!r} contains no arrays", _SAVE)
     if not all(isinstance(values, np.ndarray) for values in found.values()):
         raise _not_npz(path)
     return found

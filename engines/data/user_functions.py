@@ -1,6 +1,6 @@
-"""Functions of the user's, named MODULE:FUNCTION or FILE.py:FUNCTION: found without being run, then loaded.
+"""Find the user's functions MODULE:FUNCTION or FILE.py:FUNCTION without running them, and load them.
 
-A module is looked for below a folder first and among what is installed after that.
+A module is searched below a folder first and among the installed packages after that.
 """
 
 import difflib
@@ -29,9 +29,9 @@ Better = Literal["minimize", "maximize"]
 
 @dataclass(frozen=True)
 class UserFunction:
-    """A function to be loaded: its module and its name, the folder both start from, and the module's file.
+    """A function to be loaded: its module and name, the folder that they are relative to, and its file.
 
-    `digest` is the sha256 of the file; what the file imports or reads is not in it.
+    `digest` is the sha256 of the file, without the files that it imports or reads.
     """
 
     text: str
@@ -45,10 +45,10 @@ class UserFunction:
 
 
 def find_function(text: str, folder: Path) -> UserFunction:
-    """The function as far as it is known without running anything; raises UserError for no such module."""
+    """Find the function without running anything; raises UserError if there is no such module."""
     module, colon, name = text.strip().rpartition(":")
     if not colon or not module or not name.isidentifier():
-        raise UserError(f"{text!r} names no function", _WRITE)
+        raise UserError(f"{text!r} does not name a function", _WRITE)
     folder = folder.resolve()
     file = _file_named(module, folder) if module.endswith(".py") else _module_file(module, folder)
     try:
@@ -60,9 +60,9 @@ def find_function(text: str, folder: Path) -> UserFunction:
 
 @cache
 def load_function(text: str, folder: Path) -> Callable[..., Any]:
-    """The function itself; its module is run once a process, with its folder on Python's path.
+    """Load the function; its module runs once per process, with its folder on Python's path.
 
-    Raises UserError for what cannot be found, imported or called.
+    Raises UserError if it cannot be found, imported or called.
     """
     found = find_function(text, folder)
     module = _imported(found)
@@ -72,17 +72,17 @@ def load_function(text: str, folder: Path) -> Callable[..., Any]:
         near = difflib.get_close_matches(found.name, vars(module), 1)
         raise UserError(
             f"{found.file} has no function {found.name!r}",
-            f"Did you mean {near[0]!r}?" if near else "Check the name behind the colon.",
+            f"Did you mean {near[0]!r}?" if near else "Check the name after the colon.",
         )
     if not callable(function):
-        raise UserError(f"{found.name!r} in {found.file} is no function", "Name a function.")
+        raise UserError(f"{found.name!r} in {found.file} is not a function", "Name a function.")
     return cast("Callable[..., Any]", function)
 
 
 def parse_metric(text: str, folder: Path) -> TaskMetric:
-    """A metric written [NAME=]MODULE:FUNCTION[:minimize|:maximize]; its name is the function's unless given.
+    """Parse a metric [NAME=]MODULE:FUNCTION[:minimize|:maximize]; its default name is the function's.
 
-    Larger is better unless it is said otherwise.
+    Larger is better by default.
     """
     name, equals, rest = text.strip().partition("=")
     if not equals:
@@ -93,12 +93,14 @@ def parse_metric(text: str, folder: Path) -> TaskMetric:
     function = find_function(head if directed else rest, folder)
     name = name.strip() or function.name
     if not re.fullmatch(r"[^\W\d]\w*", name):
-        raise UserError(f"{name!r} is no name for a metric", "Use letters, digits and _, as in accuracy=....")
+        raise UserError(
+            f"{name!r} is not a valid name for a metric", "Use letters, digits and _, as in accuracy=...."
+        )
     return TaskMetric(name, function.text, better, function.folder, function.digest)
 
 
 def raised(error: BaseException, file: str = "") -> str:
-    """An exception in one line, with the line of the file that it came through where there is one."""
+    """Return an exception in one line, with the line of the file that it came through if there is one."""
     said = " ".join(str(error).split())
     text = f"{type(error).__name__}: {said}" if said else type(error).__name__
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
@@ -112,7 +114,7 @@ def _file_named(text: str, folder: Path) -> Path:
 
 
 def _module_file(module: str, folder: Path) -> Path:
-    """Where the module lies, without running the packages that it is in."""
+    """Return the file of the module, without running the packages that it is in."""
     path: list[str] = [str(folder), *sys.path]
     spec = None
     for part in module.split("."):
@@ -137,7 +139,7 @@ def _imported(found: UserFunction) -> ModuleType:
             module = importlib.import_module(name)
     except (Exception, SystemExit) as error:
         raise UserError(
-            f"cannot import {name!r}: {raised(error, found.file)}", "Mend it, and try again."
+            f"cannot import {name!r}: {raised(error, found.file)}", "Fix the module and try again."
         ) from error
     if Path(getattr(module, "__file__", None) or "").resolve() != Path(found.file):
         raise UserError(
@@ -147,7 +149,7 @@ def _imported(found: UserFunction) -> ModuleType:
 
 
 def _run_file(file: Path) -> ModuleType:
-    # a name of its own, so that it hides no other module
+    # a unique name, so that it hides no other module
     name = f"tuner_user_{hashlib.sha256(str(file).encode()).hexdigest()[:16]}"
     spec = importlib.util.spec_from_file_location(name, file)
     assert spec is not None
@@ -165,7 +167,7 @@ def _run_file(file: Path) -> ModuleType:
 
 @contextmanager
 def _on_path(folder: Path) -> Iterator[None]:
-    """The folder first while a module is imported, and last for what it imports later."""
+    """Put the folder first on the path while a module is imported, and last for its later imports."""
     importlib.invalidate_caches()
     sys.path.insert(0, str(folder))
     try:

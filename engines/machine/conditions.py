@@ -1,6 +1,6 @@
-"""Conditions that make measurements vary: what was found of each, and what a user can do about it.
+"""Check conditions that make measurements vary, and say what a user can do about each.
 
-Nothing is ever changed: a machine may be shared, and its clocks are its owner's.
+Nothing is ever changed: the machine may be shared, and its settings belong to its owner.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,19 +11,19 @@ from engines.core.results import Block
 from engines.statistics.jitter import is_uneven, jitter
 
 Verdict = Literal["fine", "noisy", "unknown"]
-# whether it disturbs measurements (None where that cannot be told), and what was found in a few words
+# whether it disturbs measurements (None if unknown), and what was found in a few words
 Finding = tuple[bool | None, str]
 
-NOT_TOLD = "not told by this machine"
-# clocks that stay within this are as good as locked
+NOT_AVAILABLE = "not available on this machine"
+# clocks that stay within this count as locked
 STEADY_WITHIN = 0.01
-# of the timed blocks, all threads together; on quiet machines it is up to 0.03
+# share of the timed blocks, summed over threads; on quiet machines it is up to 0.03
 WAITING_SHARE = 0.05
 
 
 @dataclass(frozen=True)
 class Condition:
-    """`advice` is one sentence, empty where there is nothing to do."""
+    """`advice` is one sentence, empty if there is nothing to do."""
 
     name: str
     verdict: Verdict
@@ -33,7 +33,7 @@ class Condition:
 
 @dataclass(frozen=True)
 class Check:
-    """An entry in a table of checks: how to look, and what to do about what is not fine."""
+    """An entry in a table of checks: how to look, and what to do if it disturbs."""
 
     name: str
     look: Callable[..., Finding]
@@ -41,22 +41,22 @@ class Check:
 
 
 def examine(
-    checks: Sequence[Check], *of: object, untold: tuple[type[Exception], ...]
+    checks: Sequence[Check], *of: object, unavailable: tuple[type[Exception], ...]
 ) -> tuple[Condition, ...]:
-    """A condition for each check; what raises one of `untold` is unknown."""
-    return tuple(_condition(check, of, untold) for check in checks)
+    """Return a condition for each check; one that raises one of `unavailable` is unknown."""
+    return tuple(_condition(check, of, unavailable) for check in checks)
 
 
 def in_test(blocks: Sequence[Block], on_cpu: bool) -> tuple[Condition, ...]:
-    """What the telemetry of timed blocks says, which is only true under load."""
-    return examine(CPU_IN_TEST if on_cpu else GPU_IN_TEST, blocks, untold=(LookupError,))
+    """Check the telemetry of timed blocks, for conditions that show only under load."""
+    return examine(CPU_IN_TEST if on_cpu else GPU_IN_TEST, blocks, unavailable=(LookupError,))
 
 
-def _condition(check: Check, of: tuple[object, ...], untold: tuple[type[Exception], ...]) -> Condition:
+def _condition(check: Check, of: tuple[object, ...], unavailable: tuple[type[Exception], ...]) -> Condition:
     try:
         noisy, found = check.look(*of)
-    except untold:
-        return Condition(check.name, "unknown", NOT_TOLD)
+    except unavailable:
+        return Condition(check.name, "unknown", NOT_AVAILABLE)
     if noisy is None:
         return Condition(check.name, "unknown", found, check.advice)
     return (
@@ -96,8 +96,8 @@ def _waiting(blocks: Sequence[Block]) -> Finding:
 def _sharing(blocks: Sequence[Block]) -> Finding:
     uneven = is_uneven(blocks)
     if uneven is None:
-        return None, "hidden by launching, or too few inferences: a larger model or a longer test shows more"
-    return uneven, f"a tenth of the inferences takes {jitter(blocks):.2f} times as long as another tenth"
+        return None, "hidden by launching, or too few inferences: try a larger model or a longer test"
+    return uneven, f"the 90th percentile of latencies is {jitter(blocks):.2f} times the 10th"
 
 
 CLOCK = Check(

@@ -1,4 +1,4 @@
-"""What this host is: its processor, the cores and the memory we may use, and what a process took."""
+"""Describe this host: its processor, the cores and memory a process may use, and the memory that it used."""
 
 import ctypes
 import gc
@@ -20,7 +20,7 @@ _STATUS = Path("/proc/self/status")
 
 
 def processor_name() -> str:
-    """The model of the CPU, as the operating system names it."""
+    """Return the model of the CPU, as the operating system names it."""
     try:
         for line in Path("/proc/cpuinfo").read_text().splitlines():
             if line.startswith("model name"):
@@ -31,12 +31,12 @@ def processor_name() -> str:
 
 
 def device() -> Device:
-    """The processors of this host."""
+    """Return the machine of this host's processors."""
     return Device(this_host(), "cpu", "cpu", processor_name())
 
 
 def available_cores() -> int:
-    """The cores that this process may use: its affinity, and the quota of its control group."""
+    """Return the cores that this process may use, by its affinity and the quota of its control group."""
     affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min(affinity, _quota_cores() or affinity))
 
@@ -46,7 +46,7 @@ def total_memory_bytes() -> int:
 
 
 def last_level_cache_bytes(root: Path = Path("/")) -> int:
-    """The largest cache that the first core uses; 64 MiB where the system does not tell."""
+    """Return the size of the largest cache of the first core; 64 MiB if the system does not report it."""
     files = (root / "sys/devices/system/cpu/cpu0/cache").glob("index*/size")
     sizes = [file.read_text().strip() for file in files]
     return max((int(size[:-1]) << UNITS[size[-1]] for size in sizes if size), default=0) or CACHE_BYTES
@@ -57,7 +57,7 @@ def system_name() -> str:
 
 
 def restart_memory_peak() -> int | None:
-    """Forgets the peak of resident memory; the bytes resident now, None where the system does not tell."""
+    """Reset the peak of resident memory and return the bytes resident now; None if the system cannot."""
     gc.collect()
     _give_back_freed_memory()
     try:
@@ -68,13 +68,15 @@ def restart_memory_peak() -> int | None:
 
 
 def _give_back_freed_memory() -> None:
-    """What glibc keeps of earlier engines would make the next one seem to need none."""
+    """Return freed memory to the system: what glibc keeps of earlier engines would hide the next one's
+    use.
+    """
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).malloc_trim(0)
 
 
 def memory_peak() -> int | None:
-    """The most bytes resident since the peak was restarted."""
+    """Return the most bytes resident since the peak was reset."""
     return _status_bytes("VmHWM")
 
 
@@ -96,7 +98,7 @@ def _quota_cores() -> int | None:
     return None if quota == "max" else max(1, int(quota) // int(period))
 
 
-# asking a core for its clock interrupts it, and cores at work have about the same
+# reading a core's clock interrupts it, and busy cores have about the same clock
 CLOCKS_READ = 4
 
 
@@ -114,9 +116,10 @@ def probe(root: Path = Path("/")) -> QueryProbe:
 
 
 class Counter:
-    """What counts by name have grown by since each was first seen.
+    """Return how much each counter has grown since it was first seen.
 
-    A count that fell has begun again: at its range, or at 0 where it has none, its name taken by another.
+    A counter that fell has wrapped around at its range, or, without one, belongs to something new of the same
+    name.
     """
 
     def __init__(
@@ -144,8 +147,8 @@ def _mean_clock_mhz(files: Sequence[Path]) -> float:
 class Waits:
     """Nanoseconds that each thread of this process could have run and waited for a core, by schedstat.
 
-    Behind a block, kernel and interpreter are cold, so files stay open and threads are looked for only every
-    so often; those that come and go meanwhile are missed.
+    After a block, kernel and interpreter are cold, so files stay open and threads are listed only now and
+    then; threads that start and end meanwhile are missed.
     """
 
     def __init__(self, tasks: Path, search_seconds: float = 1.0) -> None:
@@ -176,7 +179,7 @@ class Waits:
 
 
 def _energy(folder: Path) -> Callable[[], float]:
-    """What all processor packages took, in millijoules, by RAPL, which only root may read as a rule."""
+    """The energy of all processor packages in millijoules, from RAPL, which usually only root may read."""
     ranges = {str(file.parent): _number(file) for file in folder.glob("intel-rapl:?/max_energy_range_uj")}
 
     def counts() -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""The device that a measurement is made on: a GPU, or the processors of a host."""
+"""The device of a measurement: a GPU, or the processors of a host."""
 
 import platform
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from engines.core.values import DeviceKind
 
 @dataclass(frozen=True)
 class Device:
-    """One device of one host; noise, drift and ratios to the baseline are those of a device.
+    """One device of one host; noise, drift and ratios to the baseline are kept for each device.
 
     `uuid` is the GPU's own (as NVML gives it), "cpu" for the host's processors; `index` is the GPU's number
     on its host, 0 on a CPU.
@@ -22,10 +22,10 @@ class Device:
 
     @property
     def name(self) -> str:
-        """What records call it: unique over hosts."""
+        """The name in records, unique over hosts."""
         return f"{self.host}/{self.uuid}"
 
 
 def this_host() -> str:
-    """The name that records call this host."""
+    """Return the name of this host in records."""
     return platform.node()

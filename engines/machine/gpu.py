@@ -1,4 +1,4 @@
-"""The GPU as NVML describes it: what a result belongs to, and what may disturb a measurement."""
+"""Describe the GPU with NVML: the machine that a result belongs to, and its telemetry."""
 
 import importlib
 import os
@@ -16,12 +16,12 @@ from engines.machine.telemetry import QueryProbe
 
 NO_GPU = "no NVIDIA GPU can be used"
 NO_GPU_HINT = "Check nvidia-smi, or choose --backend onnxruntime."
-# how Linux shows a GPU: by NVIDIA's driver, a Jetson's, or Windows's in WSL
+# the device files of a GPU: of NVIDIA's driver, of a Jetson, and of Windows in WSL
 DEVICES = ("nvidiactl", "nvhost-gpu", "nvgpu", "dxg")
 
 
 def describe(index: int, libraries: Mapping[str, str], system: str) -> Machine:
-    """The GPU of this index; raises UserError when there is none."""
+    """Return the GPU of this index; raises UserError if there is none."""
     nvml, handle = open_gpu(index)
     device = _load("cuda.core", "cuda-core").Device(index)
     properties = device.properties
@@ -42,16 +42,16 @@ def describe(index: int, libraries: Mapping[str, str], system: str) -> Machine:
 
 
 def device(index: int) -> Device:
-    """The GPU that CUDA gives this index, under NVML's number; raises UserError when there is none."""
+    """Return the device with this CUDA index, under NVML's number; raises UserError if there is none."""
     nvml, handle = open_gpu(index)
     name, number = _text(nvml.nvmlDeviceGetName(handle)), int(nvml.nvmlDeviceGetIndex(handle))
     return Device(this_host(), _text(nvml.nvmlDeviceGetUUID(handle)), "gpu", name, number)
 
 
 def open_gpu(index: int) -> tuple[Any, Any]:
-    """NVML and its handle of the GPU that CUDA gives this index; raises UserError.
+    """Return NVML and its handle of the GPU with this CUDA index; raises UserError if there is none.
 
-    The two count differently: CUDA the fastest first and only what CUDA_VISIBLE_DEVICES shows.
+    The two count differently: CUDA lists the fastest first, and only those in CUDA_VISIBLE_DEVICES.
     """
     nvml = open_nvml()
     runtime = _load("cuda.bindings.runtime", "cuda-bindings")
@@ -69,13 +69,13 @@ def open_gpu(index: int) -> tuple[Any, Any]:
 
 
 def name_of(index: int) -> str:
-    """The name that the GPU of this index has for every process; raises UserError when there is none."""
+    """Return the name that every process has for the GPU of this index; raises UserError if there is none."""
     nvml, handle = open_gpu(index)
     return _text(nvml.nvmlDeviceGetUUID(handle))
 
 
 def open_nvml() -> Any:
-    """NVML where it sees a GPU; raises UserError."""
+    """Return NVML, initialised; raises UserError if it sees no GPU."""
     nvml = _load("pynvml", "nvidia-ml-py")
     try:
         nvml.nvmlInit()
@@ -88,7 +88,7 @@ def open_nvml() -> Any:
 
 
 def has_gpu() -> bool:
-    """Whether there is a GPU to use; costs a few milliseconds and loads no CUDA."""
+    """Return whether there is a usable GPU; takes a few milliseconds and does not load CUDA."""
     if _is_hidden():
         return False
     try:
@@ -99,7 +99,7 @@ def has_gpu() -> bool:
 
 
 def may_have_gpu(devices: Path = Path("/dev")) -> bool:
-    """Whether it is worth asking NVML for a GPU; loads nothing of any vendor's."""
+    """Return whether a GPU may exist, without loading a vendor's library."""
     if _is_hidden():
         return False
     return sys.platform != "linux" or any((devices / name).exists() for name in DEVICES)
@@ -135,7 +135,7 @@ def _text(value: str | bytes) -> str:
     return value.decode() if isinstance(value, bytes) else value
 
 
-# nvml.h: nvmlClocksEventReasons; an idle GPU holds its clocks down too, which is none of them
+# nvml.h: nvmlClocksEventReasons; being idle is not one of the reasons that count
 REASONS: Mapping[int, str] = {
     0x002: "applications_clocks_setting",
     0x004: "sw_power_cap",
@@ -149,7 +149,7 @@ REASONS: Mapping[int, str] = {
 
 
 def probe(index: int) -> QueryProbe:
-    """Reads the GPU that CUDA gives this index; raises UserError when there is none."""
+    """Return the probe of the GPU with this CUDA index; raises UserError if there is none."""
     nvml, handle = open_gpu(index)
     return QueryProbe(
         states={
@@ -165,7 +165,7 @@ def probe(index: int) -> QueryProbe:
 
 
 def _power_w(nvml: Any, handle: Any) -> float:
-    """Power now; over the last second on GPUs that tell no other."""
+    """Return the power now, or over the last second on GPUs that report no other."""
     (field,) = nvml.nvmlDeviceGetFieldValues(handle, [nvml.NVML_FI_DEV_POWER_INSTANT])
     known = field.nvmlReturn == nvml.NVML_SUCCESS
     return float(field.value.uiVal if known else nvml.nvmlDeviceGetPowerUsage(handle)) / 1000

@@ -1,7 +1,7 @@
-"""What makes a GPU noisy, as NVML tells it; what a GPU or its driver does not answer is unknown.
+"""Check what makes a GPU noisy, with NVML; a condition that the GPU or its driver does not report is unknown.
 
-To be asked before this process or a worker uses the GPU: in a container NVML names processes by the numbers
-that the host gives them, so ours could not be told from others.
+Call this before this process or a worker uses the GPU: in a container NVML lists processes by the host's
+numbers, so they could not be distinguished from others.
 """
 
 import os
@@ -12,11 +12,11 @@ from typing import Any
 from engines.machine import gpu
 from engines.machine.conditions import Check, Condition, Finding, examine
 
-# a context takes some hundred MiB; less is the driver's own
+# a CUDA context takes some hundred MiB; the driver itself takes less than this
 LITTLE_MEMORY_MIB = 256
 NEAR_SLOWDOWN_C = 10
 BUSY_PERCENT = 5
-# NVML's names of what limits clocks now, other than being idle
+# NVML's names of the reasons that limit clocks now, without being idle
 REASONS = {
     "ApplicationsClocksSetting": "clocks set by the user",
     "SwPowerCap": "power cap",
@@ -30,18 +30,19 @@ ROOT = Path("/")
 
 
 def states(index: int, root: Path = ROOT) -> tuple[Condition, ...]:
-    """How the GPU that CUDA gives this index is set up, and who else uses it; raises UserError."""
+    """Check how the GPU with this CUDA index is set up, and who else uses it; raises UserError if none is."""
     nvml, handle = gpu.open_gpu(index)
-    # an attribute error is a query that an older nvidia-ml-py does not have
-    untold = (nvml.NVMLError, AttributeError, LookupError, ZeroDivisionError)
-    return examine(STATES, nvml, handle, untold=untold) + examine((MPS,), root, untold=untold)
+    # an older nvidia-ml-py lacks some of the queries: AttributeError
+    unavailable = (nvml.NVMLError, AttributeError, LookupError, ZeroDivisionError)
+    found = examine(STATES, nvml, handle, unavailable=unavailable)
+    return found + examine((MPS,), root, unavailable=unavailable)
 
 
 def _clocks(nvml: Any, handle: Any) -> Finding:
-    """NVML sets locks and does not tell of them, so this alone decides nothing."""
+    """Report the clocks. NVML can lock them but not report a lock, so this alone decides nothing."""
     now = nvml.nvmlDeviceGetClockInfo(handle, nvml.NVML_CLOCK_SM)
     most = nvml.nvmlDeviceGetMaxClockInfo(handle, nvml.NVML_CLOCK_SM)
-    return None, f"{now:,} of {most:,} MHz; NVML does not tell whether they are locked"
+    return None, f"{now:,} of {most:,} MHz; NVML does not report whether they are locked"
 
 
 def _power_limit(nvml: Any, handle: Any) -> Finding:
@@ -77,16 +78,16 @@ def _temperature(nvml: Any, handle: Any) -> Finding:
 
 def _processes(nvml: Any, handle: Any) -> Finding:
     running = {one.pid for one in nvml.nvmlDeviceGetComputeRunningProcesses(handle)}
-    with suppress(nvml.NVMLError):  # a slice of a GPU has no graphics
+    with suppress(nvml.NVMLError):  # a MIG slice has no graphics
         running |= {one.pid for one in nvml.nvmlDeviceGetGraphicsRunningProcesses(handle)}
     used = _used_bytes(nvml, handle) / 2**20
     seen = f"{len(running)} seen" if running else "none seen"
-    # in a container others may be invisible, and their memory is not
+    # in a container other processes may be invisible, but their memory is visible
     return bool(running) or used > LITTLE_MEMORY_MIB, f"{seen}, {used:,.0f} MiB in use"
 
 
 def _used_bytes(nvml: Any, handle: Any) -> int:
-    """Without what the driver reserves, where it tells that apart."""
+    """Return the used memory in MiB, without what the driver reserves if it reports that."""
     try:
         return int(nvml.nvmlDeviceGetMemoryInfo(handle, version=nvml.nvmlMemory_v2).used)
     except (nvml.NVMLError, AttributeError):
@@ -95,7 +96,7 @@ def _used_bytes(nvml: Any, handle: Any) -> int:
 
 def _busy(nvml: Any, handle: Any) -> Finding:
     percent = nvml.nvmlDeviceGetUtilizationRates(handle).gpu
-    return percent > BUSY_PERCENT, f"{percent} % of the time, before we use it"
+    return percent > BUSY_PERCENT, f"{percent} % of the time, before the tuner uses it"
 
 
 def _display(nvml: Any, handle: Any) -> Finding:
@@ -122,7 +123,7 @@ def _mps(root: Path) -> Finding:
         for name in ("CUDA_MPS_PIPE_DIRECTORY", "CUDA_MPS_ACTIVE_THREAD_PERCENTAGE")
         if os.environ.get(name)
     ]
-    # where CUDA looks for the server unless told otherwise
+    # where CUDA looks for the server by default
     if not named and not (root / "tmp/nvidia-mps/control").exists():
         return False, "off"
     return True, f"on, by {named[0]}" if named else "on, its server runs"
@@ -137,7 +138,7 @@ def _repairs(nvml: Any, handle: Any) -> Finding:
 
 
 def _link(nvml: Any, handle: Any) -> Finding:
-    """The width alone: the generation falls when the link is idle."""
+    """Check the width only: the generation falls when the link is idle."""
     width, most = nvml.nvmlDeviceGetCurrPcieLinkWidth(handle), nvml.nvmlDeviceGetMaxPcieLinkWidth(handle)
     return width < most, f"x{width} of x{most}"
 
@@ -168,7 +169,9 @@ def _other_gpus(nvml: Any, handle: Any) -> Finding:
 MPS = Check("MPS", _mps, "Results belong to a share of the GPU: stop its server for those of the whole.")
 STATES = (
     Check(
-        "GPU clocks", _clocks, "See whether they hold under load; nvidia-smi -lgc MHZ locks, -rgc unlocks."
+        "GPU clocks",
+        _clocks,
+        "Check that they hold under load; nvidia-smi -lgc MHZ locks, -rgc unlocks.",
     ),
     Check("GPU power cap", _power_limit, "Results belong to this cap; nvidia-smi -pl WATTS sets it."),
     Check(

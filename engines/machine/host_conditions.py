@@ -1,6 +1,6 @@
-"""What makes a Linux host noisy: its power settings, its limits, and the others that run on it.
+"""Check what makes a Linux host noisy: power settings, limits, and other programs.
 
-Everything is read from the files in which Linux describes itself; what a system does not have is unknown.
+Everything is read from files below /proc and /sys; a condition without its file is unknown.
 """
 
 import math
@@ -13,13 +13,13 @@ from pathlib import Path, PurePosixPath
 
 from engines.machine.conditions import Check, Condition, Finding, examine
 
-# shares above which others are felt: of the cores, of the time of a core, of the last ten seconds
+# shares above which others disturb: of the cores, of the time of a core, of the last ten seconds
 BUSY_SHARE, STOLEN_SHARE, PRESSURE_SHARE = 0.05, 0.01, 0.01
 LOAD_PER_CORE = 0.5
 CPU = "sys/devices/system/cpu"
 QUICK_CLOCKS = ("tsc", "arch_sys_counter", "kvm-clock", "hyperv_clocksource_tsc_page", "timebase")
 SLOW_CLOCKS = ("hpet", "acpi_pm", "xen", "jiffies", "refined-jiffies", "pit")
-# less is what any system has moved out for good
+# any system has swapped out this much for good
 LITTLE_SWAP_MIB = 64
 UNTOLD = (OSError, ValueError, LookupError, ZeroDivisionError)
 
@@ -33,7 +33,7 @@ def own_cores() -> frozenset[int]:
 
 @dataclass(frozen=True)
 class Host:
-    """A Linux system: its files below `root`, and the cores of it that we may use."""
+    """A Linux system: its files below `root`, and the cores that this process may use."""
 
     root: Path = Path("/")
     cores: frozenset[int] = field(default_factory=own_cores)
@@ -44,12 +44,12 @@ class Host:
 
 
 def states(host: Host) -> tuple[Condition, ...]:
-    """How the host is set up, and what it says of its last seconds."""
-    return examine(STATES, host, untold=UNTOLD)
+    """Check how the host is set up, and its load of the last seconds."""
+    return examine(STATES, host, unavailable=UNTOLD)
 
 
 def counters(host: Host) -> dict[str, float]:
-    """What only grows: ticks of our cores, stalls and pages; without those that the system does not count."""
+    """Return the counters that the system has: ticks of this process's cores, stalls and pages."""
     counts: dict[str, float] = {}
     for count in _COUNTS:
         with suppress(*UNTOLD):
@@ -58,13 +58,13 @@ def counters(host: Host) -> dict[str, float]:
 
 
 def while_idle(before: Mapping[str, float], after: Mapping[str, float]) -> tuple[Condition, ...]:
-    """What others did between two readings of the counters, when we did nothing."""
-    return examine(WHILE_IDLE, _growth(before, after), untold=UNTOLD)
+    """Check what others did between two readings of the counters, while this process was idle."""
+    return examine(WHILE_IDLE, _growth(before, after), unavailable=UNTOLD)
 
 
 def while_busy(before: Mapping[str, float], after: Mapping[str, float]) -> tuple[Condition, ...]:
-    """What was kept from us between two readings of the counters, when we worked."""
-    return examine(WHILE_BUSY, _growth(before, after), untold=UNTOLD)
+    """Check what this process was denied between two readings of the counters, while it worked."""
+    return examine(WHILE_BUSY, _growth(before, after), unavailable=UNTOLD)
 
 
 def _governor(host: Host) -> Finding:
@@ -104,7 +104,7 @@ def _virtual(host: Host) -> Finding:
     if flags is None:
         raise LookupError
     virtual = "hypervisor" in flags[1].split()
-    return virtual, "yes; its neighbours cannot be seen from inside" if virtual else "no"
+    return virtual, "yes; others on the same host cannot be seen from inside" if virtual else "no"
 
 
 def _load(host: Host) -> Finding:
@@ -154,7 +154,7 @@ STATES = (
     Check(
         "turbo", _turbo, "Clocks depend on load and heat: turn it off (intel_pstate/no_turbo, cpufreq/boost)."
     ),
-    Check("cores", _cores, "Allow at least two: whatever else runs takes the only one."),
+    Check("cores", _cores, "Allow at least two cores: other programs would take the only one."),
     Check(
         "CPU quota", _quota, "Give whole cores instead of a share of time, such as docker's --cpuset-cpus."
     ),
@@ -166,7 +166,7 @@ STATES = (
     Check(
         "virtual machine",
         _virtual,
-        "Measure on the machine itself, or trust only what the test can tell apart.",
+        "Measure on bare metal, or ignore differences below the noise that doctor measured.",
     ),
     Check("load of the last minute", _load, "Wait until it has fallen; top shows whose it is."),
     Check(
@@ -176,7 +176,7 @@ STATES = (
     Check(
         "time source",
         _time_source,
-        "Reading it is slow: boot with clocksource=tsc where the CPU's is stable.",
+        "Reading it is slow: boot with clocksource=tsc if the CPU's TSC is stable.",
     ),
 )
 WHILE_IDLE = (
@@ -229,7 +229,9 @@ def _growth(before: Mapping[str, float], after: Mapping[str, float]) -> dict[str
 
 
 def _groups(host: Host) -> list[str]:
-    """The folders of our control group and of those above it, in both versions of the interface."""
+    """Return the folders of this process's control group and its parents, in both versions of the
+    interface.
+    """
     folders = []
     for line in host.read("proc/self/cgroup").splitlines():
         _, controllers, group = line.split(":", 2)
@@ -242,7 +244,7 @@ def _groups(host: Host) -> list[str]:
 
 
 def _cores_of_quota(host: Host, group: str) -> float:
-    """The cores that a group's quota amounts to; infinitely many without one."""
+    """Return the cores that a group's quota amounts to; infinity without one."""
     try:
         quota, period = host.read(f"{group}/cpu.max").split()
     except OSError:
@@ -254,7 +256,7 @@ def _cores_of_quota(host: Host, group: str) -> float:
 
 
 def _numbers(ranges: str) -> frozenset[int]:
-    """The numbers in a list such as 0,4-7."""
+    """Return the numbers in a list such as 0,4-7."""
     parts = [part.partition("-") for part in ranges.split(",")]
     return frozenset(number for low, _, high in parts for number in range(int(low), int(high or low) + 1))
 

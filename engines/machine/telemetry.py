@@ -1,4 +1,4 @@
-"""What the machine says of itself between blocks, and what that makes of the block between two readings.
+"""Read the machine between blocks, and decide whether the block between two readings was disturbed.
 
 Nothing is read while a block is timed.
 """
@@ -15,10 +15,10 @@ T = TypeVar("T")
 class Reading:
     """The machine at one moment, `at` in seconds of the monotonic clock.
 
-    `values` are states: clock_mhz, memory_clock_mhz, temperature_c, power_w, and free_cores, what is left of
-    the cores when all threads of the engine run. `counters` only grow: energy_mj since some beginning,
-    waited_seconds that threads of this process could have run and waited for a core.
-    `throttled_by` names why the clocks are held down now, as NVML does, in lower case.
+    `values` are states: clock_mhz, memory_clock_mhz, temperature_c, power_w, and free_cores, the cores that
+    are free while all threads of the engine run. `counters` only grow: energy_mj, and waited_seconds that
+    runnable threads of this process waited for a core. `throttled_by` names the reasons why the clocks are
+    held down now, as NVML does, in lower case.
     """
 
     at: float
@@ -28,22 +28,22 @@ class Reading:
 
 
 class Probe(Protocol):
-    """Reads the machine, in well under a thousandth of a block."""
+    """Reads the machine, in far less than a thousandth of a block."""
 
     def read(self) -> Reading: ...
 
 
 class NoProbe:
-    """A machine that says nothing of itself."""
+    """A probe of a machine without telemetry."""
 
     def read(self) -> Reading:
         return Reading(0.0)
 
 
 class QueryProbe:
-    """A probe with a query for each state and counter, by name, and one for the reasons that clocks are held.
+    """A probe with a query for each state and counter, by name, and one for the reasons of throttling.
 
-    A query that raises one of `failures` is not asked again.
+    A query that raises one of `failures` is not repeated.
     """
 
     def __init__(
@@ -73,18 +73,18 @@ class QueryProbe:
         return answers
 
 
-# the clocks are held down by the hardware, not by the limit that the whole measurement lives under
+# throttling by the hardware; a power cap applies to the whole measurement and does not disturb it
 DISTURBING = ("hw_slowdown", "hw_thermal_slowdown", "sw_thermal_slowdown", "hw_power_brake_slowdown")
 
-# seen on two cores: at most 3 % of a block when they are ours alone, 45 % or more beside another program
+# seen on two cores: at most 3 % of a block when idle otherwise, 45 % or more beside another program
 WAITED = 0.2
 
 
 def between(before: Reading, after: Reading) -> dict[str, float]:
-    """The telemetry of the block between two readings.
+    """Return the telemetry of the block between two readings.
 
-    States are the mean of both, counters the difference. power_w is energy by time where energy is counted,
-    and energy_mj power by time where it is not. Each reason for throttling is 1.0 under `throttled_` and its
+    States are the mean of both, counters the difference. power_w is energy divided by time if energy is
+    counted; else energy_mj is power times time. Each reason for throttling is 1.0 under `throttled_` and its
     name.
     """
     states = {
@@ -110,7 +110,7 @@ def _energy(states: Mapping[str, float], counted: Mapping[str, float], seconds: 
 
 
 def disturbance(before: Reading, after: Reading) -> str:
-    """Why the block between two readings should be repeated; empty when it should not."""
+    """Return why the block between two readings should be repeated; empty if it should not."""
     reasons = [name for name in DISTURBING if name in (*before.throttled_by, *after.throttled_by)]
     if reasons:
         return f"throttled: {', '.join(reasons)}"
@@ -118,7 +118,7 @@ def disturbance(before: Reading, after: Reading) -> str:
 
 
 def _lacked_cores(before: Reading, after: Reading) -> bool:
-    """Whether threads waited long for cores though there was one for each."""
+    """Return whether threads waited long for cores although there was one for each."""
     fit = min(before.values.get("free_cores", -1), after.values.get("free_cores", -1)) >= 0
     waited = between(before, after).get("waited_seconds", 0.0)
     return fit and waited > WAITED * (after.at - before.at)

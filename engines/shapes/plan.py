@@ -1,6 +1,6 @@
-"""What an engine is built for and measured at: profiles, cases, and what a candidate changes of them.
+"""The shape plan: profiles that an engine is built for, cases it is measured at, changes by a candidate.
 
-A plan of one profile and one case is what a study has by itself: its case is the profile's optimum.
+By default a study has one profile and one case, the profile's optimum.
 """
 
 from collections.abc import Callable, Collection, Mapping
@@ -17,57 +17,57 @@ from engines.core.values import (
     Workload,
 )
 
-# settings that decide which shapes an engine is built for and measured at, wherever the space has them
+# settings that change the shapes that an engine is built for and measured at, in spaces that have them
 SHAPE_SETTINGS = ("batch", "profile")
 WIDE = 4
 
 
 def single_plan(ranges: Mapping[str, ShapeRange], batch: int) -> ShapePlan:
-    """One profile, measured at its optimum, which holds so many samples."""
+    """Return a plan of one profile, measured at its optimum, where the batch is `batch`."""
     optimum = {name: of.optimum for name, of in ranges.items()}
     return ShapePlan((Profile(ranges),), (Case(optimum, batch),))
 
 
 def identity(plan: ShapePlan) -> list[object]:
-    """What makes a plan the same, for digests: ranges and batch of a single plan, else all of it."""
+    """Return what identifies a plan in digests: ranges and batch of a single plan, else all of it."""
     if plan == single_plan(plan.ranges, plan.batch):
         return [plan.ranges, plan.batch]
     return [plan.profiles, plan.cases]
 
 
 def rebatched(shapes: Mapping[str, Shape], batched_inputs: Collection[str], batch: int) -> dict[str, Shape]:
-    """The shapes with this batch as the first dimension of the inputs that have one."""
+    """Return the shapes with this batch as the first dimension of the inputs that have one."""
     return {name: (batch, *shape[1:]) if name in batched_inputs else shape for name, shape in shapes.items()}
 
 
 def case_shapes(workload: Workload, batch: int | None = None, case: int = 0) -> dict[str, Shape]:
-    """The shapes of a case with this batch; None for its own."""
+    """Return the shapes of a case with this batch; None for its own."""
     found = workload.plan.cases[case]
     return rebatched(found.shapes, workload.batched_inputs, found.batch if batch is None else batch)
 
 
 def at_batch(workload: Workload, batch: int) -> Workload:
-    """The workload with this batch in every case."""
+    """Return the workload with this batch in every case."""
     cases = tuple(replace(case, batch=batch) for case in workload.plan.cases)
     return replace(workload, plan=replace(workload.plan, cases=cases))
 
 
 def asked(candidate: Candidate) -> tuple[Value | None, ...]:
-    """What must be equal for two engines to be the same, and to be measured with the same inputs."""
+    """Return the settings that must be equal for two engines to be the same and to take the same inputs."""
     settings = candidate.settings
     return tuple(settings.get(name) for name in SHAPE_SETTINGS)
 
 
 def asked_batch(plan: ShapePlan, candidate: Candidate, case: int = 0) -> int:
-    """Samples in one inference of a case: what the candidate asks for where there is no other case."""
+    """Return the samples in one inference of a case; the candidate chooses them if there is only one case."""
     own = plan.cases[case].batch
     return int(candidate.settings.get("batch", own)) if len(plan.cases) == 1 else own
 
 
 def profile_shapes(workload: Workload, candidate: Candidate) -> tuple[dict[str, ShapeRange], ...]:
-    """The range of each input in each profile of the candidate's engine.
+    """Return the range of each input in each profile of the candidate's engine.
 
-    They are those that were given, or ranges around the batch that the engine is built for.
+    They are the given ones, or ranges around the batch that the engine is built for.
     """
     plan, kind = workload.plan, str(candidate.build["profile"])
     if kind == "given":
@@ -76,7 +76,7 @@ def profile_shapes(workload: Workload, candidate: Candidate) -> tuple[dict[str, 
 
 
 def _optimum(workload: Workload, candidate: Candidate, profile: Profile) -> dict[str, Shape]:
-    """The profile's, at the candidate's batch where there is one case to have it."""
+    """Return the profile's ranges, at the candidate's batch if there is only one case."""
     optimum = {name: of.optimum for name, of in profile.ranges.items()}
     if len(workload.plan.cases) > 1:
         return optimum
@@ -103,11 +103,11 @@ def _around(shape: tuple[int | str | None, ...], optimum: Shape, kind: str) -> S
 
 
 def batch_choices(workload: Workload, largest: int) -> tuple[int, ...]:
-    """The batches that a throughput search tries: powers of two inside the range that was given, its end,
-    and the batch asked for.
+    """Return the batches that a throughput search tries: powers of two inside the given range, its end, and
+    the requested batch.
 
-    Without a range it is from 1 to `largest`; where the model fixes its batch, or cases have batches of
-    their own, there is no other.
+    Without a range they are from 1 to `largest`. If the model fixes its batch, or cases have batches of their
+    own, there is only the requested one.
     """
     plan = workload.plan
     if not workload.batched_inputs or len(plan.cases) > 1:
@@ -122,6 +122,6 @@ def batch_choices(workload: Workload, largest: int) -> tuple[int, ...]:
 
 
 def powers_of_two(largest: int) -> tuple[int, ...]:
-    """1, 2, 4 ... up to and including the largest, which need not be one."""
+    """Return 1, 2, 4 ... up to and including the largest, which need not be a power of two."""
     powers = {1 << exponent for exponent in range(largest.bit_length())}
     return tuple(sorted({*powers, largest}))

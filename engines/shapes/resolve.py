@@ -1,4 +1,4 @@
-"""The shapes that an engine must take: what was asked for, checked against the model and completed."""
+"""Resolve the shapes that a user gives: check them against the model, and fill in missing dimensions."""
 
 import difflib
 from collections.abc import Collection, Mapping
@@ -27,11 +27,11 @@ def resolve(
     optimum: Mapping[str, Shape] = _NOTHING,
     maximum: Mapping[str, Shape] = _NOTHING,
 ) -> tuple[dict[str, ShapeRange], tuple[str, ...]]:
-    """The range of every input, and notes on what was filled in, a line each.
+    """Return the range of every input, and a note of one line on each dimension that was filled in.
 
-    `shapes` sets all three bounds where they are not set one by one; a bound that is missing is the optimum.
-    Dimensions that nobody gave are those of the same name in another input, else 1. Raises UserError for what
-    the model does not have or cannot take.
+    `shapes` sets all three bounds unless they are set one by one; a missing bound is the optimum. A missing
+    dimension is that of the same name in another input, else 1. Raises UserError for inputs that the model
+    does not have and shapes that it cannot take.
     """
     shapes, minimum, optimum, maximum = (
         _of_model(model, given) for given in (shapes, minimum, optimum, maximum)
@@ -53,10 +53,10 @@ def resolve(
 
 
 def batch_of(model: ModelFacts, shapes: Mapping[str, ShapeRange]) -> tuple[int, tuple[str, ...]]:
-    """How many samples one inference at the optimum has, and the inputs whose first dimension they are.
+    """Return the samples in one inference at the optimum, and the inputs whose first dimension is the batch.
 
-    These are the inputs whose first dimension goes by the same name, or likewise by none, as that of the
-    first input that is no scalar; none when that is fixed, or when a batch also stands elsewhere in a shape.
+    These are the inputs whose first dimension has the same name (or none, too) as that of the first input
+    that is not a scalar. There are none if it is fixed, or if the batch occurs elsewhere in a shape.
     """
     arrays = [facts for facts in model.inputs if facts.shape]
     if not arrays:
@@ -84,14 +84,14 @@ def with_batch(
 
 
 def unknown_input(model: ModelFacts, name: str) -> UserError:
-    """The error to raise for an input that the model does not have."""
+    """Return the error to raise for an input that the model does not have."""
     near = difflib.get_close_matches(name, [facts.name for facts in model.inputs], 1)
     guess = f"Did you mean {near[0]!r}? " if near else ""
     return UserError(f"the model has no input {name!r}", f"{guess}Its inputs: {describe_inputs(model)}.")
 
 
 def describe_inputs(model: ModelFacts) -> str:
-    """Names and shapes of the inputs, such as x:batchx3x224x224."""
+    """Return names and shapes of the inputs, such as x:batchx3x224x224."""
     return format_shapes({facts.name: facts.shape for facts in model.inputs})
 
 
@@ -144,7 +144,7 @@ def _refuse_disorder(facts: TensorFacts, of: ShapeRange) -> None:
 
 
 def _named_sizes(model: ModelFacts, given: Mapping[str, Shape]) -> dict[str, int]:
-    """The size of each dimension that has a name and was given; raises UserError where inputs disagree."""
+    """Return the size of each named dimension that was given; raises UserError if inputs disagree."""
     sizes: dict[str, int] = {}
     seen: dict[str, str] = {}
     for facts in model.inputs:
@@ -152,7 +152,7 @@ def _named_sizes(model: ModelFacts, given: Mapping[str, Shape]) -> dict[str, int
             if isinstance(dim, str) and sizes.setdefault(dim, size) != size:
                 raise UserError(
                     f"the dimension {dim!r} is {sizes[dim]} in {seen[dim]!r} and {size} in {facts.name!r}",
-                    "Dimensions of one name have one size: give both inputs the same.",
+                    "Give it the same size wherever it occurs.",
                 )
             seen.setdefault(str(dim), facts.name)
     return sizes
@@ -176,7 +176,7 @@ def _optimum_note(name: str, shape: Shape) -> str:
 
 
 def _filled_note(facts: TensorFacts, named: Mapping[str, int]) -> list[str]:
-    """The note on dimensions that nobody gave, if there are any."""
+    """Return the note on dimensions that were not given, if there are any."""
     filled = [place for place, dim in enumerate(facts.shape) if not isinstance(dim, int) and dim not in named]
     if not filled:
         return []

@@ -10,7 +10,7 @@ UNNAMED = ""
 
 _HOW_TO_WRITE = "Write NAME:DIMENSIONS, such as x:8x3x224x224,y:1x128 or x:[8,3,224,224]."
 
-# a quoted name may hold anything, brackets hold the dimensions; both go together with what they touch
+# a quoted name may contain any character, and brackets contain the dimensions
 _ITEM = re.compile(r"""(?:'[^']*'|"[^"]*"|\[[^\]]*\]|[^\s,'"\[\]])+""")
 _NAMED = re.compile(r"""(?:'(?P<single>[^']+)'|"(?P<double>[^"]+)"|(?P<plain>[^'"\[\]]+)):(?P<dims>[^:]*)""")
 _CROSSES = re.compile(r"-?\d+(?:x-?\d+)*")
@@ -18,7 +18,7 @@ _LIST = re.compile(r"\[\s*(?:-?\d+(?:\s*[,x\s]\s*-?\d+)*\s*,?\s*)?\]")
 
 
 def parse_shapes(texts: Sequence[str]) -> dict[str, Shape]:
-    """The shape of each input named; a shape without a name is that of UNNAMED.
+    """Return the shape of each named input; a shape without a name is that of UNNAMED.
 
     Raises UserError for text that cannot be read, dimensions below 1, and an input given twice.
     """
@@ -34,12 +34,12 @@ def parse_shapes(texts: Sequence[str]) -> dict[str, Shape]:
 
 
 def format_shapes(shapes: Mapping[str, Sequence[int | str | None]]) -> str:
-    """The shapes in trtexec's spelling; names that it could not be split at are quoted."""
+    """Return the shapes in trtexec's spelling; names with special characters are quoted."""
     return ",".join(f"{_quoted(name)}:{format_dims(shape)}" for name, shape in shapes.items())
 
 
 def format_dims(shape: Sequence[int | str | None]) -> str:
-    """The dimensions alone: 8x3x224x224, scalar when there are none, ? for one without a name."""
+    """Return the dimensions as text: 8x3x224x224, "scalar" if there are none, ? for one without a name."""
     return "x".join("?" if dim is None else str(dim) for dim in shape) if shape else "scalar"
 
 

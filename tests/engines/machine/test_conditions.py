@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from engines.core.results import Block
-from engines.machine.conditions import NOT_TOLD, Check, Condition, Finding, examine, in_test
+from engines.machine.conditions import NOT_AVAILABLE, Check, Condition, Finding, examine, in_test
 
 
 def _block(**telemetry: float) -> Block:
@@ -18,21 +18,21 @@ def _verdicts(*blocks: Block, on_cpu: bool = False) -> dict[str, tuple[str, str]
 @pytest.mark.parametrize(
     ("finding", "condition"),
     [
-        ((True, "on"), Condition("turbo", "noisy", "on", "DeviceLock it off.")),
+        ((True, "on"), Condition("turbo", "noisy", "on", "Turn it off.")),
         ((False, "off"), Condition("turbo", "fine", "off")),
-        ((None, "maybe"), Condition("turbo", "unknown", "maybe", "DeviceLock it off.")),
+        ((None, "maybe"), Condition("turbo", "unknown", "maybe", "Turn it off.")),
     ],
 )
 def test_a_finding_is_a_verdict_with_advice_unless_it_is_fine(finding: Finding, condition: Condition) -> None:
-    assert examine((Check("turbo", lambda: finding, "DeviceLock it off."),), untold=()) == (condition,)
+    assert examine((Check("turbo", lambda: finding, "Turn it off."),), unavailable=()) == (condition,)
 
 
 def test_what_cannot_be_read_is_unknown_and_what_is_our_mistake_is_not_hidden() -> None:
     nothing: dict[str, Finding] = {}
-    check = Check("turbo", lambda: nothing["on"], "DeviceLock it off.")
-    assert examine((check,), untold=(KeyError,)) == (Condition("turbo", "unknown", NOT_TOLD),)
+    check = Check("turbo", lambda: nothing["on"], "Turn it off.")
+    assert examine((check,), unavailable=(KeyError,)) == (Condition("turbo", "unknown", NOT_AVAILABLE),)
     with pytest.raises(KeyError):
-        examine((check,), untold=(OSError,))
+        examine((check,), unavailable=(OSError,))
 
 
 def test_clocks_that_hold_are_fine_and_those_that_move_are_noisy() -> None:
@@ -71,11 +71,11 @@ def test_uneven_inferences_mean_that_something_else_uses_the_gpu() -> None:
     beside = Block(np.tile([1.0, 1.0, 2.0, 1.0, 2.0], 10), span_seconds=0.1, started_at=0.0)
     assert _verdicts(alone)["sharing under load"] == (
         "fine",
-        "a tenth of the inferences takes 1.00 times as long as another tenth",
+        "the 90th percentile of latencies is 1.00 times the 10th",
     )
     assert _verdicts(beside)["sharing under load"] == (
         "noisy",
-        "a tenth of the inferences takes 2.00 times as long as another tenth",
+        "the 90th percentile of latencies is 2.00 times the 10th",
     )
     assert _verdicts(_block(clock_mhz=1980.0))["sharing under load"][0] == "unknown"
     assert "sharing under load" not in _verdicts(beside, on_cpu=True)

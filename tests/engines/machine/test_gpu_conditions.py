@@ -79,7 +79,7 @@ def test_a_quiet_gpu_is_fine_in_everything_but_what_nvml_does_not_tell(states: A
     clocks = found.pop("GPU clocks")
     assert {one.verdict for one in found.values()} == {"fine"}, found
     assert clocks.verdict == "unknown"
-    assert clocks.found == "345 of 1,980 MHz; NVML does not tell whether they are locked"
+    assert clocks.found == "345 of 1,980 MHz; NVML does not report whether they are locked"
     assert "-lgc" in clocks.advice
 
 
@@ -95,7 +95,7 @@ def test_a_quiet_gpu_is_fine_in_everything_but_what_nvml_does_not_tell(states: A
         ("others on the GPU", {"DeviceGetMemoryInfo": SimpleNamespace(used=5000 * MIB)},
          "none seen, 5,000 MiB in use"),
         ("GPU in use", {"DeviceGetUtilizationRates": lambda _: SimpleNamespace(gpu=80)},
-         "80 % of the time, before we use it"),
+         "80 % of the time, before the tuner uses it"),
         ("display", {"DeviceGetDisplayActive": 1}, "on this GPU"),
         ("persistence mode", {"DeviceGetPersistenceMode": 0}, "off"),
         ("MIG", {"DeviceGetMigMode": [1, 1]}, "on"),

@@ -69,7 +69,7 @@ def test_a_quiet_host_is_fine_in_everything(host: Tree) -> None:
         ("threads of a core", {f"{CPU}/cpu{core}/topology/thread_siblings_list": "0-1" for core in (0, 1)},
          "1 core with several threads each"),
         ("virtual machine", {"proc/cpuinfo": "flags\t: fpu hypervisor avx2"},
-         "yes; its neighbours cannot be seen from inside"),
+         "yes; others on the same host cannot be seen from inside"),
         ("load of the last minute", {"proc/loadavg": "1.70 0.04 0.28 1/87 27696"}, "1.7 on 2 cores"),
         ("waiting for memory", {"proc/pressure/memory": "some avg10=12.50"}, "12.5 % of the last 10 s"),
         ("swap in use", {"proc/swaps": "Filename Type Size Used Priority\n/a file 9999999 1048576 -2\n"

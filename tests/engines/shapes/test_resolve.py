@@ -92,8 +92,8 @@ def test_fixed_inputs_and_scalars_need_nothing() -> None:
         (IMAGES, {"": (1, 3, 32, 32), "x": (1, 3, 32, 32)}, "the input 'x' is given twice", "one shape"),
         (IMAGES, {"x": (1, 3)}, "has 4 dimensions, not 2 as in 1x3", "The model says x:batchx3x32x32."),
         (IMAGES, {"x": (1, 4, 32, 32)}, "dimension 1 of the input 'x' is fixed to 3, not 4", "x:batch"),
-        (TEXT, {"ids": (8, 1), "mask": (4, 1)}, "'batch' is 8 in 'ids' and 4 in 'mask'", "one size"),
-        (_model(x=("n", "n")), {"x": (2, 3)}, "'n' is 2 in 'x' and 3 in 'x'", "one size"),
+        (TEXT, {"ids": (8, 1), "mask": (4, 1)}, "'batch' is 8 in 'ids' and 4 in 'mask'", "same size"),
+        (_model(x=("n", "n")), {"x": (2, 3)}, "'n' is 2 in 'x' and 3 in 'x'", "same size"),
     ],
 )
 def test_shapes_that_the_model_cannot_take_are_refused(

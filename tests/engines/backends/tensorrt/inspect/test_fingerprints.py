@@ -111,7 +111,7 @@ def test_a_version_that_only_knows_the_older_name_of_the_memory_tells_the_same()
 
 
 @pytest.mark.parametrize(
-    "untold",
+    "unavailable",
     [
         [],
         [{"Name": "conv"}],
@@ -121,5 +121,5 @@ def test_a_version_that_only_knows_the_older_name_of_the_memory_tells_the_same()
     ],
     ids=["no layers", "names alone", "stub", "group", "foreign node"],
 )
-def test_an_engine_that_does_not_tell_its_kernels_has_none(untold: list[dict[str, Any]]) -> None:
-    assert fingerprint(untold, ENGINE) is None
+def test_an_engine_that_does_not_tell_its_kernels_has_none(unavailable: list[dict[str, Any]]) -> None:
+    assert fingerprint(unavailable, ENGINE) is None
