@@ -46,7 +46,7 @@ def run(
 def failing(
     candidate: int, stage: Stage, seconds: float, kind: FailureKind = "refused", *, graph: int = -1
 ) -> Run:
-    failure = Failure(stage, kind, f"it broke in {stage}", "Mend it.")
+    failure = Failure(stage, kind, f"it broke in {stage}", "Fix it.")
     return Run(candidate, 0, failure=failure, seconds={stage: seconds}, graph=graph)
 
 

@@ -24,7 +24,8 @@ def run(workload: Workload, batches: Sequence[Tensors]) -> list[Tensors]:
     texts = [facts.name for facts in workload.model.inputs if facts.dtype == "string"]
     if texts:
         raise UserError(
-            f"input {texts[0]!r} is text, which engines do not take", "Export the model without that part."
+            f"input {texts[0]!r} is text, which engines do not take",
+            "Export the model without that part.",
         )
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL

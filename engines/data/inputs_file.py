@@ -1,7 +1,8 @@
 """Sample data from a user's npz file: checked once when it is given, then read and cut into batches.
 
 An array for a batched input holds any number of samples along its first axis. One for another input holds its
-shape as it is, or several of that shape along its first axis or along one more. Arrays that are not inputs, such as labels, are refused unless a metric takes them.
+shape as it is, or several of that shape along its first axis or along one more. Arrays that are not inputs,
+such as labels, are refused unless a metric takes them.
 """
 
 import hashlib

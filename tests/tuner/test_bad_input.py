@@ -146,7 +146,7 @@ def test_shapes_that_the_model_cannot_take(
 
 GOOD = np.zeros((2, 3, 12, 12), np.float32)
 BAD_INPUTS: dict[str, tuple[dict[str, np.ndarray], str]] = {
-    "none": ({}, "holds no arrays"),
+    "none": ({}, "contains no arrays"),
     "another": ({"z": GOOD}, "no input 'z'"),
     "one too many": ({"x": GOOD, "z": GOOD}, "no input 'z'"),
     "dtype": ({"x": GOOD.astype(np.float64)}, "is float64, and the model takes float32"),
@@ -237,4 +237,4 @@ def test_a_pipe_is_refused_instead_of_waited_for(
     command: Command, pipe: Callable[[str], Path], name: str, arguments: Sequence[str]
 ) -> None:
     pipe(name)
-    assert f"{name}' is no regular file. Save what it gives to a file" in command(*arguments).complaint
+    assert f"{name}' is not a regular file. Save its data to a file" in command(*arguments).complaint

@@ -68,7 +68,7 @@ def _check_earlier(path: Path, output: Output) -> None:
     if not path.exists():
         return
     if not path.is_file():
-        raise UserError(f"{str(path)!r} is no regular file", "Name another file.")
+        raise UserError(f"{str(path)!r} is not a regular file", "Name another file.")
     if path.stat().st_size and not output.beginning.match(_head(path, output.is_packed)):
         raise UserError(
             f"{str(path)!r} is there already and is no {output.what} of ours",

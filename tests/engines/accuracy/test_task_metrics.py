@@ -78,11 +78,11 @@ def test_numbers_of_any_kind_are_taken(tmp_path: Path, program: str) -> None:
         ("outputs['y'][:] = 0", "read-only (line 3 of task.py)"),
         ("inputs['x'] /= 2", "read-only (line 3 of task.py)"),
         ("raise SystemExit(2)", "raised SystemExit: 2"),
-        ("return None", "gave None, which is no finite number"),
-        ("return float('nan')", "gave nan, which is no finite number"),
-        ("return '0.5'", "gave '0.5', which is no finite number"),
-        ("return np.zeros(1000)", "gave array([0., 0., "),
-        ("return [[1], [1, 2]]", "gave [[1], [1, 2]], which is no finite number"),
+        ("return None", "returned None, which is not a finite number"),
+        ("return float('nan')", "returned nan, which is not a finite number"),
+        ("return '0.5'", "returned '0.5', which is not a finite number"),
+        ("return np.zeros(1000)", "returned array([0., 0., "),
+        ("return [[1], [1, 2]]", "returned [[1], [1, 2]], which is not a finite number"),
     ],
 )
 def test_a_mistake_in_a_function_is_said_in_one_line(tmp_path: Path, program: str, message: str) -> None:

@@ -192,7 +192,7 @@ def test_a_model_of_fixed_batch_takes_sets(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("body", "message"),
     [
-        ("return []", "gives no data"),
+        ("return []", "yields no data"),
         ("return None", "raised TypeError: 'NoneType' object is not iterable"),
         ("return [np.ones(3)]", "gives a ndarray"),
         ("yield {}", "gives a dict with nothing"),

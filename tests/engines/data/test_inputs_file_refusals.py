@@ -29,7 +29,7 @@ from tests.engines.data.input_data import fixed, good, refusal, saved
         (
             {"scale": np.ones((6, 2), np.float32)},
             "different numbers of samples: 'ids' 7, 'scale' 6",
-            "as many",
+            "same number",
         ),
         ({"bias": np.array([{}], dtype=object)}, "'bias' in", "plain array"),
     ],
@@ -119,7 +119,7 @@ def test_flipped_bytes_are_noticed(tmp_path: Path) -> None:
 
 
 def test_a_file_without_arrays_is_refused(tmp_path: Path) -> None:
-    assert "holds no arrays" in refusal(saved(tmp_path, {})).message
+    assert "contains no arrays" in refusal(saved(tmp_path, {})).message
 
 
 def test_a_path_that_is_no_file_is_refused(tmp_path: Path) -> None:

@@ -52,7 +52,7 @@ def test_what_is_no_npz_file_is_refused(tmp_path: Path) -> None:
 
 def test_a_file_without_arrays_is_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "none.npz")
-    with pytest.raises(UserError, match="holds no arrays"):
+    with pytest.raises(UserError, match="contains no arrays"):
         read_arrays(tmp_path / "none.npz")
 
 

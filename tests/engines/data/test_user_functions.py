@@ -83,10 +83,10 @@ def test_a_module_is_run_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("task", "'task' names no function"),
-        (":f", "':f' names no function"),
-        ("task:", "'task:' names no function"),
-        ("task:not a name", "names no function"),
+        ("task", "'task' does not name a function"),
+        (":f", "':f' does not name a function"),
+        ("task:", "'task:' does not name a function"),
+        ("task:not a name", "does not name a function"),
         ("tsak:accuracy", "there is no module 'tsak'"),
         ("task.deeper:f", "there is no module 'task.deeper'"),
         ("../task:f", "there is no module '../task'"),
@@ -141,5 +141,5 @@ def test_a_metric_has_a_name_a_function_and_a_direction(
 @pytest.mark.parametrize("text", ["my metric=task:f", "1st=task:f", "a-b=task:f"])
 def test_a_name_that_no_constraint_could_have_is_refused(tmp_path: Path, text: str) -> None:
     _write(tmp_path, "task.py", "")
-    with pytest.raises(UserError, match="is no name for a metric"):
+    with pytest.raises(UserError, match="is not a valid name for a metric"):
         parse_metric(text, tmp_path)

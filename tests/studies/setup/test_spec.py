@@ -44,7 +44,7 @@ def test_data_is_looked_for_where_the_command_runs(ask: Ask, here: Path, tmp_pat
         ("right.npz", "no input 'y'|no array for the input 'x'"),
         ("w", "no such file|no npy files"),
         ("gone:batches", "there is no module 'gone'"),
-        ("task:", "names no function"),
+        ("task:", "does not name a function"),
     ],
 )
 def test_what_is_no_calibration_data_is_refused(ask: Ask, source: str, said: str) -> None:
@@ -103,9 +103,9 @@ def test_a_metric_that_is_only_looked_at_limits_nothing(ask: Ask) -> None:
     [
         ({"metrics": ("error=task:accuracy",)}, "there is a metric named 'error' already"),
         ({"metrics": ("task:loss", "loss=task:accuracy")}, "there is a metric named 'loss' already"),
-        ({"metrics": ("task",)}, "'task' names no function"),
+        ({"metrics": ("task",)}, "'task' does not name a function"),
         ({"metrics": ("gone:accuracy",)}, "there is no module 'gone'"),
-        ({"metrics": ("a b=task:accuracy",)}, "'a b' is no name for a metric"),
+        ({"metrics": ("a b=task:accuracy",)}, "'a b' is not a valid name for a metric"),
         ({"objectives": ("accuracy",)}, "unknown metric 'accuracy' in the objective"),
         ({"metrics": ("task:accuracy",), "constraints": ("accuracys>=1",)}, "unknown metric 'accuracys'"),
     ],

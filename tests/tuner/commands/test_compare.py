@@ -228,7 +228,7 @@ BAD: list[tuple[list[str], str]] = [
     (["tiny.onnx", "nope.onnx"], "there is no 'nope.onnx'. Name an ONNX file"),
     (["tiny.onnx", "text.onnx"], "'text.onnx' is not an ONNX model but a text"),
     (["text.npz", "tiny.onnx"], "'text.npz' is not an npz file of plain arrays"),
-    (["none.npz", "tiny.onnx"], "'none.npz' holds no arrays"),
+    (["none.npz", "tiny.onnx"], "'none.npz' contains no arrays"),
     (["tiny.onnx", "thing.bin"], "nothing tells what 'thing.bin' is"),
     (["tiny.onnx", "empty"], "the folder 'empty' is no export"),
     (["tiny.onnx", "trial:7"], "there are no studies in '.tuner'"),

@@ -208,7 +208,7 @@ WRONG: list[tuple[list[str], str]] = [
     (["--calibration", "task:gone"], r"task\.py has no function 'gone'"),
     (["--calibration", "task:raising"], "raised ValueError: no data today"),
     (["--calibration", "task:misfit"], "task:misfit"),
-    (["--metric", "share"], "'share' names no function"),
+    (["--metric", "share"], "'share' does not name a function"),
     (["--metric", "error=task:share"], "there is a metric named 'error' already"),
     (["--metric", "task:gone"], r"task\.py has no function 'gone'"),
     (["--metric", "task:broken"], r"raised KeyError: 'scores'"),

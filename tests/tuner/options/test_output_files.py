@@ -81,12 +81,12 @@ def test_an_empty_file_is_no_loss_and_folders_on_the_way_are_made(tmp_path: Path
 
 
 def test_a_device_is_not_replaced() -> None:
-    with pytest.raises(UserError, match="'/dev/null' is no regular file"):
+    with pytest.raises(UserError, match="'/dev/null' is not a regular file"):
         check_output(Path("/dev/null"), REPORT)
 
 
 def test_a_pipe_is_not_waited_for(pipe: Callable[[str], Path]) -> None:
-    with pytest.raises(UserError, match="is no regular file"):
+    with pytest.raises(UserError, match="is not a regular file"):
         check_output(pipe("report.html"), REPORT)
 
 

@@ -79,9 +79,9 @@ def test_what_the_module_raises_is_explained_with_the_log(messages: Messages, sa
 
 def test_our_own_refusal_keeps_its_words_before_the_log(messages: Messages, say: Say) -> None:
     with pytest.raises(EngineError) as caught, explained(messages):
-        _failing(say, "MIN<=OPT", error=EngineError("the profile was refused", "Mend it."))()
+        _failing(say, "MIN<=OPT", error=EngineError("the profile was refused", "Fix it."))()
     assert caught.value.message == "the profile was refused: MIN<=OPT"
-    assert caught.value.hint == "Mend it."
+    assert caught.value.hint == "Fix it."
 
 
 @pytest.mark.parametrize("logged", ["CUDA error: out of memory", "OutOfMemory (no tactic)"])
