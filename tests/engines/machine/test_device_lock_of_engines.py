@@ -79,9 +79,7 @@ def evaluated(
 
 
 @pytest.mark.parametrize("builds", [False, True])
-def test_lock_is_held_from_load_to_close_and_for_builds_that_need_it(
-    tmp_path: Path, *, builds: bool
-) -> None:
+def test_lock_is_held_from_load_to_close_and_for_builds_that_need_it(tmp_path: Path, *, builds: bool) -> None:
     backend = Watched(tmp_path, Shared(GPU.name, builds))
     measurement = evaluated(backend, tmp_path).measurement
     assert measurement is not None
@@ -92,9 +90,7 @@ def test_lock_is_held_from_load_to_close_and_for_builds_that_need_it(
 
 
 @pytest.mark.parametrize("builds", [False, True])
-def test_shared_loads_are_measured_and_closed_exclusively(
-    tmp_path: Path, *, builds: bool
-) -> None:
+def test_shared_loads_are_measured_and_closed_exclusively(tmp_path: Path, *, builds: bool) -> None:
     backend = Watched(tmp_path, Shared(GPU.name, builds))
     measurement = evaluated(backend, tmp_path, TOGETHER).measurement
     assert measurement is not None
@@ -171,9 +167,7 @@ def test_held_engine_locks_the_gpu_only_while_timed(worker: Worker, tmp_path: Pa
     assert is_free()
 
 
-def test_waiting_for_the_gpu_is_reported_and_costs_no_trial_time(
-    worker: Worker, tmp_path: Path
-) -> None:
+def test_waiting_for_the_gpu_is_reported_and_costs_no_trial_time(worker: Worker, tmp_path: Path) -> None:
     of = candidate(workload_of(tmp_path / "tiny.onnx"))
     stages: list[Stage] = []
     with worker:
