@@ -86,7 +86,7 @@ class GraphMaker(Protocol):
     """Derives graphs from the model of one workload."""
 
     def key(self, settings: Settings) -> object:
-        """What decides the graph's content beyond model and settings; None when the model itself is used."""
+        """Return what identifies the graph besides model and settings; None if the model itself is used."""
 
     def make(self, settings: Settings, file: Path, report: Detail) -> Mapping[str, Value]:
         """Writes the ONNX graph derived from the model, telling how far it is; gives facts worth keeping."""

@@ -1,1 +1,1 @@
-"""Graphs derived from the model: other precisions, fewer nodes, static shapes."""
+"""Derive graphs from the model: other precisions, fewer nodes, static shapes."""

@@ -1,4 +1,4 @@
-"""The ranges of a model's tensors on its calibration data: taken once, and kept in the caches."""
+"""Calibrate the ranges of a model's tensors once, and save them in the caches."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 def ranges(context: GraphContext, model: "onnx.ModelProto", precision: str) -> dict[str, float]:
-    """The largest absolute value of every tensor that is quantized; kept in the caches."""
+    """Return the largest absolute value of every quantized tensor; saved in the caches."""
     file = context.caches / f"ranges-{context.key(precision)}.json"
     found = _read(file)
     if found is None:
@@ -29,17 +29,17 @@ def ranges(context: GraphContext, model: "onnx.ModelProto", precision: str) -> d
 
 
 def on_data(context: GraphContext, take: Callable[[Iterator[Tensors]], T]) -> T:
-    """What comes of the calibration data, in large batches unless the model takes none but its own."""
+    """Return what `take` makes of the calibration data, in large batches if the model runs on them."""
     try:
         return take(counted_batches(context, large=True))
     except (UserError, EngineError, MemoryError, OSError):
         raise
-    except Exception:  # ONNX Runtime's many, for a batch that is dynamic in name alone
+    except Exception:  # ONNX Runtime raises many, for a batch that is dynamic in name only
         return take(counted_batches(context))
 
 
 def counted_batches(context: GraphContext, *, large: bool = False) -> Iterator[Tensors]:
-    """The calibration data, telling which batch is taken."""
+    """Yield the calibration data, and report the number of each batch."""
     for number, batch in enumerate(calibration_batches(context.workload, large=large), 1):
         context.report(f"calibrating, batch {number}")
         yield batch

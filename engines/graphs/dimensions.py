@@ -1,4 +1,4 @@
-"""What there is to choose of a graph: the precisions that a backend takes, and what they leave open."""
+"""Describe the dimensions of graphs: the precisions that a backend takes, and their options."""
 
 import math
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ QUANTIZED = (*CALIBRATED, "int4")
 GIVEN = "given"
 BUILTIN = "builtin"
 METHODS = ("minmax", "entropy", "percentile")
-# nodes that are worth lowering, by operator; what a model has of them bounds how many can be kept
+# operators that are worth lowering; the number of such nodes bounds how many can be kept in FP32
 CONVOLUTIONS = ("Conv", "ConvTranspose")
 PRODUCTS = ("Gemm", "MatMul")
 WEIGHTED = (*CONVOLUTIONS, *PRODUCTS)
@@ -29,11 +29,11 @@ MOST_KEPT = 64
 class Target:
     """The graphs that a backend takes.
 
-    `plain` are precisions that leave the graph as it is, the default first, `lowered` those that are made in
-    the graph, and `elsewhere` those that the backend makes by itself; `excluded` says why others are not
-    there. `high_precision` are the types of what is not quantized, the default first. `int8_by` says whose
-    quantizer makes int8, and `takes_modelopt` whether graphs of NVIDIA ModelOpt are taken. `refused` says
-    which operators are left out of a precision, and why.
+    `plain` are precisions that leave the graph as it is, the default first, `lowered` those that change the
+    graph, and `elsewhere` those that the backend's builder makes; `excluded` gives the reasons why others are
+    missing. `high_precision` are the types of what is not quantized, the default first. `int8_by` names the
+    quantizer that makes int8, and `takes_modelopt` is whether graphs of NVIDIA ModelOpt are taken. `refused`
+    are operators that stay out of a precision, and the reasons.
     """
 
     plain: tuple[str, ...]
@@ -47,7 +47,7 @@ class Target:
 
 
 def dimensions(target: Target, workload: Workload) -> tuple[Dimension, ...]:
-    """The dimensions of kind `graph` for a workload."""
+    """Return the dimensions of kind `graph` for a workload."""
     simplify = Dimension(
         "simplify",
         "graph",
@@ -58,7 +58,7 @@ def dimensions(target: Target, workload: Workload) -> tuple[Dimension, ...]:
     )
     how = given_precision.arrived_as(workload.model, Path(workload.model.path))
     if how is not None:
-        about = f"the model arrived {how} and is kept as it is"
+        about = f"the model is {how} already and is kept as it is"
         excluded = dict.fromkeys((*target.plain, *target.lowered, *target.elsewhere), about)
         return (Dimension("precision", "graph", (GIVEN,), GIVEN, about, excluded), simplify)
     target = _fitting(target, workload)
@@ -66,7 +66,7 @@ def dimensions(target: Target, workload: Workload) -> tuple[Dimension, ...]:
 
 
 def _fitting(target: Target, workload: Workload) -> Target:
-    """Without the precisions that hardly a weight of the model would be in."""
+    """Leave out the precisions that would apply to hardly any weight of the model."""
     operators = workload.model.operators
     convolutions, products = (
         sum(operators.get(name, 0) for name in names) for names in (CONVOLUTIONS, PRODUCTS)
@@ -91,7 +91,7 @@ def _precision(target: Target) -> Dimension:
 
 
 def _lowering(target: Target, workload: Workload) -> list[Dimension]:
-    """What says more of a lowered graph; none of it where nothing can be lowered."""
+    """Return the options of a lowered graph; none if nothing can be lowered."""
     lowered = (*target.lowered, *target.elsewhere)
     if not lowered:
         return []
@@ -102,13 +102,13 @@ def _lowering(target: Target, workload: Workload) -> list[Dimension]:
             "graph",
             kept_choices(workload),
             0,
-            "how many of the nodes that hurt most stay in FP32",
+            "how many of the most sensitive nodes stay in FP32",
             any_integer=True,
             applies_to={"precision": lowered},
         )
     ]
     if calibrated:
-        about = "how ranges are taken from the calibration data"
+        about = "how ranges are computed from the calibration data"
         applies = {"precision": calibrated}
         found.append(Dimension("calibration", "graph", METHODS, METHODS[0], about, applies_to=applies))
     quantized = tuple(name for name in target.lowered if name in QUANTIZED)
@@ -117,7 +117,7 @@ def _lowering(target: Target, workload: Workload) -> list[Dimension]:
         about = "type of what is not quantized"
         found.append(Dimension("high_precision", "graph", choices, choices[0], about, applies_to=applies))
     if target.lowered and target.takes_modelopt and modelopt.find() is not None:
-        about = "who lowers the graph: onnxruntime's tools or NVIDIA ModelOpt"
+        about = "which tool lowers the graph: onnxruntime's or NVIDIA ModelOpt"
         applies = {"precision": target.lowered}
         found.append(
             Dimension("converter", "graph", (BUILTIN, "modelopt"), BUILTIN, about, applies_to=applies)
@@ -126,7 +126,7 @@ def _lowering(target: Target, workload: Workload) -> list[Dimension]:
 
 
 def kept_choices(workload: Workload) -> tuple[int, ...]:
-    """0, 1, 4, 16 ... up to half of the nodes that are worth lowering."""
+    """Return 0, 1, 4, 16 ... up to half of the nodes that are worth lowering."""
     operators = workload.model.operators
     most = min(MOST_KEPT, sum(operators.get(name, 0) for name in WEIGHTED) // 2)
     powers = [4**exponent for exponent in range(int(math.log(max(most, 1), 4)) + 1)]
@@ -134,6 +134,6 @@ def kept_choices(workload: Workload) -> tuple[int, ...]:
 
 
 def base_precision(precision: str) -> str:
-    """The lowest of the types in the name of a precision, such as int8 in weak_int8_fp16 or weak_best."""
+    """Return the lowest type in the name of a precision, such as int8 in weak_int8_fp16 or weak_best."""
     parts = precision.replace("best", "int8").split("_")
     return next((one for one in (*QUANTIZED, *HALVES) if one in parts), precision)

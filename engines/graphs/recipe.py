@@ -1,7 +1,7 @@
-"""The graph of a candidate, derived from the model step by step as its settings of kind `graph` say.
+"""Make the graph of a candidate from the model, as its settings of kind `graph` say.
 
-Made static, simplified, lowered but for the nodes that are kept. The backends differ in what they take, which
-is a `Target`; the steps are theirs all the same.
+The steps are: make inputs static, simplify, and lower all nodes but those kept in FP32. Backends differ only
+in the `Target` that they describe.
 """
 
 import tempfile
@@ -25,31 +25,31 @@ from engines.shapes.plan import at_batch
 if TYPE_CHECKING:
     import onnx
 
-# each node costs a run of the model on every batch, so they are small
+# the ranking runs the model on every batch for each node, so batches are small
 RANKING_BATCHES = 2
 RANKING_SAMPLES = 2
 
 
 @dataclass(frozen=True)
 class GraphRecipe:
-    """Makes the graphs that a backend takes (`target`); `caches` keeps what several of them need."""
+    """Makes the graphs that a backend takes (`target`); `caches` is the folder of intermediate results."""
 
     target: Target
     workload: Workload
     caches: Path
 
     def dimensions(self) -> tuple[Dimension, ...]:
-        """What there is to choose of them."""
+        """Return the dimensions of kind `graph`."""
         return choices.dimensions(self.target, self.workload)
 
     def key(self, settings: Settings) -> object:
-        """What decides the graph's content beyond model and settings; None when the model itself is used."""
+        """Return what identifies the graph besides model and settings; None if the model itself is used."""
         import onnxruntime as ort
 
         target, workload = self.target, self.workload
         context = GraphContext(workload, settings, Path(), lambda _: None)
         lowered = context.precision in target.lowered
-        # nodes are found again by their names, which the model itself need not have
+        # nodes are found by their names, which the model itself may lack
         named = context.precision in target.elsewhere and context.keeps_some
         if not (lowered or named or workload.override_shapes) and context.is_at("simplify", simplify.NONE):
             return None
@@ -61,9 +61,9 @@ class GraphRecipe:
         return [*key, environment.version] if environment else key
 
     def make(self, settings: Settings, file: Path, report: Detail) -> Mapping[str, Value]:
-        """Writes the graph, and says what of it was kept in FP32.
+        """Write the graph, and return the facts of what was kept in FP32.
 
-        Raises EngineError where it cannot be made, and UserError for what the user must mend first.
+        Raises EngineError if it cannot be made, and UserError for a mistake of the user's.
         """
         from engines.models.ort import one_line
 
@@ -96,7 +96,7 @@ def _make(target: Target, context: GraphContext, file: Path) -> Mapping[str, Val
 
 
 def _nothing_lowered(context: GraphContext, model: "onnx.ModelProto", file: Path) -> Mapping[str, Value]:
-    """Where all is kept, which only `tuner bisect` has a use for."""
+    """Write the graph with all nodes in FP32, which only `tuner bisect` needs."""
     from engines.models import onnx_files
 
     if KEPT_NODES not in context.settings:
@@ -106,7 +106,7 @@ def _nothing_lowered(context: GraphContext, model: "onnx.ModelProto", file: Path
 
 
 def prepared(context: GraphContext) -> "onnx.ModelProto":
-    """The model with a name for every node, made static and simplified as asked."""
+    """Return the model with a name for every node, made static and simplified as requested."""
     from engines.graphs.passes import static_shapes
     from engines.models import onnx_files
 
@@ -124,7 +124,7 @@ def prepared(context: GraphContext) -> "onnx.ModelProto":
 def kept_nodes(
     context: GraphContext, model: "onnx.ModelProto", left_out: frozenset[str] = frozenset()
 ) -> frozenset[str]:
-    """The nodes that stay in FP32: those that the user named, and as many as asked that hurt most.
+    """Return the nodes that stay in FP32: those the user named, and the `keep_fp32` most sensitive ones.
 
     Nodes that are `left_out` of the precision anyway are not counted.
     """
@@ -144,7 +144,7 @@ def kept_nodes(
 
 
 def ranking(context: GraphContext, model: "onnx.ModelProto") -> tuple[NodeError, ...]:
-    """How much each node hurts when it alone is lowered, the most hurtful first; kept in the caches."""
+    """Return the error of lowering each node alone, the most sensitive first; saved in the caches."""
     from engines.graphs.analysis import sensitivity
 
     precision = base_precision(context.precision)
@@ -198,13 +198,13 @@ def _lowered(
 
 
 def _left_out(target: Target, precision: str, model: "onnx.ModelProto") -> frozenset[str]:
-    """The nodes that the backend does not take in a precision."""
+    """Return the nodes that the backend refuses in a precision."""
     operators = target.refused.get(precision, {})
     return frozenset(node.name for node in model.graph.node if node.op_type in operators)
 
 
 def _refused(target: Target, context: GraphContext) -> list[str]:
-    """Which operators are left out of what the graph is lowered to."""
+    """Return the operators that the backend refuses in the precisions of the graph, as text."""
     precisions = (context.precision, str(context.settings.get("high_precision", "fp32")))
     return [f"{name} in {to}" for to in precisions for name in sorted(target.refused.get(to, {}))]
 
@@ -216,7 +216,7 @@ def _lower_by_modelopt(
 
     environment = modelopt.find()
     if environment is None:
-        raise EngineError("NVIDIA ModelOpt is not there any more", "Set TUNER_MODELOPT_PYTHON again.")
+        raise EngineError("NVIDIA ModelOpt is no longer installed", "Set TUNER_MODELOPT_PYTHON again.")
     source = scratch / "model.onnx"
     onnx_files.save(model, source)
     data = modelopt.save_batches(counted_batches(context), scratch / "calibration")

@@ -1,6 +1,6 @@
-"""An ONNX file, told apart from everything else that is handed over as one.
+"""Read an ONNX file, and name what the file is if it is not an ONNX model.
 
-Weights that lie in other files are not touched here (see `engines.models.weights`).
+External weights are not read here (see `engines.models.weights`).
 """
 
 import codecs
@@ -18,7 +18,7 @@ LARGEST_PROTOBUF = 2**31 - 1
 _EXPORT = "Give the ONNX file that your framework exports, such as by torch.onnx.export."
 _EXPORT_AGAIN = "Copy or download the file again, or export it once more."
 
-# what people hand over instead of an ONNX file: where its mark stands, the mark, what it is, what to do
+# files that are given instead of an ONNX file: offset of the magic number, magic number, what it is, hint
 _OTHERS = (
     (0, b"version https://git-lfs", "a Git LFS pointer", "Fetch the file itself with git lfs pull."),
     (0, b"PK\x03\x04", "a zip archive, as PyTorch saves", "Export the model with torch.onnx.export."),
@@ -38,7 +38,7 @@ _FIELDS = {1: _VARINT, 5: _VARINT} | dict.fromkeys((2, 3, 4, 6, 7, 8, 14, 20, 25
 
 
 def file_bytes(path: Path) -> bytes:
-    """The whole file; raises UserError where there is none to read or it cannot be an ONNX file."""
+    """Return the whole file; raises UserError if it cannot be read or cannot be an ONNX file."""
     require_file(path, "Check the path of the model.", "Give the ONNX file inside it.")
     try:
         with path.open("rb") as file:
@@ -56,7 +56,7 @@ def file_bytes(path: Path) -> bytes:
 
 
 def parse(data: bytes, path: Path) -> onnx.ModelProto:
-    """The model in the bytes; raises UserError when they are cut off or are no ONNX model."""
+    """Return the model in the bytes; raises UserError if they are cut off or not an ONNX model."""
     model = onnx.ModelProto()
     missing = _missing_bytes(data)
     if missing:
@@ -66,7 +66,7 @@ def parse(data: bytes, path: Path) -> onnx.ModelProto:
     except DecodeError as error:
         raise UserError(f"{str(path)!r} is not an ONNX model, or is damaged", _EXPORT) from error
     if not model.HasField("graph"):
-        raise UserError(f"{str(path)!r} is not an ONNX model: it holds no graph", _EXPORT)
+        raise UserError(f"{str(path)!r} is not an ONNX model: it has no graph", _EXPORT)
     if not model.opset_import:
         raise UserError(f"{str(path)!r} does not say its opset; it may be cut off", _EXPORT_AGAIN)
     return model
@@ -84,7 +84,7 @@ def _refuse_others(path: Path, head: bytes) -> None:
 
 def _is_text(head: bytes) -> bool:
     try:
-        # a decoder that waits for more, since the head may end within a character
+        # an incremental decoder, since the head may end within a character
         text = codecs.getincrementaldecoder("utf-8")().decode(head)
     except UnicodeDecodeError:
         return False
@@ -92,7 +92,11 @@ def _is_text(head: bytes) -> bool:
 
 
 def _missing_bytes(data: bytes) -> int:
-    """How many bytes the last field still lacks; 0 when all are there or the file is no ONNX file at all."""
+    """Return how many bytes the last field lacks; 0 if it is complete or the file is not an ONNX file.
+
+    Not left to the protobuf library: it raises "Wire format was corrupt" for a file that is cut off and for
+    one that is damaged alike, while each needs its own hint.
+    """
     place = 0
     while place < len(data):
         try:
@@ -117,4 +121,4 @@ def _varint(data: bytes, place: int) -> tuple[int, int]:
         place += 1
         if byte < 0x80:
             return value, place
-    raise ValueError("more than the ten bytes that a number has at most")
+    raise ValueError("a varint of more than ten bytes")

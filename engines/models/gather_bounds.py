@@ -1,7 +1,7 @@
-"""Which integer inputs index a table, and how many rows it has: so that made-up indices stay inside.
+"""Find integer inputs that index a table, and its number of rows, so that random indices are valid.
 
-Indices are followed from the input through operators that only move them. An input that is computed with
-before it indexes is not followed, nor is a table that is computed.
+Indices are followed from the input through operators that only move them. An input that enters arithmetic
+before it indexes is not followed, nor is a computed table.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -11,14 +11,14 @@ import onnx
 
 from engines.models.walk import subgraphs_of
 
-# where the table and the indices stand among the inputs of each operator that looks up
+# the positions of the table and the indices among the inputs of each operator that looks up
 _LOOK_UPS: Mapping[str, tuple[tuple[int, int], ...]] = {
     "Gather": ((0, 1),),
     "GatherElements": ((0, 1),),
     "GatherND": ((0, 1),),
     "EmbedLayerNormalization": ((2, 0), (4, 1)),
 }
-# where the values stand among the inputs of each operator that only moves them; None is all inputs
+# the positions of the values among the inputs of each operator that only moves them; None is all inputs
 _MOVES: Mapping[str, tuple[int, ...] | None] = {
     **dict.fromkeys(("Cast", "Identity", "Reshape", "Squeeze", "Unsqueeze", "Flatten", "Transpose"), (0,)),
     **dict.fromkeys(("Slice", "Split", "Expand", "Tile", "Gather", "GatherElements", "GatherND"), (0,)),
@@ -33,7 +33,7 @@ _Function = tuple[str, str]
 
 @dataclass
 class _Scope:
-    """What is known of the values seen so far: the inputs that they come from, the shapes of tables."""
+    """The values seen so far: the inputs that they come from, and the shapes of tables."""
 
     origins: dict[str, frozenset[str]] = field(default_factory=dict)
     tables: dict[str, tuple[int, ...]] = field(default_factory=dict)
@@ -41,7 +41,7 @@ class _Scope:
 
 
 def index_limits(model: onnx.ModelProto, inputs: Iterable[str]) -> dict[str, int]:
-    """Rows of the smallest table that each of the inputs indexes; inputs that index none are left out."""
+    """Return the rows of the smallest table that each input indexes; inputs that index none are left out."""
     scope = _Scope(origins={name: frozenset([name]) for name in inputs})
     scope.last_dims = _last_dims(model.graph)
     _add_tables(scope, model.graph.initializer)
@@ -62,7 +62,7 @@ def _look_ups(
                 yield name, rows
         _follow(node, scope)
         for graph in subgraphs_of(node):
-            # names are unique over a graph and its subgraphs, so that one scope serves them all
+            # names are unique over a graph and its subgraphs, so one scope is enough for all
             _add_tables(scope, graph.initializer)
             yield from _look_ups(graph.node, scope, functions)
         function = functions.get((node.domain, node.op_type))
@@ -108,7 +108,7 @@ def _follow(node: onnx.NodeProto, scope: _Scope) -> None:
 
 
 def _rows(node: onnx.NodeProto, table: str, indices: str, scope: _Scope) -> int:
-    """Rows along the indexed axis; 0 when the table is not a constant."""
+    """Return the rows along the indexed axis; 0 if the table is not a constant."""
     shape = scope.tables.get(table, ())
     if node.op_type == "GatherND":
         first = _attribute(node, "batch_dims")

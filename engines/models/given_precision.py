@@ -1,4 +1,4 @@
-"""Whether a model comes in a lower precision than FP32 already, and is to be kept as it is."""
+"""Detect models that are in a lower precision than FP32 already; they are not lowered further."""
 
 import re
 from collections import Counter
@@ -10,7 +10,7 @@ from engines.core.values import ModelFacts
 if TYPE_CHECKING:
     from onnx import ModelProto, TensorProto
 
-# the standard's, those of ONNX Runtime's domain, and the plugins that ModelOpt writes for TensorRT
+# quantization operators of the standard and of ONNX Runtime, and the plugins that ModelOpt writes
 _QUANTIZED = re.compile(
     r"QLinear\w+|QGemm|QAttention|QMoE|QOrdered\w+|QEmbed\w+|DynamicQuantize\w+|\w+Integer(ToFloat)?"
     r"|\w*(Quantize|Dequantize)Linear|\w*NBits|MatMulBnb4|\w*BlockQuantized|TRT_\w*(Quantize|Dequantize)\w*"
@@ -21,9 +21,9 @@ _PRODUCTS = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 
 
 def arrived_as(facts: ModelFacts, path: Path) -> str | None:
-    """quantized, or fp16 or bf16 where most of the weights are, by bytes; None for FP32.
+    """Return quantized, or fp16 or bf16 if most of the weights are, by bytes; None for FP32.
 
-    Of weights, those of products count, where there are any: tables are often left in FP32.
+    Only weights of matrix products and convolutions count if there are any: tables are often left in FP32.
     """
     if any(_QUANTIZED.fullmatch(name.rpartition("::")[2]) for name in facts.operators):
         return "quantized"
@@ -33,7 +33,7 @@ def arrived_as(facts: ModelFacts, path: Path) -> str | None:
 
 
 def _weight_bytes(path: Path) -> Counter[str]:
-    """The bytes of weights that are floats, by ONNX's name of their type."""
+    """Return the bytes of floating-point weights, by ONNX's name of their type."""
     import onnx
 
     from engines.models import weights

@@ -1,4 +1,4 @@
-"""ONNX models in memory and in files: reading, writing, names of nodes, types and shapes of tensors."""
+"""Read and write ONNX models, name their nodes, and infer types and shapes of their tensors."""
 
 import contextlib
 import math
@@ -13,24 +13,24 @@ from engines.core.errors import EngineError
 from engines.models.walk import tensors_of
 from engines.models.weights import size_bytes
 
-# protobuf cannot hold more than 2 GB, so the weights go beside the graph well before that
+# a protobuf is limited to 2 GB, so the weights go to an external file well before that
 EXTERNAL_WEIGHTS_BYTES = 1_000_000_000
 FIRST_IR_OF_WEIGHTS_ALONE = 4
-# shapes are computed with the values of small tensors, such as the shape that a Reshape asks for
+# shape inference needs the values of small tensors, such as the shape input of a Reshape
 SMALL_ELEMENTS = 1024
 
-# element type, and the dimensions (None for one that is unknown) or None where even their number is
+# element type, and dimensions (None for an unknown one); None instead of dimensions if the rank is unknown
 TypeInfo = tuple[int, tuple[int | str | None, ...] | None]
 
 
 def load(path: Path) -> ModelProto:
-    """The model with its external weights; raises EngineError when it cannot be read.
+    """Return the model with its external weights; raises EngineError if it cannot be read.
 
-    Weights that are listed as inputs too, as in the first versions of ONNX, are weights only.
+    Weights that are also listed as inputs, as in the first versions of ONNX, are removed from the inputs.
     """
     try:
         model = onnx.load(path)
-    except Exception as error:  # protobuf, onnx and the system each have their own
+    except Exception as error:  # protobuf, onnx and the system raise different ones
         raise EngineError(f"cannot read the graph {path.name}: {error}") from error
     weights = {tensor.name for tensor in model.graph.initializer}
     replace(model.graph.input, [value for value in model.graph.input if value.name not in weights])
@@ -39,7 +39,7 @@ def load(path: Path) -> ModelProto:
 
 
 def save(model: ModelProto, path: Path) -> None:
-    """Writes the model, the same bytes for the same model; large weights go to a file beside it."""
+    """Write the model, the same bytes for the same model; large weights go to an external file."""
     if is_large(model):
         onnx.save(model, path, save_as_external_data=True, location=f"{path.name}.data")
     else:
@@ -47,18 +47,18 @@ def save(model: ModelProto, path: Path) -> None:
 
 
 def is_large(model: ModelProto) -> bool:
-    """Whether the weights, which need not be in memory, are too large for one file."""
+    """Return whether the weights, in memory or not, are too large for one file."""
     return sum(size_bytes(tensor) for tensor in model.graph.initializer) > EXTERNAL_WEIGHTS_BYTES
 
 
 def has_external_weights(path: Path) -> bool:
-    """Whether any weights of the model lie in another file."""
+    """Return whether the model has external weights."""
     model = onnx.load(path, load_external_data=False)
     return any(tensor.data_location == TensorProto.EXTERNAL for tensor in tensors_of(model))
 
 
 def nodes_of(graph: GraphProto) -> Iterator[NodeProto]:
-    """The nodes in the order that they run, each before those of its subgraphs."""
+    """Yield the nodes in the order in which they run, each before those of its subgraphs."""
     for node in graph.node:
         yield node
         for subgraph in _subgraphs(node):
@@ -66,7 +66,7 @@ def nodes_of(graph: GraphProto) -> Iterator[NodeProto]:
 
 
 def name_nodes(model: ModelProto) -> None:
-    """Names each node that has no name, or one that an earlier node has, OPTYPE_INDEX; in place."""
+    """Name each node without a unique name OPTYPE_INDEX, in place."""
     nodes = list(nodes_of(model.graph))
     given = {node.name for node in nodes}
     seen: set[str] = set()
@@ -77,9 +77,9 @@ def name_nodes(model: ModelProto) -> None:
 
 
 def infer_shapes(model: ModelProto) -> dict[str, TypeInfo]:
-    """What can be known of the tensors outside subgraphs, weights and inputs included, by name."""
+    """Return type and shape of the tensors outside subgraphs, including weights and inputs, by name."""
     skeleton = without_large_weights(model)
-    with contextlib.suppress(Exception):  # what the file says itself is better than nothing
+    with contextlib.suppress(Exception):  # without it, the types and shapes in the file are used
         skeleton = onnx.shape_inference.infer_shapes(skeleton, data_prop=True)
     graph = skeleton.graph
     known: dict[str, TypeInfo] = {}
@@ -92,7 +92,7 @@ def infer_shapes(model: ModelProto) -> dict[str, TypeInfo]:
 
 
 def without_large_weights(model: ModelProto) -> ModelProto:
-    """The same graph with large weights as inputs, so that shape inference need not copy them."""
+    """Return the graph with large weights as inputs, so that shape inference need not copy them."""
     skeleton = ModelProto(ir_version=model.ir_version)
     skeleton.opset_import.extend(model.opset_import)
     skeleton.functions.extend(model.functions)
@@ -110,7 +110,7 @@ def without_large_weights(model: ModelProto) -> ModelProto:
 
 
 def constants(graph: GraphProto) -> dict[str, TensorProto]:
-    """The tensors that never change, by name: initializers, and the tensors in Constant nodes."""
+    """Return the constant tensors by name: initializers, and the tensors in Constant nodes."""
     found = {tensor.name: tensor for tensor in graph.initializer}
     for node in graph.node:
         for attribute in node.attribute:
@@ -120,21 +120,21 @@ def constants(graph: GraphProto) -> dict[str, TensorProto]:
 
 
 def copy_of(model: ModelProto) -> ModelProto:
-    """A copy to change."""
+    """Return a copy that may be changed."""
     copy = ModelProto()
     copy.CopyFrom(model)
     return copy
 
 
 def replace(field: Any, values: Iterable[Any]) -> None:
-    """Makes a repeated field of a graph hold these values instead."""
+    """Replace the values of a repeated field of a graph."""
     held = list(values)
     del field[:]
     field.extend(held)
 
 
 def free_name(wanted: str, taken: set[str]) -> str:
-    """The wanted name, or that with a number; it is taken from now on."""
+    """Return the wanted name, with a number if it is taken, and add it to `taken`."""
     name, copy = wanted, 1
     while name in taken:
         name, copy = f"{wanted}_{copy}", copy + 1
@@ -143,7 +143,7 @@ def free_name(wanted: str, taken: set[str]) -> str:
 
 
 def names_of(graph: GraphProto) -> set[str]:
-    """The names of all nodes and tensors, those of subgraphs included."""
+    """Return the names of all nodes and tensors, including those of subgraphs."""
     nodes = list(nodes_of(graph))
     tensors = {name for node in nodes for name in (*node.input, *node.output)}
     values = {value.name for value in (*graph.input, *graph.output, *graph.initializer)}
@@ -151,7 +151,7 @@ def names_of(graph: GraphProto) -> set[str]:
 
 
 def captured(graph: GraphProto) -> set[str]:
-    """The names that subgraphs read, those of their own tensors included."""
+    """Return the names that subgraphs read, including those of their own tensors."""
     return {
         name
         for node in graph.node
@@ -164,7 +164,7 @@ def captured(graph: GraphProto) -> set[str]:
 
 
 def drop_unread(graph: GraphProto) -> None:
-    """Takes out the initializers that nothing reads; in place."""
+    """Remove the initializers that nothing reads, in place."""
     read = {name for node in graph.node for name in node.input} | {value.name for value in graph.output}
     read |= captured(graph)
     replace(graph.initializer, [tensor for tensor in graph.initializer if tensor.name in read])
@@ -189,16 +189,16 @@ def _dimension(dimension: onnx.TensorShapeProto.Dimension) -> int | str | None:
     return dimension.dim_value if dimension.HasField("dim_value") else dimension.dim_param or None
 
 
-# the first version of the file format that goes with an opset
+# the oldest version of the file format that an opset may have
 FORMATS = {13: 7, 19: 9, 21: 10}
 
 
 def raised(model: ModelProto, opset: int) -> ModelProto:
-    """A copy of the model at this opset or a higher one; raises EngineError where nodes cannot follow."""
+    """Return a copy of the model at this opset or a higher one; raises EngineError if a node has none."""
     own = next((entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")), opset)
     copy = copy_of(model)
     if own < opset:
-        # the converter sees no large weights, since it copies what it sees, 2 GB at most
+        # the converter copies the model, 2 GB at most, so it gets one without large weights
         skeleton = without_large_weights(model)
         try:
             converted = onnx.version_converter.convert_version(skeleton, opset)
@@ -211,7 +211,7 @@ def raised(model: ModelProto, opset: int) -> ModelProto:
 
 
 def _take_nodes(copy: ModelProto, converted: ModelProto, seen: set[str]) -> None:
-    """What the converter saw and may have changed; the large weights stay as they are."""
+    """Take all that the converter may have changed; the large weights stay as they are."""
     large = [tensor for tensor in copy.graph.initializer if tensor.name not in seen]
     replace(copy.graph.initializer, [*converted.graph.initializer, *large])
     replace(copy.graph.node, converted.graph.node)

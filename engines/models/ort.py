@@ -1,4 +1,4 @@
-"""What all who run ONNX Runtime's CPU share: its provider, and its errors as ours."""
+"""Run ONNX Runtime's CPU provider, with its errors as EngineError."""
 
 import re
 from collections.abc import Callable
@@ -10,7 +10,7 @@ PROVIDERS = ["CPUExecutionProvider"]
 
 
 def translated(call: Callable[[], Any]) -> Any:
-    """What the call gives; ONNX Runtime's exceptions become EngineError."""
+    """Return the result of the call; ONNX Runtime's exceptions become EngineError."""
     try:
         return call()
     except (MemoryError, OSError):
@@ -22,6 +22,6 @@ def translated(call: Callable[[], Any]) -> Any:
 
 
 def one_line(error: Exception) -> str:
-    """ONNX Runtime's message without its codes and line breaks."""
+    """Return ONNX Runtime's message without its codes and line breaks."""
     text = " ".join(str(error).split())
     return re.sub(r"^\[ONNXRuntimeError\] : \d+ : (\w+ : )?", "", text) or type(error).__name__

@@ -1,7 +1,7 @@
-"""Reads a model: what it takes and gives, of which operators and weights it is made, and its digest.
+"""Read the facts of a model: inputs, outputs, operators, weights, and digest.
 
-Whether a backend can run it is not asked here. Operators of any domain are let through, and so is what onnx's
-own checker refuses although runtimes take it, such as nodes out of order.
+Whether a backend can run it is not checked here. Operators of any domain are accepted, and so are models that
+onnx's checker refuses but runtimes take, such as those with nodes out of order.
 """
 
 from collections import Counter
@@ -15,15 +15,15 @@ from engines.models import file, walk, weights
 from engines.models.gather_bounds import index_limits
 
 _STANDARD_DOMAINS = ("", "ai.onnx")
-_EXPORT_AGAIN = "Export the model again; as it is, nothing can run it."
+_EXPORT_AGAIN = "Export the model again; no backend can run this one."
 
 
 def read_model(path: Path) -> ModelFacts:
-    """What is to be known of the ONNX file; external weights are hashed, not loaded.
+    """Return the facts of the ONNX file; external weights are hashed, not loaded.
 
-    An operator of a custom domain is counted as domain::operator, an output whose rank is unknown has the
-    shape (), and the opset is 0 where no standard operator is used. Raises UserError for anything that is
-    not a complete model with tensors as inputs and outputs.
+    An operator of a custom domain is counted as domain::operator, an output of unknown rank has the shape (),
+    and the opset is 0 if no standard operator is used. Raises UserError for anything that is not a complete
+    model with tensors as inputs and outputs.
     """
     data = file.file_bytes(path)
     model = file.parse(data, path)
@@ -52,17 +52,17 @@ def _refuse_incomplete(graph: onnx.GraphProto) -> None:
         raise UserError("the model has no outputs", _EXPORT_AGAIN)
     if not _true_inputs(graph):
         raise UserError(
-            "the model has no inputs", "Nothing can be measured on a model that always says the same."
+            "the model has no inputs", "A model without inputs is a constant; there is nothing to measure."
         )
     known = {name for node in graph.node for name in node.output} | _initialized(graph)
     known |= {value.name for value in graph.input} | {""}
     for node in graph.node:
         for name in node.input:
             if name not in known:
-                raise UserError(f"node {_name(node)!r} takes {name!r}, which nothing makes", _EXPORT_AGAIN)
+                raise UserError(f"node {_name(node)!r} reads {name!r}, which no node computes", _EXPORT_AGAIN)
     for value in graph.output:
         if value.name not in known:
-            raise UserError(f"nothing makes the output {value.name!r}", _EXPORT_AGAIN)
+            raise UserError(f"no node computes the output {value.name!r}", _EXPORT_AGAIN)
 
 
 def _true_inputs(graph: onnx.GraphProto) -> list[onnx.ValueInfoProto]:
@@ -84,7 +84,8 @@ def _facts(value: onnx.ValueInfoProto, what: str) -> TensorFacts:
     if kind != "tensor_type":
         said = f"is a {kind.removesuffix('_type')}, not a tensor" if kind else "has no type"
         raise UserError(
-            f"the {what} {value.name!r} {said}", "Export the model so that it takes and gives tensors."
+            f"the {what} {value.name!r} {said}",
+            "Export the model so that its inputs and outputs are tensors.",
         )
     tensor = value.type.tensor_type
     if tensor.elem_type == onnx.TensorProto.UNDEFINED:
@@ -98,7 +99,7 @@ def _facts(value: onnx.ValueInfoProto, what: str) -> TensorFacts:
 
 
 def _dim(dim: onnx.TensorShapeProto.Dimension) -> int | str | None:
-    # some exporters write a dimension that varies as -1, or as one named "?"
+    # some exporters write a dynamic dimension as -1, or name it "?"
     if dim.HasField("dim_value"):
         return int(dim.dim_value) if dim.dim_value >= 0 else None
     return dim.dim_param if dim.dim_param not in ("", "?", "-1", "None") else None

@@ -1,4 +1,4 @@
-"""The parts of an ONNX model, those inside subgraphs and functions included."""
+"""Iterate over the parts of an ONNX model, including those inside subgraphs and functions."""
 
 from collections.abc import Iterable, Iterator
 
@@ -6,20 +6,20 @@ import onnx
 
 
 def graphs_of(model: onnx.ModelProto) -> Iterator[onnx.GraphProto]:
-    """The graph and every subgraph, those inside functions too."""
+    """Yield the graph and every subgraph, also those inside functions."""
     yield model.graph
     for part in (model.graph, *model.functions):
         yield from _all_subgraphs(part.node)
 
 
 def nodes_of(model: onnx.ModelProto) -> Iterator[onnx.NodeProto]:
-    """Every node: of the graph, of its subgraphs, and of the functions."""
+    """Yield every node: of the graph, of its subgraphs, and of the functions."""
     for part in (*graphs_of(model), *model.functions):
         yield from part.node
 
 
 def tensors_of(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
-    """Every constant: initializers, and tensors in the attributes of nodes."""
+    """Yield every constant: initializers, and tensors in the attributes of nodes."""
     for graph in graphs_of(model):
         yield from graph.initializer
         for sparse in graph.sparse_initializer:
@@ -32,7 +32,7 @@ def tensors_of(model: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
 
 
 def subgraphs_of(node: onnx.NodeProto) -> Iterator[onnx.GraphProto]:
-    """The graphs that this node holds itself, such as the branches of an If."""
+    """Yield the graphs in the attributes of this node, such as the branches of an If."""
     for attribute in node.attribute:
         if attribute.HasField("g"):
             yield attribute.g

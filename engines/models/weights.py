@@ -1,4 +1,4 @@
-"""The weights of a model: how many, how large, and in which files; their values are never loaded."""
+"""Count the weights of a model, their bytes and their files; their values are never loaded."""
 
 import hashlib
 import math
@@ -35,18 +35,18 @@ class _External:
 
 
 def dtype_name(element_type: int) -> str:
-    """The name that numpy gives an ONNX element type, or ml_dtypes where numpy has none."""
+    """Return numpy's name of an ONNX element type, or that of ml_dtypes if numpy has none."""
     name: str = onnx.TensorProto.DataType.Name(element_type)
     return _DTYPES.get(name, name.lower())
 
 
 def elements(tensor: onnx.TensorProto) -> int:
-    """The number of its values."""
+    """Return the number of values."""
     return math.prod(tensor.dims)
 
 
 def size_bytes(tensor: onnx.TensorProto) -> int:
-    """The bytes that its values take, packed as in a file."""
+    """Return the bytes of the values, packed as in a file."""
     if tensor.data_type == onnx.TensorProto.STRING:
         return sum(len(text) for text in tensor.string_data)
     bits = re.search(r"\d+", dtype_name(tensor.data_type))
@@ -54,9 +54,9 @@ def size_bytes(tensor: onnx.TensorProto) -> int:
 
 
 def external_files(model: onnx.ModelProto, folder: Path) -> tuple[Path, ...]:
-    """The files of external weights, in the order of their names.
+    """Return the files of external weights, in the order of their names.
 
-    Raises UserError when one is missing, too short, or not a plain file in the model's folder or below.
+    Raises UserError if one is missing, too short, or not a plain file in the model's folder or below.
     """
     needs: dict[str, _External] = {}
     for tensor in tensors_of(model):
@@ -68,7 +68,7 @@ def external_files(model: onnx.ModelProto, folder: Path) -> tuple[Path, ...]:
 
 
 def digest(data: bytes, files: Iterable[Path]) -> str:
-    """The sha256 of the model's bytes followed by those of the files; UserError when one is unreadable."""
+    """Return the sha256 of the model's bytes followed by the files; UserError if one is unreadable."""
     total = hashlib.sha256(data)
     for path in files:
         try:
@@ -86,7 +86,8 @@ def _external(tensor: onnx.TensorProto) -> _External:
         start, length = int(entries.get("offset", 0)), int(entries.get("length", size_bytes(tensor)))
     except ValueError as error:
         raise UserError(
-            f"the place of the external weights {tensor.name!r} is unreadable", "Export the model again."
+            f"the location of the external weights {tensor.name!r} cannot be parsed",
+            "Export the model again.",
         ) from error
     return _External(tensor.name, entries.get("location", ""), start + length)
 
@@ -100,7 +101,7 @@ def _checked(folder: Path, external: _External) -> Path:
             f"{name} lie outside the model's folder", "Export the model and its weights to one folder."
         )
     if path.is_symlink():
-        # onnx refuses links, for a link may lead anywhere; a model from a download cache is made of them
+        # onnx refuses links, since one may lead anywhere; models in a download cache consist of them
         raise UserError(
             f"{name} are a symbolic link", "Copy the model and its weights to a folder with cp -L."
         )

@@ -38,7 +38,7 @@ def _facts(tensor: Any) -> TensorFacts:
     if element is None:
         raise UserError(
             f"{tensor.name!r} of the model is a {tensor.type}, not a tensor",
-            "Export the model so that it takes and gives tensors.",
+            "Export the model so that its inputs and outputs are tensors.",
         )
     dtype = dtype_name(onnx.TensorProto.DataType.Value(element[1].upper()))
     # a dimension that varies is its name, or None

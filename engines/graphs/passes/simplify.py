@@ -1,4 +1,4 @@
-"""Graphs with less to do that give the same: constants folded, what nobody needs left out, by onnxslim."""
+"""Simplify graphs with onnxslim: fold constants and remove dead nodes, with the same outputs."""
 
 import contextlib
 import importlib.util
@@ -13,28 +13,28 @@ if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
 
 NONE, ONNXSLIM = "none", "onnxslim"
-# it makes a product and a sum a Gemm, between two Reshapes where the product has more than two dimensions
+# it fuses MatMul and Add to a Gemm, between two Reshapes if the product has more than two dimensions
 SKIPPED = ("FusionGemm",)
 INSTALL = "onnxslim is not installed: pip install onnxslim"
 
 
 def available() -> tuple[str, ...]:
-    """The ways to simplify that can be used here."""
+    """Return the ways to simplify that are installed."""
     return (NONE,) if excluded() else (NONE, ONNXSLIM)
 
 
 def excluded() -> Mapping[str, str]:
-    """Those that cannot, and what to do about it."""
+    """Return those that are not, and what to do about it."""
     return {} if importlib.util.find_spec("onnxslim") else {ONNXSLIM: INSTALL}
 
 
 def version(how: str) -> str:
-    """What decides the outcome besides the model; empty for none."""
+    """Return what decides the result besides the model; empty for none."""
     return metadata.version("onnxslim") if how == ONNXSLIM else ""
 
 
 def simplify(model: "ModelProto", how: str) -> "ModelProto":
-    """The simplified model: its inputs and outputs are as they were, and every node has a name of its own.
+    """Return the simplified model, with the same inputs and outputs and a unique name for every node.
 
     Raises EngineError for a graph that onnxslim cannot take.
     """
@@ -45,7 +45,7 @@ def simplify(model: "ModelProto", how: str) -> "ModelProto":
     slim = _slim(onnx_files.copy_of(model))
     weights = {tensor.name for tensor in model.graph.initializer}
     onnx_files.replace(slim.graph.input, [one for one in model.graph.input if one.name not in weights])
-    # onnxslim writes what it inferred of them, under symbols of its own
+    # onnxslim replaces their shapes by what it inferred, with symbols of its own
     onnx_files.replace(slim.graph.output, model.graph.output)
     _name_as_before(slim, model)
     onnx_files.name_nodes(slim)
@@ -53,7 +53,7 @@ def simplify(model: "ModelProto", how: str) -> "ModelProto":
 
 
 def _name_as_before(slim: "ModelProto", model: "ModelProto") -> None:
-    """Gives nodes that others were fused into their names back: people ask for nodes by name."""
+    """Give fused nodes the name of a node that they replace, since users select nodes by name."""
     makers = {name: node for node in model.graph.node for name in node.output}
     known = {node.name for node in model.graph.node}
     taken = {node.name for node in slim.graph.node}
@@ -65,7 +65,7 @@ def _name_as_before(slim: "ModelProto", model: "ModelProto") -> None:
 
 
 def _name_before(node: "NodeProto", makers: "Mapping[str, NodeProto]", taken: set[str]) -> str:
-    """The node of this type among those that vanished which lead to its output; empty if there is none."""
+    """Return the name of the removed node of this type that led to its output; empty if there is none."""
     maker = makers.get(node.output[0])
     while maker is not None and maker.name not in taken:
         if maker.op_type == node.op_type:
@@ -84,6 +84,6 @@ def _slim(model: "ModelProto") -> "ModelProto":
     try:
         with contextlib.redirect_stdout(io.StringIO()):
             slim = onnxslim.slim(model, skip_fusion_patterns=list(SKIPPED))
-    except Exception as error:  # whatever its patterns trip over
+    except Exception as error:  # its patterns raise many kinds
         raise EngineError(f"onnxslim cannot simplify the graph: {one_line(error)}") from error
     return slim

@@ -1,4 +1,4 @@
-"""Dynamic inputs made static, and what follows from that in the rest of the graph."""
+"""Make dynamic inputs static, and propagate their sizes through the graph."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -12,14 +12,14 @@ from engines.shapes.text import UNNAMED
 
 Dims = tuple[int | str | None, ...]
 
-# how exporters write a dimension that varies by itself
+# how exporters write an unnamed dynamic dimension
 _NO_NAMES = ("", "?", "-1", "None")
 
 
 def check_override(facts: ModelFacts, shapes: Mapping[str, Shape]) -> dict[str, Shape]:
-    """The shapes by the names of their inputs; a shape without a name is that of the only input.
+    """Return the shapes by input; a shape without a name is that of the only input.
 
-    Raises UserError for what the model does not have or cannot take.
+    Raises UserError for inputs that the model does not have and shapes that it cannot take.
     """
     ranges, _ = resolve(facts, shapes)
     names = [facts.inputs[0].name if name == UNNAMED else name for name in shapes]
@@ -27,7 +27,7 @@ def check_override(facts: ModelFacts, shapes: Mapping[str, Shape]) -> dict[str, 
 
 
 def made_static(facts: ModelFacts, shapes: Mapping[str, Shape]) -> ModelFacts:
-    """The facts of the overridden model, in which every dimension that shares a name has the size too."""
+    """Return the facts of the static model; dimensions of the same name get the same size."""
     sizes = _sizes({one.name: one.shape for one in facts.inputs}, shapes)
     inputs = tuple(
         replace(one, shape=shapes.get(one.name, _filled(one.shape, sizes))) for one in facts.inputs
@@ -37,7 +37,7 @@ def made_static(facts: ModelFacts, shapes: Mapping[str, Shape]) -> ModelFacts:
 
 
 def override(model: ModelProto, shapes: Mapping[str, Shape]) -> ModelProto:
-    """The model with these inputs static; whatever else can then be known is static too."""
+    """Return the model with these inputs static, and all shapes that follow from them."""
     static = onnx_files.copy_of(model)
     graph = static.graph
     sizes = _sizes({value.name: _dims(value) for value in graph.input}, shapes)
@@ -51,7 +51,7 @@ def override(model: ModelProto, shapes: Mapping[str, Shape]) -> ModelProto:
 
 
 def _sizes(inputs: Mapping[str, Dims], shapes: Mapping[str, Shape]) -> dict[str, int]:
-    """What each symbolic dimension is set to."""
+    """Return the size of each symbolic dimension."""
     return {
         dim: size
         for name, shape in shapes.items()
@@ -74,7 +74,7 @@ def _dims(value: ValueInfoProto) -> Dims:
 
 
 def _set_dims(value: ValueInfoProto, dims: Iterable[int | str | None]) -> None:
-    """Writes the sizes that are known; the other dimensions stay as they are."""
+    """Write the known sizes; other dimensions stay as they are."""
     for dim, size in zip(value.type.tensor_type.shape.dim, dims, strict=True):
         if isinstance(size, int):
             dim.dim_value = size
@@ -106,12 +106,12 @@ def _is_static(value: ValueInfoProto) -> bool:
 
 
 def _symbolically(model: ModelProto) -> dict[str, Dims]:
-    """The shapes that ONNX Runtime's inference finds, which follows sizes through arithmetic."""
+    """Infer shapes with ONNX Runtime, which follows sizes through arithmetic."""
     from onnxruntime.tools.symbolic_shape_infer import SymbolicShapeInference
 
     try:
         inferred = SymbolicShapeInference.infer_shapes(onnx_files.copy_of(model), auto_merge=True)
-    except Exception:  # it knows fewer operators than the standard has
+    except Exception:  # it does not support all operators of the standard
         return {}
     found = (*inferred.graph.output, *inferred.graph.value_info) if inferred else ()
     return {value.name: _dims(value) for value in found if value.type.tensor_type.HasField("shape")}

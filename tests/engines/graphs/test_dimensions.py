@@ -100,7 +100,7 @@ def test_a_model_that_arrived_lowered_is_only_taken_as_given(how: str, mlp: Make
     found = by_name(dimensions.dimensions(ON_GPU, maker.workload))
     assert list(found) == ["precision", "simplify"]
     assert (found["precision"].choices, found["precision"].default) == (("given",), "given")
-    assert found["precision"].excluded["fp32"] == f"the model arrived {how} and is kept as it is"
+    assert found["precision"].excluded["fp32"] == f"the model is {how} already and is kept as it is"
     assert set(found["precision"].excluded) == {*ON_GPU.plain, *ON_GPU.lowered}
     assert maker.key("given") is None
 

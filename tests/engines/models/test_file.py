@@ -83,7 +83,7 @@ def test_a_file_without_permission_is_refused(tmp_path: Path) -> None:
         (b"\x9d" * 20, "is not an ONNX model, or is damaged", "torch.onnx.export"),
         (b"\x08\x08\x3a\x04\xff\xff\xff\xff", "is not an ONNX model, or is damaged", "torch.onnx.export"),
         # another protobuf: TensorFlow's saved_model.pb begins like this
-        (b"\x08\x01\x12\x03abc", "holds no graph", "torch.onnx.export"),
+        (b"\x08\x01\x12\x03abc", "has no graph", "torch.onnx.export"),
         (
             onnx.TensorProto(name="w", dims=[2]).SerializeToString(),
             "is not an ONNX model",

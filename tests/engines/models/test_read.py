@@ -149,7 +149,7 @@ def _sequence_input() -> onnx.ValueInfoProto:
             _model([helper.make_node("MatMul", ["x", "v"], ["y"], name="mm")]),
             "node 'mm' takes 'v', which nothing",
         ),
-        (_model(outputs=[_value("z", 1)]), "nothing makes the output 'z'"),
+        (_model(outputs=[_value("z", 1)]), "no node computes the output 'z'"),
         (_model(inputs=[_sequence_input()]), "the input 'x' is a sequence, not a tensor"),
         (_model(inputs=[onnx.ValueInfoProto(name="x")]), "the input 'x' has no type"),
         (_model(inputs=[_value("x", 1, dtype=TensorProto.UNDEFINED)]), "the input 'x' has no element type"),

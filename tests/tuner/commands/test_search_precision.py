@@ -151,7 +151,7 @@ def test_a_model_that_arrived_quantized_is_measured_as_it_is(command: Command, m
     assert baseline.candidate.graph["precision"] == "given"
     said = command("search", mlp, *REAL, "--precision", "int8").complaint
     assert said == (
-        "precision=int8 is not in the space: the model arrived quantized and is kept as it is. "
+        "precision=int8 is not in the space: the model is quantized already and is kept as it is. "
         "It can be given."
     )
 
