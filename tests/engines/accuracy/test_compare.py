@@ -39,7 +39,7 @@ def test_numbers_of_different_types_are_compared_as_numbers() -> None:
     ("other", "said"),
     [(floats(1, 2, 3), "has shape (3,), not (2,)"), (floats(1, np.nan), "1 NaN or infinite values")],
 )
-def test_what_cannot_be_compared_is_beyond_any_limit(
+def test_incomparable_tensor_exceeds_every_limit(
     other: np.ndarray[tuple[int, ...], np.dtype[np.float32]], said: str
 ) -> None:
     found = compare_tensor("y", floats(1, 2), other)

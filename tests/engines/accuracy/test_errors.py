@@ -141,7 +141,7 @@ def test_agreement_is_the_share_of_rows_whose_highest_score_is_in_the_same_place
     assert compare({"y": right}, {"y": actual})[0].top1 == 0.75
 
 
-def test_a_masked_class_is_no_obstacle_to_agreement() -> None:
+def test_masked_class_counts_as_agreement() -> None:
     right = np.array([[-np.inf, 2.0, 1.0]], np.float32)
     assert compare({"y": right}, {"y": right.copy()})[0].top1 == 1.0
 

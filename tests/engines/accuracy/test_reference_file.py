@@ -74,7 +74,7 @@ def test_a_model_of_fixed_batch_takes_a_set_of_outputs_for_each_of_inputs(
     assert {one["y"].ndim for one in found} == {len(dims)} if dims else {0}
 
 
-def test_the_model_is_not_run_where_the_user_says_what_is_right(workload: Workload, tmp_path: Path) -> None:
+def test_model_is_not_run_if_the_user_gives_the_reference(workload: Workload, tmp_path: Path) -> None:
     class Idle(Fake):
         def reference(self, *_: object) -> list[dict[str, np.ndarray]]:
             raise AssertionError("the model was run")
@@ -96,7 +96,7 @@ def test_the_model_is_not_run_where_the_user_says_what_is_right(workload: Worklo
         ({"y": np.where(RIGHT == 3, np.nan, RIGHT).astype(np.float32)}, "1 values that are NaN or infinite"),
     ],
 )
-def test_what_no_engine_could_be_held_to_is_refused(
+def test_unusable_reference_is_refused(
     workload: Workload, tmp_path: Path, arrays: dict[str, np.ndarray], message: str
 ) -> None:
     with pytest.raises(UserError) as caught:

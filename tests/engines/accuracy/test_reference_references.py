@@ -44,7 +44,7 @@ def test_outputs_come_back_as_they_were(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [None, b"", b"PK\x03\x04 cut short", b"no archive"])
-def test_what_is_not_there_or_spoiled_is_none(tmp_path: Path, content: bytes | None) -> None:
+def test_missing_or_damaged_file_is_none(tmp_path: Path, content: bytes | None) -> None:
     file = tmp_path / "reference-x.npz"
     if content is not None:
         file.write_bytes(content)
@@ -57,7 +57,7 @@ def test_a_type_that_the_format_does_not_know_is_not_kept(tmp_path: Path) -> Non
     assert not file.exists()
 
 
-def test_what_decides_the_outputs_decides_the_name(tmp_path: Path, workload: Workload) -> None:
+def test_reference_file_name_changes_with_the_outputs(tmp_path: Path, workload: Workload) -> None:
     names = {
         reference.reference_file(tmp_path, workload, batch, versions)
         for batch in (2, 4)

@@ -98,7 +98,7 @@ def test_a_mistake_in_a_function_is_said_in_one_line(tmp_path: Path, program: st
         reference_scores(workload, given, _outputs())
 
 
-def test_the_worse_of_two_scores_is_kept_by_what_better_means() -> None:
+def test_worse_score_depends_on_the_direction() -> None:
     metrics = [TaskMetric("f1", "t:f", "maximize", "", ""), TaskMetric("loss", "t:l", "minimize", "", "")]
     found = worse(metrics, {"f1": 0.9, "loss": 0.1}, {"f1": 0.5, "loss": 0.2})
     assert found == {"f1": 0.5, "loss": 0.2}

@@ -48,7 +48,7 @@ def test_what_a_process_left_that_is_dead_but_not_reaped_is_cleared(tmp_path: Pa
     assert not left.exists()
 
 
-def test_empty_logs_of_dead_processes_are_cleared_and_what_was_said_is_kept(tmp_path: Path) -> None:
+def test_only_empty_logs_of_dead_processes_are_removed(tmp_path: Path) -> None:
     workspace = Workspace(tmp_path).create()
     dead, alive = _dead_process(), os.getpid()
     for name in (f"worker-{dead}", f"worker-{dead}-trial-3-rebuild-1", f"worker-{alive}", "worker-mine"):
@@ -87,7 +87,7 @@ def test_a_folder_that_fails_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_whoever_comes_second_keeps_what_the_first_made(tmp_path: Path) -> None:
+def test_second_process_keeps_the_artifact_of_the_first(tmp_path: Path) -> None:
     target = tmp_path / "done"
     with new_folder(target) as second:
         (second / "part").write_text("second")

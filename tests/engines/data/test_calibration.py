@@ -204,9 +204,7 @@ def test_a_model_of_fixed_batch_takes_sets(tmp_path: Path) -> None:
         ("raise OSError('no\\ndisk')", "raised OSError: no disk (line 3 of task.py)"),
     ],
 )
-def test_what_a_function_gives_is_checked(
-    workload: Workload, tmp_path: Path, body: str, message: str
-) -> None:
+def test_data_of_a_function_is_checked(workload: Workload, tmp_path: Path, body: str, message: str) -> None:
     _program(tmp_path, body.replace("\n", "\\n"))
     error = _refusal("task:batches", workload, tmp_path)
     assert message in error.message
@@ -252,7 +250,7 @@ def test_files_are_checked_when_they_are_given(
     assert message in _refusal(text, workload, tmp_path).message
 
 
-def test_what_decides_the_batches_decides_the_identity(workload: Workload, tmp_path: Path) -> None:
+def test_calibration_identity_changes_with_the_batches(workload: Workload, tmp_path: Path) -> None:
     np.savez(tmp_path / "data.npz", x=IMAGES)
     (tmp_path / "task.py").write_text("def batches(): pass\ndef others(): pass")
     variants = [

@@ -86,7 +86,7 @@ def test_an_index_that_is_too_large_for_the_type_is_refused() -> None:
         (Taker("two", facts(TensorFacts("y", "float32", (1,)))), "one takes x:4x3, and two takes y:1"),
     ],
 )
-def test_what_takes_other_inputs_is_refused(other: Taker, said: str) -> None:
+def test_different_inputs_are_refused(other: Taker, said: str) -> None:
     with pytest.raises(UserError, match=said):
         shapes(taker((4, 3)), other)
 

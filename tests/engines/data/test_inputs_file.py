@@ -105,7 +105,7 @@ def test_a_file_that_went_away_is_said_when_it_is_read(tmp_path: Path) -> None:
         _read(tmp_path / "data.npz", 1)
 
 
-def test_arrays_that_are_no_inputs_are_let_in_where_they_are_asked_for(tmp_path: Path) -> None:
+def test_extra_arrays_are_accepted_on_request(tmp_path: Path) -> None:
     path = saved(tmp_path, good(labels=np.arange(7)))
     assert _checked_with_extras(path).digest
     found = read_all(path, MODEL)

@@ -94,7 +94,7 @@ def _zip(name: str, content: bytes) -> bytes:
     ],
     ids=["empty", "text", "pickle", "one array", "weights", "cut short"],
 )
-def test_what_is_no_npz_file_is_refused(tmp_path: Path, data: bytes) -> None:
+def test_file_that_is_not_npz_is_refused(tmp_path: Path, data: bytes) -> None:
     path = tmp_path / "data.npz"
     path.write_bytes(data)
     error = refusal(path)
@@ -122,7 +122,7 @@ def test_a_file_without_arrays_is_refused(tmp_path: Path) -> None:
     assert "contains no arrays" in refusal(saved(tmp_path, {})).message
 
 
-def test_a_path_that_is_no_file_is_refused(tmp_path: Path) -> None:
+def test_missing_file_is_refused(tmp_path: Path) -> None:
     assert "no such file" in refusal(tmp_path / "none.npz").message
     assert "is a folder" in refusal(tmp_path).message
     (tmp_path / "loop.npz").symlink_to("loop.npz")

@@ -22,7 +22,7 @@ def test_a_file_may_be_read_through_a_link_too(tmp_path: Path) -> None:
     require_file(tmp_path / "link")
 
 
-def test_what_is_no_file_is_told_with_what_to_do(tmp_path: Path) -> None:
+def test_path_that_is_not_a_file_is_refused_with_a_hint(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"no such file: '.*none'\. Look for it\."):
         require_file(tmp_path / "none", "Look for it.")
     with pytest.raises(UserError, match=r"is a folder\. Look inside\."):
@@ -33,7 +33,7 @@ def test_what_is_no_file_is_told_with_what_to_do(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", ["/dev/null", "/dev/zero"])
-def test_a_device_is_no_regular_file(path: str) -> None:
+def test_device_file_is_refused(path: str) -> None:
     with pytest.raises(UserError, match=f"'{path}' is not a regular file. Save its data"):
         require_file(Path(path))
 
@@ -52,18 +52,18 @@ def _inputs(path: Path) -> None:
         ("task.py", lambda path: find_function(f"{path}:accuracy", path.parent)),
     ],
 )
-def test_nobody_waits_for_a_pipe(pipe: Pipes, name: str, read: Callable[[Path], object]) -> None:
+def test_pipe_is_refused_without_waiting(pipe: Pipes, name: str, read: Callable[[Path], object]) -> None:
     with pytest.raises(UserError, match=f"{name}' is not a regular file"):
         read(pipe(name))
 
 
-def test_nobody_waits_for_a_pipe_in_a_folder(pipe: Pipes, workload: Workload, tmp_path: Path) -> None:
+def test_pipe_in_a_folder_is_refused_without_waiting(pipe: Pipes, workload: Workload, tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     pipe("data/a.npy")
     with pytest.raises(UserError, match=r"a\.npy' is not a regular file"):
         parse_calibration("data", workload.model, workload.plan.ranges, workload.batched_inputs, tmp_path)
 
 
-def test_a_name_with_a_zero_byte_is_no_error_of_ours() -> None:
+def test_name_with_a_zero_byte_is_a_user_error() -> None:
     with pytest.raises(UserError, match="a file name cannot contain a zero byte"):
         require_file(Path("a\0b"))

@@ -36,7 +36,7 @@ def test_a_users_arrays_are_read_by_name(tmp_path: Path) -> None:
     assert {name: len(values) for name, values in read_arrays(tmp_path / "t.npz").items()} == {"y": 2, "z": 3}
 
 
-def test_what_is_no_npz_file_is_refused(tmp_path: Path) -> None:
+def test_file_that_is_not_npz_is_refused(tmp_path: Path) -> None:
     contents = {"text": b"hello", "empty": b"", "pickle": pickle.dumps([1]), "zip": b"PK\x03\x04 nothing"}
     for name, content in contents.items():
         (tmp_path / name).write_bytes(content)

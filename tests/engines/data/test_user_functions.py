@@ -102,7 +102,7 @@ def test_a_module_is_run_once(tmp_path: Path) -> None:
         ("needy:f", "No module named 'no_such_package'"),
     ],
 )
-def test_what_cannot_be_loaded_is_said_in_one_line(tmp_path: Path, text: str, message: str) -> None:
+def test_load_errors_are_one_line(tmp_path: Path, text: str, message: str) -> None:
     _write(tmp_path, "task.py", "LIMIT = 3\ndef accuracy(): pass")
     _write(tmp_path, "broken.py", "def f(:")
     _write(tmp_path, "raising.py", "def f(): pass\nraise ValueError('no\\ndata')")

@@ -34,7 +34,7 @@ def test_a_gpu_has_all_of_it_and_the_defaults_are_the_first(workloads: dict[str,
     assert all(dimension.default == dimension.choices[0] for dimension in found.values())
 
 
-def test_a_cpu_says_what_it_lacks(workloads: dict[str, Workload]) -> None:
+def test_cpu_excludes_choices_with_reasons(workloads: dict[str, Workload]) -> None:
     found = by_name(dimensions.dimensions(ON_CPU, workloads["mlp"]))
     assert found["precision"].choices == ("fp32", "int8", "int4")
     assert found["precision"].excluded == {"fp16": "no kernels"}
@@ -57,7 +57,7 @@ def test_where_nothing_is_lowered_there_is_nothing_more_to_choose(workloads: dic
         ({"MatMul": 1000}, (0, 1, 4, 16, 64)),
     ],
 )
-def test_no_more_than_half_of_what_is_worth_lowering_may_be_kept(
+def test_at_most_half_of_the_nodes_worth_lowering_can_be_kept(
     operators: dict[str, int], wanted: tuple[int, ...], workloads: dict[str, Workload]
 ) -> None:
     workload = workloads["mlp"]
@@ -79,7 +79,7 @@ def test_models_with_few_products_are_in_no_precision_that_is_for_them(
     assert (many.choices, many.excluded) == ((*target.plain, *target.lowered), {})
 
 
-def test_what_a_target_lacks_for_another_reason_keeps_that_reason(workloads: dict[str, Workload]) -> None:
+def test_excluded_precision_keeps_its_own_reason(workloads: dict[str, Workload]) -> None:
     target = Target(("fp32",), ("fp16",), excluded={"int4": "too old"})
     found = by_name(dimensions.dimensions(target, workloads["residual_cnn"]))["precision"]
     assert found.excluded == {"int4": "too old"}

@@ -31,7 +31,7 @@ def _lowered_nodes(graph: ModelProto, names: list[str]) -> set[str]:
 
 @pytest.mark.parametrize("precision", ["fp16", "int8", "fp8", "int4"])
 @pytest.mark.parametrize("count", [1, 2])
-def test_as_many_as_asked_of_those_that_hurt_most_are_kept(precision: str, count: int, mlp: Maker) -> None:
+def test_keep_fp32_keeps_the_most_sensitive_nodes(precision: str, count: int, mlp: Maker) -> None:
     products = ["Gemm_0", "Gemm_2", "Gemm_4"]
     ranked = mlp.ranked(precision)
     graph, kept = mlp.graph(precision, keep_fp32=count)
@@ -103,7 +103,7 @@ def test_convolutions_that_int8_leaves_out_are_not_counted(cnn: Maker) -> None:
 
 
 @pytest.mark.parametrize("precision", ["bf16", "int8"])
-def test_what_a_backend_does_not_take_in_16_bits_stays_in_fp32(precision: str, cnn: Maker) -> None:
+def test_operators_refused_in_16_bits_stay_in_fp32(precision: str, cnn: Maker) -> None:
     target = replace(ON_GPU, refused={"bf16": {"Relu": "the parser refuses it"}})
     graph, kept = cnn.graph(precision, target, high_precision="bf16")
     known = onnx_files.infer_shapes(graph)

@@ -99,7 +99,7 @@ def test_settings_that_do_not_matter_change_neither_name_nor_graph(mlp: Maker) -
     ],
     ids=lambda change: next(iter(change)),
 )
-def test_what_changes_the_graph_changes_its_name(change: dict[str, object], mlp: Maker) -> None:
+def test_graph_name_changes_with_its_content(change: dict[str, object], mlp: Maker) -> None:
     assert mlp.having(**change).key("int8") != mlp.key("int8")
 
 
@@ -131,7 +131,7 @@ def test_a_simplified_graph_has_less_to_do_and_is_lowered_all_the_same(
 
 
 @pytest.mark.parametrize("precision", WEAK.elsewhere)
-def test_what_the_backend_lowers_by_itself_leaves_the_graph_alone(precision: str, mlp: Maker) -> None:
+def test_builder_precisions_leave_the_graph_unchanged(precision: str, mlp: Maker) -> None:
     assert mlp.key(precision, WEAK) is None
     assert mlp.key(precision, WEAK, keep_fp32=1) is not None
     assert mlp.key(precision, WEAK, **{KEPT_NODES: "Gemm_0"}) is not None
@@ -153,9 +153,7 @@ def test_where_it_is_to_keep_nodes_the_graph_gives_them_names_and_no_more(mlp: M
 # what goes wrong
 
 
-def test_what_a_converter_trips_over_is_a_failed_candidate(
-    mlp: Maker, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_converter_error_becomes_engine_error(mlp: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
     def trips(*_: object) -> ModelProto:
         raise IndexError("list index\nout of range")
 

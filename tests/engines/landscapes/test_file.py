@@ -66,7 +66,7 @@ def test_measured_numbers_have_six_digits_and_settings_all_of_theirs(tmp_path: P
     [b"no gzip", gzip.compress(b'{"date": 3}'), gzip.compress(b"x")[:-9]],
     ids=["no gzip", "something else", "cut short"],
 )
-def test_a_file_that_is_no_landscape_is_the_users_mistake(content: bytes, tmp_path: Path) -> None:
+def test_file_that_is_not_a_landscape_is_a_user_error(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "l").write_bytes(content)
     with pytest.raises(UserError, match="landscape"):
         load(tmp_path / "l")
@@ -191,7 +191,7 @@ def test_latencies_have_the_median_and_the_shape(count: int) -> None:
     assert np.quantile(many, QUANTILES[2:-2]) / 8 == pytest.approx(SPREAD[2:-2], rel=0.01)
 
 
-def test_truths_are_freed_of_what_whole_passes_have_in_common(tmp_path: Path) -> None:
+def test_truths_remove_the_level_of_each_pass(tmp_path: Path) -> None:
     """The second pass is 10 % slow: who was only measured there is no slower for it."""
     true = [4.0, 2.0, 1.9, 3.0]
     runs = [run(of, 0, true[of]) for of in (0, 1, 3)]

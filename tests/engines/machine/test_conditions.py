@@ -27,7 +27,7 @@ def test_a_finding_is_a_verdict_with_advice_unless_it_is_fine(finding: Finding, 
     assert examine((Check("turbo", lambda: finding, "Turn it off."),), unavailable=()) == (condition,)
 
 
-def test_what_cannot_be_read_is_unknown_and_what_is_our_mistake_is_not_hidden() -> None:
+def test_unavailable_condition_is_unknown_and_bugs_are_raised() -> None:
     nothing: dict[str, Finding] = {}
     check = Check("turbo", lambda: nothing["on"], "Turn it off.")
     assert examine((check,), unavailable=(KeyError,)) == (Condition("turbo", "unknown", NOT_AVAILABLE),)
@@ -35,7 +35,7 @@ def test_what_cannot_be_read_is_unknown_and_what_is_our_mistake_is_not_hidden() 
         examine((check,), unavailable=(OSError,))
 
 
-def test_clocks_that_hold_are_fine_and_those_that_move_are_noisy() -> None:
+def test_constant_clocks_are_fine_and_changing_clocks_noisy() -> None:
     steady = _verdicts(_block(clock_mhz=1980.0), _block(clock_mhz=1970.0))
     moving = _verdicts(_block(clock_mhz=1980.0), _block(clock_mhz=1755.0))
     assert steady["clock under load"] == ("fine", "1,980 MHz in the test")

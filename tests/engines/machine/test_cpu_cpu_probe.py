@@ -87,7 +87,7 @@ def test_threads_are_not_looked_for_each_time(root: Path) -> None:
     assert set(waits()) == {"11", "12"}
 
 
-def test_a_count_adds_what_it_grew_by_since_it_was_first_seen() -> None:
+def test_counter_is_growth_since_first_seen() -> None:
     seen: list[dict[str, int]] = [
         {"a": 7},
         {"a": 9, "b": 100},
@@ -106,7 +106,7 @@ def test_a_count_that_fell_is_that_of_another_under_the_same_name() -> None:
     assert [counter() for _ in range(3)] == [0, 2, 6]
 
 
-def test_a_host_that_tells_nothing_is_read_as_nothing(tmp_path: Path) -> None:
+def test_host_without_telemetry_gives_empty_readings(tmp_path: Path) -> None:
     probe = cpu.probe(tmp_path)
     for _ in range(2):
         reading = probe.read()

@@ -74,7 +74,7 @@ def _process(pid: int) -> SimpleNamespace:
     return SimpleNamespace(pid=pid)
 
 
-def test_a_quiet_gpu_is_fine_in_everything_but_what_nvml_does_not_tell(states: Any) -> None:
+def test_idle_gpu_is_fine_except_for_what_nvml_cannot_report(states: Any) -> None:
     found = states()
     clocks = found.pop("GPU clocks")
     assert {one.verdict for one in found.values()} == {"fine"}, found
@@ -109,7 +109,7 @@ def test_a_quiet_gpu_is_fine_in_everything_but_what_nvml_does_not_tell(states: A
          "1 of 1 busy"),
     ],
 )  # fmt: skip
-def test_what_is_noisy_is_said_with_what_to_do(
+def test_noisy_condition_has_advice(
     nvml: dict[str, Any], states: Any, name: str, changed: dict[str, Any], found: str
 ) -> None:
     nvml |= changed
@@ -133,7 +133,7 @@ def test_queries_that_an_older_nvidia_ml_py_does_not_have_are_unknown(
     assert states()["virtual GPU"].verdict == "unknown"
 
 
-def test_older_names_and_queries_are_asked_where_there_are_no_newer_ones(
+def test_older_queries_are_used_on_older_drivers(
     nvml: dict[str, Any], states: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     older = {

@@ -53,7 +53,7 @@ def test_a_gpu_is_read_in_the_units_of_the_names(answers: Answers) -> None:
     assert reading.throttled_by == ()
 
 
-def test_power_of_the_last_second_stands_in_where_there_is_no_other(answers: Answers) -> None:
+def test_power_falls_back_to_the_last_second(answers: Answers) -> None:
     answers["nvmlDeviceGetFieldValues"] = {
         (pynvml.NVML_FI_DEV_POWER_INSTANT,): _field(pynvml.NVML_ERROR_NOT_SUPPORTED, 0)
     }
@@ -95,7 +95,7 @@ def test_an_old_driver_is_asked_by_the_old_name(answers: Answers) -> None:
     assert gpu.probe(0).read().throttled_by == ("sw_thermal_slowdown",)
 
 
-def test_what_a_gpu_does_not_answer_is_left_out(answers: Answers) -> None:
+def test_unsupported_gpu_queries_are_left_out(answers: Answers) -> None:
     for name in ("nvmlDeviceGetFieldValues", "nvmlDeviceGetTemperature"):
         answers[name] = pynvml.NVMLError(pynvml.NVML_ERROR_NOT_SUPPORTED)
     answers["nvmlDeviceGetCurrentClocksEventReasons"] = pynvml.NVMLError(pynvml.NVML_ERROR_NOT_SUPPORTED)

@@ -77,7 +77,7 @@ def test_a_quiet_host_is_fine_in_everything(host: Tree) -> None:
         ("time source", {"sys/devices/system/clocksource/clocksource0/current_clocksource": "hpet"}, "hpet"),
     ],
 )  # fmt: skip
-def test_what_is_noisy_is_said_with_what_to_do(
+def test_noisy_condition_has_advice(
     host: Tree, name: str, changed: Mapping[str, str | None], found: str
 ) -> None:
     condition = _named(host_conditions.states(host(changed)), name)
@@ -151,21 +151,21 @@ def _ticks(*rows: str) -> dict[str, str]:
     return {"proc/stat": "".join(f"cpu{core} {row}\n" for core, row in enumerate(rows))}
 
 
-def test_what_others_do_while_we_do_nothing_is_a_share_of_our_cores(host: Tree) -> None:
+def test_load_of_others_is_a_share_of_the_cores(host: Tree) -> None:
     before = host_conditions.counters(host(_ticks("10 0 0 100 0 0 0 0 0 0", "0 0 0 0 0 0 0 0 0 0")))
     after = host_conditions.counters(host(_ticks("25 0 5 180 0 0 0 0 0 0", "0 0 0 100 0 0 0 0 0 0")))
     (others,) = host_conditions.while_idle(before, after)
     assert (others.verdict, others.found) == ("noisy", "10.0 % of the cores")
 
 
-def test_other_cores_than_ours_do_not_count(host: Tree) -> None:
+def test_cores_of_other_processes_do_not_count(host: Tree) -> None:
     rows = _ticks("0 0 0 100 0 0 0 0 0 0", "90 0 0 10 0 0 0 0 0 0")
     empty = host_conditions.counters(host(_ticks(*["0 0 0 0 0 0 0 0 0 0"] * 2), cores=(0,)))
     (others,) = host_conditions.while_idle(empty, host_conditions.counters(host(rows, cores=(0,))))
     assert (others.verdict, others.found) == ("fine", "0.0 % of the cores")
 
 
-def test_what_is_kept_from_us_while_we_work_is_counted(host: Tree) -> None:
+def test_losses_while_busy_are_counted(host: Tree) -> None:
     before = host_conditions.counters(host())
     grown = {
         **_ticks("10 0 0 190 0 0 0 0 0 0", "110 0 0 80 0 0 0 10 0 0"),

@@ -30,7 +30,7 @@ def test_a_counter_that_stood_still_counts_nothing() -> None:
     assert between(before, after) == {"energy_mj": 180_000.0, "power_w": 90.0}
 
 
-def test_what_only_one_reading_has_is_left_out() -> None:
+def test_value_of_only_one_reading_is_left_out() -> None:
     assert between(_reading(0.0), _reading(1.0, energy_mj=5.0, clock_mhz=5.0)) == {}
     assert between(_reading(0.0, energy_mj=5.0, clock_mhz=5.0), _reading(1.0)) == {}
 

@@ -51,7 +51,7 @@ def test_a_folder_is_refused(tmp_path: Path) -> None:
     assert _refusal(tmp_path).message == f"{str(tmp_path)!r} is a folder"
 
 
-def test_what_the_system_cannot_open_is_refused_with_its_reason(tmp_path: Path) -> None:
+def test_file_that_cannot_be_opened_is_refused_with_the_reason(tmp_path: Path) -> None:
     (tmp_path / "loop.onnx").symlink_to("loop.onnx")
     assert "Too many levels of symbolic links" in _refusal(tmp_path / "loop.onnx").message
 
@@ -91,7 +91,7 @@ def test_a_file_without_permission_is_refused(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_what_is_no_onnx_model_is_told_by_what_it_is(
+def test_other_file_formats_are_named_in_the_refusal(
     tmp_path: Path, data: bytes, message: str, hint: str
 ) -> None:
     path = tmp_path / "m.onnx"
@@ -101,7 +101,7 @@ def test_what_is_no_onnx_model_is_told_by_what_it_is(
     assert hint in error.hint
 
 
-def test_a_model_cut_off_anywhere_is_refused_and_mostly_known_for_what_it_is(
+def test_truncated_model_is_refused_and_mostly_reported_as_cut_off(
     tmp_path: Path, model_bytes: bytes
 ) -> None:
     path = tmp_path / "m.onnx"

@@ -44,7 +44,7 @@ def test_coordinates_of_unknown_length_are_taken_for_single_indices() -> None:
 @pytest.mark.parametrize(
     "operator", ["Cast", "Reshape", "Squeeze", "Unsqueeze", "Identity", "Slice", "Expand"]
 )
-def test_indices_are_followed_through_what_only_moves_them(operator: str) -> None:
+def test_indices_are_followed_through_operators_that_move_values(operator: str) -> None:
     nodes = [
         make_node(operator, ["ids"], ["moved"]),
         make_node("Identity", ["moved"], ["again"]),
@@ -61,7 +61,7 @@ def test_indices_joined_count_for_each_input() -> None:
     assert _limits(nodes) == {"ids": 10, "more": 10}
 
 
-def test_the_condition_of_a_choice_is_no_index() -> None:
+def test_condition_of_where_is_not_an_index() -> None:
     nodes = [make_node("Where", ["more", "ids", "ids"], ["z"]), make_node("Gather", ["table", "z"], ["y"])]
     assert _limits(nodes) == {"ids": 10}
 
@@ -72,7 +72,7 @@ def test_indices_that_are_computed_are_not_followed(operator: str) -> None:
     assert _limits(nodes) == {}
 
 
-def test_an_input_that_is_looked_up_in_is_no_index() -> None:
+def test_input_used_as_table_is_not_an_index() -> None:
     assert _limits([make_node("Gather", ["ids", "table"], ["y"])]) == {}
 
 

@@ -34,7 +34,7 @@ def test_nodes_of_subgraphs_are_named_too() -> None:
     assert names == ["If_0", "Relu_1", "Relu_2"]
 
 
-def test_what_is_saved_is_loaded_and_the_same_bytes_each_time(tmp_path: Path) -> None:
+def test_saved_model_loads_and_has_the_same_bytes_each_time(tmp_path: Path) -> None:
     model = example("mlp")
     for name in ("a", "b"):
         onnx_files.save(model, tmp_path / name)
@@ -63,7 +63,7 @@ def test_weights_that_are_inputs_as_well_are_only_weights(tmp_path: Path) -> Non
     assert loaded.ir_version == 4
 
 
-def test_a_file_that_is_no_model_is_refused_in_one_line(tmp_path: Path) -> None:
+def test_file_that_is_not_a_model_is_refused_in_one_line(tmp_path: Path) -> None:
     (tmp_path / "bad.onnx").write_bytes(b"\xff" * 100)
     with pytest.raises(EngineError, match=r"cannot read the graph bad\.onnx"):
         onnx_files.load(tmp_path / "bad.onnx")
@@ -76,7 +76,7 @@ def test_types_and_shapes_of_all_tensors_are_known_large_weights_included() -> N
     assert known["relu_1"] == (TensorProto.FLOAT, ("batch", 256))
 
 
-def test_shapes_of_a_model_that_contradicts_itself_are_what_it_says() -> None:
+def test_declared_shapes_are_used_if_inference_fails() -> None:
     model = _doubled()
     model.graph.node[0].op_type = "NoSuchOperator"
     known = onnx_files.infer_shapes(model)

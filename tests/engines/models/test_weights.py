@@ -123,12 +123,12 @@ def test_weights_behind_a_link_are_refused(tmp_path: Path) -> None:
     assert "are a symbolic link" in _refusal(path)
 
 
-def test_a_place_that_is_no_number_is_refused(tmp_path: Path) -> None:
+def test_external_weights_with_invalid_location_are_refused(tmp_path: Path) -> None:
     path = _write(tmp_path, {"w": {"location": "w.bin"}})
     model = onnx.load(path, load_external_data=False)
     model.graph.initializer[0].external_data.add(key="offset", value="first")
     path.write_bytes(model.SerializeToString())
-    assert _refusal(path) == "the place of the external weights 'w' is unreadable"
+    assert _refusal(path) == "the location of the external weights 'w' cannot be parsed"
 
 
 def test_weights_narrower_than_a_byte_are_counted_packed(tmp_path: Path) -> None:

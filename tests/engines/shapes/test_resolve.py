@@ -54,7 +54,7 @@ def test_without_an_optimum_the_maximum_is_used_and_said() -> None:
     )
 
 
-def test_dynamic_dimensions_that_nobody_gave_are_one_and_said() -> None:
+def test_missing_dynamic_dimensions_are_one_and_reported() -> None:
     ranges, notes = resolve(IMAGES)
     assert ranges == {"x": _fixed((1, 3, 32, 32))}
     assert notes == (
@@ -154,7 +154,7 @@ def test_the_batch_is_the_first_dimension_that_inputs_share(
     assert batch_of(model, resolve(model, shapes)[0]) == expected
 
 
-def test_an_unnamed_first_dimension_of_another_size_is_no_batch() -> None:
+def test_unnamed_first_dimension_of_another_size_is_not_a_batch() -> None:
     model = _model(x=(None, 3), rows=(None, 3))
     assert batch_of(model, resolve(model, {"x": (4, 3), "rows": (9, 3)})[0]) == (4, ("x",))
 

@@ -49,7 +49,7 @@ def test_shapes_are_read_in_every_spelling(texts: list[str], shapes: dict[str, S
         "x:[1]3",
     ],
 )
-def test_text_that_is_no_shape_is_refused_with_how_to_write_one(text: str) -> None:
+def test_invalid_shape_text_is_refused_with_the_syntax(text: str) -> None:
     with pytest.raises(UserError, match="cannot read the shape") as caught:
         parse_shapes([text])
     assert "NAME:DIMENSIONS" in caught.value.hint

@@ -27,7 +27,7 @@ def test_a_certificate_needs_as_many_samples_as_wilks_tabled(
     assert not certify(_with_misses(samples, misses + 1), 33.0, percentile).holds
 
 
-def test_a_certificate_states_what_it_rests_on() -> None:
+def test_certificate_states_samples_misses_and_confidence() -> None:
     certificate = certify(_with_misses(1000, 3), 33.0, 99, 0.9)
     assert (certificate.deadline_ms, certificate.percentile, certificate.confidence) == (33.0, 99, 0.9)
     assert (certificate.samples, certificate.misses, certificate.holds) == (1000, 3, True)

@@ -23,12 +23,12 @@ def test_jitter_is_the_90th_percentile_by_the_10th() -> None:
     assert jitter([_waiting(0.05)]) == pytest.approx(1.0)
 
 
-def test_what_changes_slowly_is_no_jitter() -> None:
+def test_slow_changes_are_not_jitter() -> None:
     drifting = _block(*np.linspace(1.0, 2.0, 200))
     assert jitter([drifting, _block(*[5.0] * 50)]) == pytest.approx(1.01, abs=0.01)
 
 
-def test_a_few_fast_inferences_are_no_jitter() -> None:
+def test_few_fast_inferences_are_not_jitter() -> None:
     rows = [[1.0] * 5] * 9 + [[0.5, 1.0, 1.0, 1.0, 1.0]]
     assert jitter([_block(*np.concatenate(rows * 2))]) == pytest.approx(1.0)
 
@@ -59,5 +59,5 @@ def test_few_inferences_tell_nothing() -> None:
     assert is_uneven([short] * 20) is None
 
 
-def test_times_of_nothing_are_no_error() -> None:
+def test_times_of_no_samples_are_not_an_error() -> None:
     assert is_uneven([_block(*[0.0] * 30)]) is not True

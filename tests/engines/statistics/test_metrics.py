@@ -71,7 +71,7 @@ def test_its_adjective_fits_what_is_better(metric: Metric) -> None:
 
 
 @every_metric
-def test_what_differs_from_block_to_block_has_an_interval_and_nothing_else_has(metric: Metric) -> None:
+def test_only_timed_metrics_have_an_interval(metric: Metric) -> None:
     found = metric.of(FULL)
     assert found is not None
     assert (found.low is not None) == metric.timed

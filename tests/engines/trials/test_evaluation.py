@@ -95,9 +95,7 @@ def _session(backend: Fake, workspace: Workspace) -> tuple[Session, Candidate]:
         (ZeroDivisionError("division by zero"), "internal"),
     ],
 )
-def test_what_a_build_raises_is_a_failure_of_its_kind(
-    error: Exception, kind: str, workspace: Workspace
-) -> None:
+def test_build_error_becomes_failure_of_same_kind(error: Exception, kind: str, workspace: Workspace) -> None:
     session, candidate = _session(Faulty(error, "build"), workspace)
     failure = evaluate(session, candidate, lambda *_: None).failure
     assert failure is not None

@@ -14,7 +14,7 @@ from tests.troublesome import candidate, is_running
 from tests.workloads import QUICK
 
 
-def test_a_candidate_is_measured_and_its_stages_are_told_in_order(worker: Worker, workload: Workload) -> None:
+def test_candidate_is_measured_and_stages_are_reported_in_order(worker: Worker, workload: Workload) -> None:
     stages: list[Stage] = []
     worker.prepare(workload.plan.batch)
     evaluation = worker.evaluate(candidate(workload), PLENTY, lambda stage, _: stages.append(stage))
@@ -52,7 +52,7 @@ def test_a_worker_may_be_started_by_one_thread_and_opened_by_another(
         assert worker.release(candidate(workload), PLENTY).failure is None
 
 
-def test_memory_that_runs_out_is_told_apart_and_leaves_the_worker_alive(
+def test_out_of_memory_is_its_own_kind_and_keeps_the_worker_alive(
     workspace: Workspace, workload: Workload
 ) -> None:
     options = Settings(fault_rate=1.0, faults="memory")
@@ -92,7 +92,7 @@ def test_the_log_of_a_crash_holds_its_last_words_and_where_it_happened(
     assert "in _print_in_c_and_crash" in log
 
 
-def test_of_a_long_log_the_end_is_kept(worker: Worker, workload: Workload) -> None:
+def test_long_log_is_cut_to_its_end(worker: Worker, workload: Workload) -> None:
     worker.evaluate(candidate(workload, "print"), PLENTY)
     assert worker.log_since(0, most=13) == "from a child\n"
     assert worker.log_since(worker.log_position()) == ""
@@ -155,9 +155,7 @@ def test_a_backend_that_takes_its_worker_down_is_a_users_error_with_its_last_wor
     assert "no licence found" in Path(raised.value.hint.split()[-1].rstrip(".")).read_text()
 
 
-def test_what_the_backend_refuses_reaches_the_user_unchanged(
-    workspace: Workspace, workload: Workload
-) -> None:
+def test_backend_refusal_reaches_the_user_unchanged(workspace: Workspace, workload: Workload) -> None:
     with (
         Worker(opening(workspace, workload, start="refuses"), workspace) as worker,
         pytest.raises(UserError) as raised,
@@ -166,7 +164,7 @@ def test_what_the_backend_refuses_reaches_the_user_unchanged(
     assert (raised.value.message, raised.value.hint) == ("the device is in use", "Wait for it.")
 
 
-def test_what_lies_in_the_folder_of_the_command_is_not_imported(
+def test_modules_in_the_current_folder_are_not_imported(
     worker: Worker, workload: Workload, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "here"

@@ -55,7 +55,7 @@ def test_tensors_are_compared_to_the_first_beyond_or_to_the_end(
     assert said == [("load", ""), ("check", "tensor 1 of 5")]
 
 
-def test_what_the_cpu_cannot_compute_names_the_file_and_another_way(tmp_path: Path, inputs: str) -> None:
+def test_unsupported_cpu_type_names_the_file_and_an_alternative(tmp_path: Path, inputs: str) -> None:
     half = TensorProto.BFLOAT16
     nodes = [
         helper.make_node("Cast", ["x"], ["b"], to=half),

@@ -47,7 +47,7 @@ def test_with_cold_caches_a_held_engine_is_timed_so_with_each_sample(
     assert (len(warm), len(cold)) == (2, 2)
 
 
-def test_what_cannot_be_held_is_a_failed_evaluation(worker: Worker, workload: Workload) -> None:
+def test_engine_that_cannot_be_held_is_a_failed_evaluation(worker: Worker, workload: Workload) -> None:
     failed = worker.hold(variant(workload, deed="segfault"), PLENTY)
     assert failed is not None
     assert failed.failure is not None

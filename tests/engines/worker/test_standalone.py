@@ -62,7 +62,7 @@ def test_a_model_is_timed_and_its_machine_named(model: Path) -> None:
     assert found.measurement.warmup_runs > 0
 
 
-def test_dimensions_that_nobody_gave_are_one_with_a_note(model: Path) -> None:
+def test_missing_dimensions_are_one_with_a_note(model: Path) -> None:
     found = measured(model)
     assert found.shapes == {"x": (1, 3, 12, 12)}
     assert any("dimension 'batch'" in note for note in found.notes)
@@ -103,14 +103,14 @@ def test_cold_blocks_are_timed_where_they_are_asked_for(model: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"hello", b"\x00" * 100])
 @pytest.mark.parametrize("suffix", [".onnx", ".ort"])
-def test_a_file_that_is_no_model_is_the_users_mistake(tmp_path: Path, content: bytes, suffix: str) -> None:
+def test_file_that_is_not_a_model_is_a_user_error(tmp_path: Path, content: bytes, suffix: str) -> None:
     file = tmp_path / f"bad{suffix}"
     file.write_bytes(content)
     with pytest.raises(UserError, match="onnxruntime cannot run"):
         measured(file)
 
 
-def test_an_input_that_is_no_tensor_is_the_users_mistake(tmp_path: Path) -> None:
+def test_input_that_is_not_a_tensor_is_a_user_error(tmp_path: Path) -> None:
     sequence = helper.make_tensor_sequence_value_info("s", TensorProto.FLOAT, None)
     length = helper.make_tensor_value_info("n", TensorProto.INT64, [])
     nodes = [helper.make_node("SequenceLength", ["s"], ["n"])]
@@ -193,7 +193,7 @@ def test_a_slow_engine_goes_on_until_it_ran_often_enough() -> None:
     assert runner.asked[1:] == [0.02, *[0.0] * 8]
 
 
-def test_stages_are_told_as_they_begin(model: Path) -> None:
+def test_stages_are_reported_as_they_begin(model: Path) -> None:
     told: list[str] = []
     measure_engine(request(model), lambda stage, _: told.append(stage))
     assert told == ["load", "warm-up", "measure"]
@@ -247,7 +247,7 @@ def run_request(file: Path, *batches: Tensors) -> RunEngine:
     return RunEngine(**about(file), inputs=str(file.parent / "in.npz"), outputs=str(file.parent / "out.npz"))
 
 
-def test_a_model_says_what_it_takes_and_gives(model: Path) -> None:
+def test_facts_list_inputs_and_outputs(model: Path) -> None:
     found = describe_engine(DescribeEngine(**about(model)))
     assert [(facts.name, facts.shape) for facts in found.model.inputs] == [("x", ("batch", 3, 12, 12))]
     assert [facts.name for facts in found.model.outputs] == ["y"]
@@ -272,7 +272,7 @@ def test_an_engine_is_described_and_run_in_a_worker(model: Path, tmp_path: Path)
     assert tensor_files.load(model.parent / "out.npz")[0]["y"].shape == (1, 5)
 
 
-def test_what_cannot_be_loaded_or_run_is_the_users_to_mend(model: Path) -> None:
+def test_engine_that_cannot_load_or_run_is_a_user_error(model: Path) -> None:
     with pytest.raises(UserError, match="onnxruntime cannot run"):
         run_engine(run_request(model, {"x": np.zeros((1, 3, 12, 12), np.float16)}), lambda *_: None)
     model.write_text("hello")

@@ -101,7 +101,7 @@ def test_any_error_is_met_and_the_cosine_where_both_can_be(
         assert found.outputs[0].cosine == pytest.approx(cosine)
 
 
-def test_making_costs_what_it_took_once_and_nothing_when_reused(replayed: Replayed) -> None:
+def test_build_time_is_replayed_once_and_zero_when_reused(replayed: Replayed) -> None:
     first, sibling = replayed.evaluate("fp16"), replayed.evaluate("fp16", 0, 2)
     assert first.stage_seconds["graph"] == pytest.approx(GRAPH_SECONDS)
     assert first.stage_seconds["build"] == pytest.approx(BUILD_SECONDS)
@@ -168,7 +168,7 @@ def test_an_engine_that_was_wrong_after_timing_is_so_again(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("settings", "stage"), [(("bf16",), "graph"), (("fp32", 1), "build"), (("fp32", 0, 2), "load")]
 )
-def test_what_was_not_recorded_is_refused_at_the_first_stage_that_is_new(
+def test_unrecorded_candidate_is_refused_at_its_first_new_stage(
     settings: tuple[str, int, int], stage: str, replayed: Replayed
 ) -> None:
     failure = replayed.evaluate(*settings).failure

@@ -47,7 +47,7 @@ def _complaint(
     return str(refused.value)
 
 
-def test_what_was_recorded_is_served(recorded: Landscape) -> None:
+def test_recorded_candidate_is_replayed(recorded: Landscape) -> None:
     _check(recorded, recorded.workload, metrics=TOLD)
 
 
@@ -100,7 +100,7 @@ def test_what_changes_the_numbers_is_as_it_was_recorded(
     _check(with_it, told)
 
 
-def test_other_data_in_a_file_of_the_same_name_is_told_apart(recorded: Landscape) -> None:
+def test_other_data_in_a_file_of_the_same_name_changes_the_identity(recorded: Landscape) -> None:
     with_data = replace(recorded, workload=replace(recorded.workload, inputs=DATA))
     moved = replace(DATA, path="elsewhere/data.npz", seed=7)
     _check(with_data, replace(recorded.workload, inputs=moved))
@@ -127,9 +127,7 @@ def test_cold_times_are_not_made_up(recorded: Landscape) -> None:
 
 
 @pytest.mark.parametrize("metric", sorted(METRICS.keys() - set(TOLD)))
-def test_a_metric_that_is_not_recorded_is_refused_with_those_that_are(
-    metric: str, recorded: Landscape
-) -> None:
+def test_unrecorded_metric_is_refused_with_the_recorded_ones(metric: str, recorded: Landscape) -> None:
     complaint = _complaint(recorded, recorded.workload, metrics=["latency_ms", metric])
     assert complaint == f"a replay does not tell {metric}. It tells {', '.join(TOLD)}."
 

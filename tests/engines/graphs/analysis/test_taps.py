@@ -108,13 +108,13 @@ def test_tensors_around_a_branch_are_read(tmp_path: Path) -> None:
     assert found["i"].tolist() == [[1, 1, 1, 1]]
 
 
-def test_what_is_no_model_is_the_users_to_mend(tmp_path: Path) -> None:
+def test_file_that_is_not_an_onnx_model_is_a_user_error(tmp_path: Path) -> None:
     (tmp_path / "text.onnx").write_text("hello, this is text")
     with pytest.raises(UserError, match="not an ONNX model but a text"):
         TappedGraph(tmp_path / "text.onnx")
 
 
-def test_what_onnx_runtime_cannot_load_or_run_is_an_error_of_the_engine(tmp_path: Path) -> None:
+def test_onnx_runtime_failure_is_an_engine_error(tmp_path: Path) -> None:
     strange = TappedGraph(save(tmp_path, [helper.make_node("Nonsense", ["x"], ["y"])], ["y"]))
     with pytest.raises(EngineError, match="Nonsense"):
         strange.run([{"x": np.zeros((1, 4), np.float32)}])

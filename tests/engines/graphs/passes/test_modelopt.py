@@ -41,7 +41,7 @@ def _call(folder: Path, number: int = 0) -> dict[str, Any]:
     return {**asked, **options}
 
 
-def test_autocast_is_asked_for_the_type_and_told_what_to_leave(tmp_path: Path, model: Path) -> None:
+def test_autocast_gets_the_type_and_the_excluded_nodes(tmp_path: Path, model: Path) -> None:
     environment = other_python(tmp_path, WRITES, half_precision.lower(example("mlp"), "bf16", NOTHING))
     data = save_batches(batches(), tmp_path / "data")
     autocast(environment, model, "bf16", frozenset({"Gemm_2", "a.b/c"}), data, tmp_path / "made.onnx")
@@ -127,7 +127,7 @@ def test_the_python_that_is_named_is_found_with_its_version(
     assert find() == environment
 
 
-def test_a_name_that_is_no_python_is_the_users_to_mend(
+def test_variable_that_names_no_python_is_a_user_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(modelopt.VARIABLE, str(tmp_path / "gone"))

@@ -49,7 +49,7 @@ def test_what_it_cannot_do_is_refused_without_asking_it(
         ("pass", "ModelOpt failed"),
     ],
 )
-def test_a_failure_is_told_by_its_last_telling_line(
+def test_failure_message_is_the_last_meaningful_line(
     does: str, said: str, tmp_path: Path, model: Path
 ) -> None:
     with pytest.raises(EngineError, match=said):

@@ -37,7 +37,7 @@ def test_modelopt_may_lower_instead_where_it_is_there(mlp: Maker, stand_in: Path
     assert mlp.key("int8", converter="modelopt") != mlp.key("int8")
 
 
-def test_modelopt_is_told_what_to_keep_and_how_to_take_ranges(mlp: Maker, stand_in: Path) -> None:
+def test_modelopt_gets_kept_nodes_and_calibration_method(mlp: Maker, stand_in: Path) -> None:
     ranges = {site.tensor: 1.0 for site in selection.sites(models.mlp(), "int8")}
     answer = qdq.insert_qdq(models.mlp(), "int8", ranges, frozenset())
     onnx.save(answer, stand_in / "answer.onnx")

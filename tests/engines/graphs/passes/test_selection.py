@@ -50,7 +50,7 @@ def test_a_product_of_activations_is_quantized_on_both_sides() -> None:
     assert [(site.index, site.is_weight) for site in found] == [(0, False), (1, False)]
 
 
-def test_what_arrived_quantized_and_products_of_weights_are_left_alone() -> None:
+def test_quantized_inputs_and_products_of_weights_are_not_selected() -> None:
     nodes = [
         helper.make_node("DequantizeLinear", ["q", "s"], ["w"]),
         helper.make_node("MatMul", ["x", "w"], ["h"]),

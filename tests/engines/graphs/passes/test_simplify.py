@@ -106,7 +106,7 @@ def test_the_model_given_is_left_alone_and_the_same_comes_of_it_again() -> None:
     assert model.SerializeToString(deterministic=True) == before
 
 
-def test_weights_listed_as_inputs_are_no_inputs_afterwards() -> None:
+def test_weights_listed_as_inputs_are_removed_from_inputs() -> None:
     model = _foldable()
     model.graph.input.append(helper.make_tensor_value_info("one", TensorProto.FLOAT, []))
     assert [value.name for value in simplify(model, "onnxslim").graph.input] == ["x"]

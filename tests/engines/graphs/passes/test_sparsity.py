@@ -55,7 +55,7 @@ def test_dense_weights_have_no_structure(name: str) -> None:
         (_node("Gemm", "w", "x", transA=1), (16, 12), 0),
     ],
 )
-def test_structure_counts_along_what_is_summed(node: NodeProto, shape: tuple[int, ...], axis: int) -> None:
+def test_sparsity_counts_along_the_summed_axis(node: NodeProto, shape: tuple[int, ...], axis: int) -> None:
     weight = _dense(*shape)
     assert structured_share(_model([node], w=_pruned(weight, axis))) == 1
     other = {0: 1, 1: 0}[axis]

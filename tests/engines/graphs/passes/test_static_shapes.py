@@ -62,7 +62,7 @@ def _reshaping() -> ModelProto:
         ),
     ],
 )
-def test_what_shares_a_dimension_with_a_static_input_is_static(
+def test_dimension_shared_with_a_static_input_becomes_static(
     name: str, shapes: dict[str, Shape], expected: dict[str, list[int]]
 ) -> None:
     static = override(models.NAMES[name](), shapes)
@@ -89,13 +89,13 @@ def test_shapes_are_followed_through_arithmetic() -> None:
     assert _ends(override(_reshaping(), {"x": (4, 6)})) == {"x": [4, 6], "y": [4, 3, 2]}
 
 
-def test_dimensions_that_nobody_gave_stay_dynamic() -> None:
+def test_dimensions_without_an_override_stay_dynamic() -> None:
     model = models.NAMES["mixed_types"]()
     model.graph.input[1].type.tensor_type.shape.dim[0].dim_param = "rows"
     assert _ends(override(model, {"features": (2, 16)}))["categories"] == ["rows", 4]
 
 
-def test_a_dimension_named_by_a_question_mark_is_no_other_of_that_name() -> None:
+def test_dimensions_named_question_mark_are_unrelated() -> None:
     model = models.NAMES["mlp"]()
     for value in (model.graph.input[0], model.graph.output[0]):
         value.type.tensor_type.shape.dim[0].dim_param = "?"

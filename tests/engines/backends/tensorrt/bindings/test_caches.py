@@ -68,7 +68,7 @@ def test_a_build_starts_cold_and_the_next_one_warm(file: CacheFile) -> None:
     assert _known(file) == ["conv", "gemm"]
 
 
-def test_what_another_process_learned_meanwhile_is_merged(file: CacheFile) -> None:
+def test_cache_saved_by_another_process_is_merged(file: CacheFile) -> None:
     config = TimingConfig()
     attach_timing_cache(config, file)
     config.learn("mine")
@@ -120,9 +120,7 @@ def test_damaged_bytes_never_reach_the_vendors_parser(
     assert ("it is damaged" in capsys.readouterr().err) == (damage != "empty")
 
 
-def test_what_another_process_left_damaged_is_set_aside_when_saving(
-    file: CacheFile, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_damaged_cache_is_set_aside_when_saving(file: CacheFile, capsys: pytest.CaptureFixture[str]) -> None:
     config = TimingConfig()
     attach_timing_cache(config, file)
     config.learn("mine")

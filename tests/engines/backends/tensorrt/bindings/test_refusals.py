@@ -62,7 +62,7 @@ def test_nothing_made_and_nothing_said_is_said(messages: Messages) -> None:
         guarded(lambda: None, messages)
 
 
-def test_a_missing_driver_is_the_reason_only_where_there_is_no_other(messages: Messages, say: Say) -> None:
+def test_missing_driver_is_the_reason_only_if_there_is_no_other(messages: Messages, say: Say) -> None:
     with pytest.raises(EngineError) as caught:
         guarded(_failing(say, NO_DRIVER, "the real reason"), messages)
     assert caught.value.message == "the real reason"
@@ -70,7 +70,7 @@ def test_a_missing_driver_is_the_reason_only_where_there_is_no_other(messages: M
         guarded(_failing(say, NO_DRIVER), messages)
 
 
-def test_what_the_module_raises_is_explained_with_the_log(messages: Messages, say: Say) -> None:
+def test_build_failure_message_includes_the_log(messages: Messages, say: Say) -> None:
     error = TypeError("f(): incompatible function arguments. The following\n1. (self: m.C)")
     with pytest.raises(EngineError) as caught:
         guarded(_failing(say, "logged", error=error), messages)

@@ -47,7 +47,7 @@ def test_every_node_is_named_once() -> None:
     )
 
 
-def test_what_is_left_of_a_long_list_is_counted() -> None:
+def test_long_list_ends_with_the_number_left_out() -> None:
     errors = [_error("Det", f"n{place}", "false") for place in range(MOST_NODES + 5)]
     said = explain(_parser(*errors), [])
     assert said.count("Det") == MOST_NODES

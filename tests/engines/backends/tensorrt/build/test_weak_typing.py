@@ -111,7 +111,7 @@ def test_a_type_that_the_gpu_lacks_is_not_offered_weakly_either() -> None:
     ],
     ids=["no flags", "no typing to leave out", "rtx"],
 )
-def test_where_there_is_no_weak_typing_the_reason_is_said(found: Vendor, name: str) -> None:
+def test_missing_weak_typing_has_a_reason(found: Vendor, name: str) -> None:
     assert weak_typing.choices(found) == ()
     assert weak_typing.dimensions(found) == []
     said = f"{name} has no weakly typed networks; precision lives in the graph"
@@ -178,7 +178,7 @@ def test_a_network_that_brings_its_ranges_is_not_calibrated(kind: Any) -> None:
     assert not weak_typing.calibrates(found, plain, Settings(precision="weak_fp16"))
 
 
-def test_the_vendors_deprecation_is_no_noise_and_other_warnings_are_heard() -> None:
+def test_vendor_deprecations_are_silenced_but_not_other_warnings() -> None:
     with weak_typing.quietly():
         Layer("conv").precision = DTYPES.FLOAT
     with pytest.warns(UserWarning, match="heard"), weak_typing.quietly():

@@ -104,7 +104,7 @@ def test_so_do_the_shapes_that_it_takes(other: Any) -> None:
     assert len(prints) == 3
 
 
-def test_a_version_that_only_knows_the_older_name_of_the_memory_tells_the_same() -> None:
+def test_older_name_of_device_memory_is_read_too() -> None:
     older = engine(device_memory_size=4096)
     del older.device_memory_size_v2
     assert fingerprint(layers(), older) == fingerprint(layers(), ENGINE)

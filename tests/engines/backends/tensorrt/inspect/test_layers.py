@@ -86,7 +86,7 @@ def test_a_name_with_a_control_character_is_read() -> None:
     assert _inspected('{"Layers": [{"Name": "a\tb\x1fc"}]}') == [{"Name": "a\tb\x1fc"}]
 
 
-def test_an_answer_that_is_no_json_costs_only_the_layers(capsys: pytest.CaptureFixture[str]) -> None:
+def test_layer_information_that_is_not_json_is_ignored(capsys: pytest.CaptureFixture[str]) -> None:
     assert _inspected('{"Layers": [') == []
     assert capsys.readouterr().err.startswith("[W] the engine's layers cannot be read: ")
 

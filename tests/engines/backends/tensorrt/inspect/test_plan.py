@@ -44,7 +44,7 @@ class OddEngine(Engine):
     input_type = TYPES.FP4
 
 
-def test_inputs_and_outputs_are_told_apart_with_numpys_types() -> None:
+def test_inputs_and_outputs_are_listed_with_numpy_types() -> None:
     assert tensors(MODULE, Engine(), "INPUT") == (
         TensorFacts("x", "float16", (None, 3, 12)),
         TensorFacts("mask", "int64", (4,)),
