@@ -1,7 +1,7 @@
-"""Engines that are the same though their bytes differ: what one of them measures holds for all.
+"""Recognise engines that are the same although their bytes differ, so that only one is measured.
 
-A backend tells them by their `fingerprint`, a fact of the engine: a digest of its layers, types and tactics.
-Weights and scales need not be in it, so outputs are checked of each.
+A backend gives each engine a `fingerprint`, a digest of its layers, types and tactics. It need not include
+weights and scales, so the outputs of each engine are checked.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ from engines.core.results import Accuracy, Artifact, Evaluation
 from engines.core.values import Candidate
 from engines.core.wire import digest
 
-# facts of an engine: what it is, and the digest of the engine that was measured in its place
+# facts of an engine: its fingerprint, and the digest of the engine that was measured in its place
 FINGERPRINT, MEASURED_AS = "fingerprint", "measured_as"
 
 

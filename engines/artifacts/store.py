@@ -1,4 +1,4 @@
-"""Graphs and engines by digest: made once, then found again, in this study or the next."""
+"""Make graphs and engines once and find them by digest, in this study or another."""
 
 import os
 import shutil
@@ -20,7 +20,7 @@ PROBE_BYTES = 1 << 16
 
 
 def _ignore(_: str) -> None:
-    """Details that nobody watches."""
+    """Ignore details."""
 
 
 def make_graph(
@@ -30,7 +30,7 @@ def make_graph(
     workspace: Workspace,
     report: Detail = _ignore,
 ) -> tuple[Artifact, Path]:
-    """The graph derived from the model, and its file; the model itself where nothing is to be derived."""
+    """Return the graph derived from the model, and its file; the model itself if nothing changes."""
     maker = backend.graphs(workload)
     key = maker.key(settings)
     model = Path(workload.model.path)
@@ -51,7 +51,7 @@ def make_engine(
     graph: tuple[Artifact, Path],
     report: Detail = _ignore,
 ) -> tuple[Artifact, Path]:
-    """The engine built from a graph, and its folder."""
+    """Return the engine built from a graph, and its folder."""
     made, file = graph
     name = engine_digest(backend, workload, candidate, made.digest)
     folder = workspace.engines / name
@@ -62,12 +62,12 @@ def make_engine(
 
 
 def engine_digest(backend: Backend, workload: Workload, candidate: Candidate, graph_digest: str) -> str:
-    """The name of an engine: a function of graph, build settings and machine."""
+    """Return the digest of an engine, from graph, build settings and machine."""
     return digest(graph_digest, backend.name, candidate.build, backend.engine_key(workload, candidate))
 
 
 def discard(workspace: Workspace, engine: Artifact) -> None:
-    """Removes an engine that turned out to be spoiled."""
+    """Remove a damaged engine."""
     shutil.rmtree(workspace.engines / engine.digest, ignore_errors=True)
 
 
@@ -82,18 +82,18 @@ def _make(
         try:
             facts = make(new)
         except EngineError:
-            # vendors report a full disk in words of their own, and that is no fault of the candidate
+            # vendors report a full disk in different ways, and the candidate is not at fault
             _require_space(new)
             raise
         seconds = clock() - start
-        # how long it took belongs to the artifact, so that whoever reuses it knows
+        # the time it took is stored with the artifact, for those who reuse it
         facts = {"build_seconds": seconds, **facts, "size_bytes": folder_bytes(new)}
         (new / FACTS).write_bytes(to_json(facts))
     return Artifact(name, int(facts.pop("size_bytes")), seconds, reused=False, facts=facts)
 
 
 def _require_space(folder: Path) -> None:
-    """Raises OSError when the disk is full."""
+    """Raise OSError if the disk is full."""
     with (folder / "probe").open("wb") as probe:
         probe.write(b"\0" * PROBE_BYTES)
         probe.flush()
@@ -101,7 +101,7 @@ def _require_space(folder: Path) -> None:
 
 
 def _find(name: str, folder: Path) -> Artifact | None:
-    """What was made before; None, and nothing left of it, where a crash of the system cut it short."""
+    """Return an artifact made before; if a crash of the system truncated it, remove it and return None."""
     if not folder.is_dir():
         return None
     try:

@@ -1,7 +1,7 @@
-"""The folder that keeps what was made: graphs, engines, caches, logs and reports.
+"""The workspace: a folder of graphs, engines, caches, logs and reports.
 
-Everything is written under a temporary name and renamed when it is whole, so a name that exists is complete,
-and two searches in one workspace can at worst make the same thing twice.
+Everything is written under a temporary name and renamed when complete, so a file that exists is complete, and
+two searches in one workspace at worst make the same thing twice.
 """
 
 import os
@@ -49,7 +49,7 @@ class Workspace:
         return self.root / "studies.db"
 
     def create(self) -> "Workspace":
-        """Makes the folders and clears what dead processes left unfinished; raises UserError if it cannot."""
+        """Make the folders and remove unfinished files of dead processes; raises UserError if it cannot."""
         try:
             for name in FOLDERS:
                 folder = self.root / name
@@ -68,7 +68,7 @@ class Workspace:
 
 @contextmanager
 def new_folder(target: Path) -> Iterator[Path]:
-    """A folder to fill; it gets the name `target` when the block ends well, and vanishes otherwise."""
+    """Yield a folder that is renamed to `target` at the end of the block, or removed after an error."""
     folder = Path(tempfile.mkdtemp(prefix=f"{_UNFINISHED}{os.getpid()}-", dir=target.parent))
     try:
         yield folder
@@ -84,13 +84,13 @@ def new_folder(target: Path) -> Iterator[Path]:
 
 @contextmanager
 def temporary_folder(parent: Path) -> Iterator[Path]:
-    """A folder that vanishes at the end of the block, or when a workspace is opened after a crash."""
+    """Yield a folder that is removed at the end of the block, or, after a crash, by the next process."""
     with tempfile.TemporaryDirectory(prefix=f"{_UNFINISHED}{os.getpid()}-", dir=parent) as name:
         yield Path(name)
 
 
 def write_file(target: Path, content: bytes) -> None:
-    """Writes a file so that its name never stands for a part of it."""
+    """Write a file atomically."""
     handle, name = tempfile.mkstemp(prefix=f"{_UNFINISHED}{os.getpid()}-", dir=target.parent)
     try:
         with os.fdopen(handle, "wb") as file:
@@ -102,7 +102,7 @@ def write_file(target: Path, content: bytes) -> None:
 
 
 def folder_bytes(folder: Path) -> int:
-    """Size of all files below a folder."""
+    """Return the size of all files below a folder."""
     return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
 
 
@@ -115,7 +115,7 @@ def _clear_unfinished(folder: Path) -> None:
 
 
 def _clear_empty_logs(folder: Path) -> None:
-    """Those of workers that were killed with their owner; others say what happened."""
+    """Remove empty logs of killed workers; others may explain what happened."""
     for path in folder.glob("worker-*.log"):
         owner = path.stem.split("-")[1]
         if owner.isdigit() and path.stat().st_size == 0 and not _is_running(int(owner)):
@@ -135,7 +135,7 @@ def _is_running(process: int) -> bool:
 
 
 def _is_zombie(process: int) -> bool:
-    """Whether it is dead and only not yet reaped; False where the system does not tell."""
+    """Return whether the process is a zombie; False if the system does not report it."""
     try:
         status = Path(f"/proc/{process}/stat").read_text()
     except OSError:

@@ -37,10 +37,10 @@ class Runner(Protocol):
 
     @property
     def device_memory_bytes(self) -> int | None:
-        """Memory of the device that the loaded engine holds; None on a CPU."""
+        """The bytes of device memory that the loaded engine holds; None on a CPU."""
 
     def infer(self, inputs: Tensors, stream: int = 0) -> Tensors:
-        """The outputs, by name, computed in the launch mode that is measured; raises EngineError."""
+        """Return the outputs by name, computed in the launch mode that is measured; raises EngineError."""
 
     def block(self, seconds: float, *, cold: bool = False) -> Block:
         """Runs on the inputs that the runner was opened with for about `seconds`, on all streams at once.
@@ -50,36 +50,38 @@ class Runner(Protocol):
         """
 
     def close(self) -> None:
-        """Gives back everything that the engine holds."""
+        """Release everything that the engine holds."""
 
 
 class DeviceAccess(Protocol):
     """The device that engines are measured on, and the machine that it is part of."""
 
     def machine(self) -> Machine:
-        """The machine that results belong to."""
+        """Return the machine that results belong to."""
 
     def device(self) -> Device:
-        """The one device of it that engines run on."""
+        """Return the device of that machine that engines run on."""
 
     def shared(self) -> Shared:
-        """The device that other tuners must leave alone while an engine is measured."""
+        """Return the device that is locked against other tuners while an engine is measured."""
 
     def warnings(self) -> tuple[str, ...]:
-        """What may disturb measurements on this machine now, a line each."""
+        """Return what may disturb measurements on this machine now, a line each."""
 
     def probe(self) -> Probe:
-        """Reads the state of the machine between blocks."""
+        """Return the probe that reads the machine between blocks."""
 
     def clock(self) -> float:
-        """Seconds since some beginning: what stages take is read off it, so a made-up machine has its own."""
+        """Return seconds of the clock that times stages; a simulated machine has its own."""
 
 
 class Space(Protocol):
-    """What there is to choose."""
+    """The dimensions of the search space."""
 
     def dimensions(self, workload: Workload, concurrent: bool) -> tuple[Dimension, ...]:
-        """The space for this workload; `concurrent` adds what raises throughput at the cost of latency."""
+        """Return the space for this workload; `concurrent` adds what raises throughput at the cost of
+        latency.
+        """
 
 
 class GraphMaker(Protocol):
@@ -89,19 +91,19 @@ class GraphMaker(Protocol):
         """Return what identifies the graph besides model and settings; None if the model itself is used."""
 
     def make(self, settings: Settings, file: Path, report: Detail) -> Mapping[str, Value]:
-        """Writes the ONNX graph derived from the model, telling how far it is; gives facts worth keeping."""
+        """Write the ONNX graph derived from the model and report progress; returns facts to be stored."""
 
 
 class Builder(Protocol):
     """Makes engines of graphs."""
 
     def engine_key(self, workload: Workload, candidate: Candidate) -> object:
-        """What decides the engine's content beyond the graph and the build settings."""
+        """Return what identifies the engine besides the graph and the build settings."""
 
     def build(
         self, graph: Path, workload: Workload, candidate: Candidate, folder: Path, report: Detail
     ) -> Mapping[str, Value]:
-        """Writes the engine into an empty folder, telling how far it is; gives facts worth keeping."""
+        """Write the engine into an empty folder and report progress; returns facts to be stored."""
 
 
 class Loader(Protocol):
@@ -110,7 +112,7 @@ class Loader(Protocol):
     def open(
         self, folder: Path, workload: Workload, settings: Settings, inputs: Tensors, policy: Policy
     ) -> Runner:
-        """Loads the engine from its folder, to be measured on the inputs as the policy says."""
+        """Load the engine from its folder, to be measured on the inputs as the policy says."""
 
 
 class Backend(DeviceAccess, Space, Builder, Loader, Protocol):
@@ -122,23 +124,23 @@ class Backend(DeviceAccess, Space, Builder, Loader, Protocol):
     name: str
 
     def graphs(self, workload: Workload) -> GraphMaker:
-        """What makes the graphs of a workload: `engines.graphs.recipe.GraphRecipe` wherever they are real."""
+        """Return the maker of a workload's graphs: `engines.graphs.recipe.GraphRecipe` for real backends."""
 
 
 @runtime_checkable
 class Limited(Protocol):
-    """What a backend also is that cannot measure all that may be asked for."""
+    """The role of a backend that cannot serve every request."""
 
     def check(self, workload: Workload, policy: Policy, metrics: Collection[str]) -> None:
-        """Raises UserError for what it cannot serve; `metrics` are those of objectives and constraints."""
+        """Raise UserError for what it cannot serve; `metrics` are those of objectives and constraints."""
 
 
 @runtime_checkable
 class MakesReference(Protocol):
-    """What a backend also is that does not run the model: what is right is then not ONNX Runtime's to say."""
+    """The role of a backend that does not run the model, so that ONNX Runtime cannot be the reference."""
 
     def reference(self, workload: Workload, batches: Sequence[Tensors]) -> list[Tensors]:
-        """The right outputs for each batch of inputs."""
+        """Return the reference outputs for each batch of inputs."""
 
 
 @dataclass(frozen=True)
@@ -156,7 +158,7 @@ class DescribedFile:
 
 @runtime_checkable
 class Describes(Protocol):
-    """What a backend also is that runs files by themselves; its entry in the table says which."""
+    """The role of a backend that runs engine files; its entry in the table lists their suffixes."""
 
     def describe(self, file: Path, settings: Settings) -> DescribedFile:
         """What the file says of itself, to be run with the settings; raises EngineError if refused."""

@@ -133,7 +133,7 @@ BACKENDS: dict[str, BackendEntry] = {
 
 
 def parse_backend(text: str) -> tuple[str, Settings]:
-    """Name and options of `NAME` or `NAME:OPTION=VALUE,...`; raises UserError for an unknown name."""
+    """Return name and options of `NAME` or `NAME:OPTION=VALUE,...`; raises UserError for an unknown name."""
     name, _, rest = text.partition(":")
     if name != "auto" and name not in BACKENDS:
         raise UserError(f"unknown backend {name!r}", f"Known: auto, {', '.join(BACKENDS)}.")
@@ -150,7 +150,7 @@ def parse_backend(text: str) -> tuple[str, Settings]:
 
 
 def parse_value(text: str) -> Value:
-    """A number, true or false, or the text itself."""
+    """Return a number, true or false, or the text itself."""
     if text.lower() in ("true", "false"):
         return text.lower() == "true"
     for kind in (int, float):
@@ -187,7 +187,9 @@ def choose_backend(name: str, has_gpu: Callable[[], bool]) -> tuple[str, str]:
 
 
 def open_backend(name: str, options: Settings, folder: Path) -> Backend:
-    """The backend with a folder for its caches; raises UserError when its package or an option is wrong."""
+    """Open the backend with a folder for its caches; raises UserError if its package or an option is
+    wrong.
+    """
     entry = _require(name)
     try:
         factory = getattr(importlib.import_module(entry.module), entry.factory)

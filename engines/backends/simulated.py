@@ -1,4 +1,4 @@
-"""What backends without a real machine share: their device, and how often engines were opened."""
+"""Simulate what backends without a real machine need: their device, and a count of opened engines."""
 
 import os
 from pathlib import Path

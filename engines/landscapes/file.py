@@ -1,6 +1,6 @@
-"""A space that was measured, small enough for a repository: what each candidate showed, to be replayed.
+"""A recorded search space, small enough for a repository, whose candidates can be replayed.
 
-Of a block its median latency, inferences and span are left, and of a run the shape of its latencies.
+Each block keeps its median latency, inferences and span, and each run the shape of its latencies.
 """
 
 import gzip
@@ -34,7 +34,7 @@ from engines.statistics.estimates import counted
 
 # beyond what timers resolve
 DIGITS = 6
-# of the latencies in a run, each by the median of its block
+# of the latencies in a run, each divided by the median of its block
 QUANTILES = (0.0, 0.01, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.99, 1.0)
 
 
@@ -53,9 +53,9 @@ class Run:
     """One measurement of a candidate, or its failure.
 
     `values` is the median latency in ms of each counted block, `counts` its inferences, `spans` its seconds;
-    `shape` are the QUANTILES of the latencies, each by the median of its block. `outputs` is empty when
-    nothing was compared. `seconds` are those of each stage, without what making a graph or an engine took:
-    -1 is none, else `graph` and `engine` are places in the landscape's tables.
+    `shape` are the QUANTILES of the latencies, each divided by the median of its block. `outputs` is empty if
+    nothing was compared. `seconds` are those of each stage, without the time to make a graph or an engine.
+    `graph` and `engine` are indices into the landscape's tables, -1 for none.
     """
 
     candidate: int
@@ -97,7 +97,7 @@ class Landscape:
     runs: tuple[Run, ...]
 
     def candidate(self, index: int) -> Candidate:
-        """The candidate of that number."""
+        """Return the candidate of that number."""
         if not self.points[index]:
             return self.baseline
         chosen = tuple(zip(self.dimensions, self.points[index], strict=True))
@@ -109,11 +109,11 @@ class Landscape:
 
 
 class Misfit(Exception):
-    """What of a landscape does not fit the rest, in a few words."""
+    """A part of a landscape does not fit the rest, in a few words."""
 
 
 def save(path: Path, landscape: Landscape) -> None:
-    """Writes the landscape without paths; the same bytes for the same landscape."""
+    """Write the landscape without paths; the same bytes for the same landscape."""
     plain = to_plain(replace(landscape, workload=without_paths(landscape.workload)))
     for name in ("graphs", "engines", "runs"):
         plain[name] = _rounded(plain[name])
@@ -122,7 +122,7 @@ def save(path: Path, landscape: Landscape) -> None:
 
 
 def load(path: Path) -> Landscape:
-    """The landscape in a file; raises UserError when there is none, or one whose parts do not fit."""
+    """Read the landscape in a file; raises UserError if it is missing or inconsistent."""
     require_file(path, "Give a file that tuner record wrote.")
     try:
         found = earlier.from_json(gzip.decompress(path.read_bytes()), Landscape)
@@ -135,12 +135,12 @@ def load(path: Path) -> Landscape:
         ) from error
     except (EOFError, zlib.error, msgspec.DecodeError, Misfit) as error:
         raise UserError(
-            f"{str(path)!r} is no landscape that can be read: {error}", "Record it again with tuner record."
+            f"{str(path)!r} is not a valid landscape: {error}", "Record it again with tuner record."
         ) from error
 
 
 def check_parts(landscape: Landscape) -> None:
-    """Raises Misfit where a part is missing, or says something about what the others do not have."""
+    """Raise Misfit if a part is missing or refers to something that the others lack."""
     dimensions, points, runs = landscape.dimensions, landscape.points, landscape.runs
     names = {one.name for one in dimensions}
     _require(bool(names) and names == set(landscape.baseline.settings), "its baseline is of another space")
@@ -185,7 +185,7 @@ def _is_whole(run: Run) -> bool:
 
 
 def without_paths(workload: Workload) -> Workload:
-    """The workload with names of files in the place of paths."""
+    """Return the workload with file names instead of paths."""
     model = replace(workload.model, path=Path(workload.model.path).name)
     sources = (workload.inputs, workload.calibration, workload.expected)
     inputs, calibration, expected = map(_named, sources)
@@ -197,7 +197,7 @@ def without_paths(workload: Workload) -> Workload:
 
 
 def run_of(evaluation: Evaluation, candidate: int, number: int, graph: int = -1, engine: int = -1) -> Run:
-    """What is kept of an evaluation in the round of that number; blocks that do not count are left out."""
+    """Return the run that is kept of an evaluation in a round; blocks that do not count are left out."""
     measurement = evaluation.measurement
     blocks = counted(measurement.blocks) if measurement is not None else ()
     medians = [float(np.median(block.latency_ms)) for block in blocks]
@@ -217,7 +217,7 @@ def run_of(evaluation: Evaluation, candidate: int, number: int, graph: int = -1,
 
 
 def evaluation_of(landscape: Landscape, run: Run) -> Evaluation:
-    """The run as it was, but for the latencies within a block, which are as the shape says."""
+    """Return the run's evaluation, with latencies within a block drawn from the run's shape."""
     candidate = landscape.candidate(run.candidate)
     return Evaluation(
         candidate=candidate,

@@ -1,4 +1,4 @@
-"""What a landscape says of each candidate once all its runs are known: the truth that a search is held to."""
+"""Compute the true value of each candidate of a landscape from all its runs, to judge searches."""
 
 import math
 
@@ -36,7 +36,7 @@ def centres_of(
 
 
 def value_of(landscape: Landscape, run: Run, metric: str | None = None) -> float | None:
-    """What one run shows; None where it failed."""
+    """Return the value of one run; None if it failed."""
     evaluation = evaluation_of(landscape, run)
     if evaluation.measurement is None:
         return None
@@ -62,7 +62,7 @@ def pass_levels(
 
 
 def _medians(groups: NDArray[np.int64], values: NDArray[np.float64], count: int) -> NDArray[np.float64]:
-    """The median of each group, not a number for an empty one."""
+    """Return the median of each group, NaN for an empty one."""
     order = np.argsort(groups, kind="stable")
     starts = np.searchsorted(groups[order], np.arange(1, count))
     parts = np.split(values[order], starts)

@@ -1,6 +1,6 @@
-"""One candidate from model to measurement: graph, build, load, check, warm-up, measure, check again.
+"""Evaluate one candidate: make its graph, build, load, check, warm up, measure, and check again.
 
-A candidate that fails is a result; only what the user must mend (UserError) is raised.
+A candidate that fails is a result; only a mistake of the user's (UserError) is raised.
 """
 
 import errno
@@ -29,14 +29,14 @@ from engines.trials.sampling import Meter
 from engines.trials.session import Reference, Session
 
 Report = Callable[[Stage, str], None]
-# how a warm engine is timed at each case
+# times warm engines, one for each case
 Timing = Callable[[Sequence[Meter], Sequence[list[Block]]], Measurement]
 
 
 def evaluate(session: Session, candidate: Candidate, report: Report, bar: Bar | None = None) -> Evaluation:
-    """What comes of the candidate, measured until it is known well, or clearly worse than the bar.
+    """Evaluate the candidate, measured until its interval is narrow or it is clearly worse than the bar.
 
-    `report` is told each stage as it begins, and details.
+    `report` is called with each stage as it begins, and with details.
     """
     return evaluate_with(session, candidate, report, _to_the_bar(bar))
 
@@ -44,13 +44,13 @@ def evaluate(session: Session, candidate: Candidate, report: Report, bar: Bar | 
 def evaluate_unless_measured(
     session: Session, candidate: Candidate, report: Report, bar: Bar | None, measured: Collection[str]
 ) -> Evaluation | Reused:
-    """The same, but an engine that has one of the fingerprints `measured` is only checked."""
+    """Evaluate the candidate, but only check an engine that has one of the fingerprints `measured`."""
     progress = _Progress(report, session.backend.clock, measured)
     return _evaluate(session, candidate, progress, _to_the_bar(bar))
 
 
 def evaluate_with(session: Session, candidate: Candidate, report: Report, timing: Timing) -> Evaluation:
-    """What comes of the candidate when `timing` times the warm engine."""
+    """Evaluate the candidate with `timing` to time the warm engine."""
     found = _evaluate(session, candidate, _Progress(report, session.backend.clock), timing)
     assert isinstance(found, Evaluation), "nothing was measured before"
     return found
@@ -86,7 +86,7 @@ def _evaluate(
 
 @dataclass
 class _Progress:
-    """What is known of a candidate so far, so that a failure keeps it."""
+    """The results of a candidate so far, which a failure keeps."""
 
     report: Report
     clock: Callable[[], float]
@@ -130,7 +130,7 @@ class _Progress:
 def _run_stages(
     session: Session, candidate: Candidate, progress: _Progress, timing: Timing
 ) -> Measurement | None:
-    """The measurement; None for an engine that was measured before."""
+    """Return the measurement; None for an engine that was measured before."""
     with progress.during("graph"):
         progress.graph, file = make_graph(
             session.backend, session.workload, candidate.graph, session.workspace, progress.detail
@@ -142,7 +142,7 @@ def _run_stages(
         try:
             runners = stack.enter_context(engine())
         except EngineError as error:
-            # an engine that was just built is refused for good, one from the cache may be spoiled
+            # a new engine that cannot be loaded fails for good; one from the cache may be damaged
             if progress.engine is None or not progress.engine.reused or error.kind != "refused":
                 raise
             discard(session.workspace, progress.engine)
@@ -154,19 +154,19 @@ def _run_stages(
         measurement = _check_and_measure(meters, references, session.workload, progress, timing)
         if measurement is None:
             return None
-        # of the device's memory, others take and free theirs meanwhile
+        # other processes change the device's memory meanwhile
         held = None if session.policy.loads_together else runners[0].device_memory_bytes
         return replace(measurement, memory_bytes=progress.memory_bytes, device_memory_bytes=held)
 
 
 def _references(session: Session, candidate: Candidate) -> list[Reference]:
-    """The reference of each case at the batch that the candidate asks for."""
+    """Return the reference of each case at the candidate's batch."""
     plan = session.workload.plan
     return [_reference(session, asked_batch(plan, candidate, case), case) for case in range(len(plan.cases))]
 
 
 def _reference(session: Session, batch: int, case: int) -> Reference:
-    """The reference at a batch; that the model cannot run at one nobody asked for is no mistake."""
+    """Return the reference at a batch; a model that cannot run at a searched batch is a failed candidate."""
     try:
         return session.reference(batch, case)
     except UserError as error:
@@ -183,9 +183,9 @@ def _loaded(
     references: Sequence[Reference],
     progress: _Progress,
 ) -> Iterator[list[Runner]]:
-    """The engine, built where it is not there yet, and alone on the device for as long as it is loaded.
+    """Build the engine if necessary, load it once for each case, and hold the device lock until it is closed.
 
-    It is loaded once a case. Where loads are shared, it is alone only from then until it is closed.
+    If loads are shared, the lock is exclusive only after loading.
     """
     folder = _build(session, candidate, graph, progress)
     load = partial(_load, session, candidate, folder, references, progress)
@@ -207,7 +207,7 @@ def _close_with(stack: ExitStack, runners: Sequence[Runner]) -> None:
 def _load_beside(
     session: Session, load: Callable[[], list[Runner]], progress: _Progress
 ) -> list[Runner] | None:
-    """The engine where loads are shared; None where they are not, or the others leave too little memory."""
+    """Load the engine with a shared lock; None if loads are not shared, or memory is too low for that."""
     if not session.policy.loads_together:
         return None
     try:
@@ -222,7 +222,7 @@ def _load_beside(
 def _load(
     session: Session, candidate: Candidate, folder: Path, references: Sequence[Reference], progress: _Progress
 ) -> list[Runner]:
-    """A runner for each case; none is left open when one of them cannot be loaded."""
+    """Return a runner for each case; all are closed if one of them cannot be loaded."""
     progress.resident = cpu.restart_memory_peak()
     runners: list[Runner] = []
     with progress.during("load"), ExitStack() as stack:
@@ -236,7 +236,7 @@ def _load(
 
 
 def _build(session: Session, candidate: Candidate, graph: tuple[Artifact, Path], progress: _Progress) -> Path:
-    """The folder of the engine."""
+    """Return the folder of the engine."""
     turn = session.lock.exclusive(progress.waiting, needed=session.lock.device.builds)
     with turn, progress.during("build"):
         progress.engine, folder = make_engine(
@@ -252,7 +252,7 @@ def _check_and_measure(
     progress: _Progress,
     timing: Timing,
 ) -> Measurement | None:
-    """Checks before and after, so that an engine that is right once and wrong under load is caught."""
+    """Check before and after timing, so that an engine that is wrong only under load is caught."""
     with progress.during("check"):
         before = progress.accuracy = _check(meters, references, workload)
     if progress.is_measured:
@@ -261,7 +261,7 @@ def _check_and_measure(
         warmups = [sampling.warm_up(meter) for meter in meters]
     with progress.during("measure"):
         measurement = timing(meters, warmups)
-        # flushing takes memory that is none of the engine's
+        # flushing takes memory that does not belong to the engine
         progress.memory_bytes = _growth(progress.resident)
         measurement = replace(measurement, cold=sampling.cold_blocks(meters, measurement))
     with progress.during("check"):
@@ -271,7 +271,7 @@ def _check_and_measure(
 
 
 def _check(meters: Sequence[Meter], references: Sequence[Reference], workload: Workload) -> Accuracy:
-    """The worst of all cases."""
+    """Return the worst of all cases."""
     first, *others = (
         _check_case(meter.runner, reference, workload)
         for meter, reference in zip(meters, references, strict=True)
@@ -282,21 +282,21 @@ def _check(meters: Sequence[Meter], references: Sequence[Reference], workload: W
 
 
 def _worse(one: Accuracy, other: Accuracy, workload: Workload) -> Accuracy:
-    """The worse of each; the samples are those of both."""
+    """Return the worse of each measure, and the samples of both."""
     worst = accuracy.worst([one.outputs, other.outputs], one.samples + other.samples)
     return replace(worst, scores=task_metrics.worse(workload.metrics, one.scores, other.scores))
 
 
 def _check_case(runner: Runner, reference: Reference, workload: Workload) -> Accuracy:
-    """What every batch shows; the first of them on every stream, since each may have its own buffers."""
+    """Check every batch; the first of them on every stream, since each may have its own buffers."""
     errors, outputs = [], []
     for inputs, expected in zip(reference.inputs, reference.outputs, strict=True):
         found = runner.infer(inputs)
         errors.append(accuracy.compare(expected, found))
-        # large outputs are kept for no longer than they are needed
+        # large outputs are freed as soon as possible
         outputs += [found] if workload.metrics else []
     inputs, expected = reference.inputs[0], reference.outputs[0]
-    # one batch's share of agreement says less than that of all
+    # the top-1 share is that of all batches, not of the worst
     streams = [
         tuple(replace(error, top1=None) for error in accuracy.compare(expected, runner.infer(inputs, stream)))
         for stream in range(1, runner.streams)

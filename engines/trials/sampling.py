@@ -1,7 +1,7 @@
-"""Warming up and sampling: when an engine is warm, and when enough was seen.
+"""Warm up engines and sample latencies: decide when an engine is warm, and when the samples are enough.
 
 Time is counted in the spans of the blocks, so a simulated engine needs no real time. The machine is read
-between blocks, never in them: the reading behind one block is the reading before the next.
+between blocks, never in them: the reading after one block is the reading before the next.
 """
 
 from collections.abc import Sequence
@@ -18,27 +18,27 @@ from engines.statistics.deadlines import p99_bound
 from engines.statistics.futility import should_prune
 from engines.statistics.metrics import METRICS
 
-# fewer give an interval that says nothing, so even a slow engine is run this often
+# with fewer the interval is too wide to be useful, so even a slow engine is run this often
 MINIMUM_BLOCKS = 5
-# a block shorter than this many inferences says little of its own, and its end counts for too much
+# in a block of fewer inferences chance and the ends of the block count for too much
 INFERENCES_PER_BLOCK = 5
-# a machine that holds its clocks down all the time will do so the next time too
+# a machine that always holds its clocks down will do so in the next block too
 MOST_REPEATS = 3
 LONGEST_WARMUP = 5.0
-# correlated inferences are worth fewer; those worth less than a tenth certify nothing in a time worth waiting
+# correlated inferences count for fewer; with a tenth or less, certifying would take too long
 MOST_TIMES = 10
-# as a share: two readings of a clock that still climbs, or of times that still fall, differ by more
+# as a fraction: while clocks still climb or times still fall, two readings differ by more
 WARM_WITHIN = 0.02
-# how well the statistic is to be known: GPUs are steady, the CPU is shared with everything else
+# default half width of the interval: GPUs are steady, the CPU is shared with other programs
 TARGETS = {"gpu": 0.005}
 TARGET = 0.02
 
 
 @dataclass(frozen=True)
 class Meter:
-    """A runner, what reads its machine, and how its inferences are timed.
+    """A runner with the probe of its machine and the policy that times it.
 
-    `case` is the place of what it runs among the cases of the plan.
+    `case` is the index of its shapes among the cases of the plan.
     """
 
     runner: Runner
@@ -52,7 +52,7 @@ class Meter:
 
 
 def target_half_width(policy: Policy, machine_kind: str) -> Policy:
-    """The policy with its target settled for the kind of machine."""
+    """Return the policy with the target half width of the kind of machine, unless it has one."""
     if policy.target_half_width is not None:
         return policy
     return replace(policy, target_half_width=TARGETS.get(machine_kind, TARGET))
@@ -76,9 +76,9 @@ def warm_up(meter: Meter) -> list[Block]:
 
 
 def measure(meter: Meter, warmup: list[Block], bar: Bar | None = None) -> Measurement:
-    """Samples in blocks until the interval is narrow enough, the time is up, or the bar is out of reach.
+    """Sample in blocks until the interval is narrow enough, the time is up, or the bar is out of reach.
 
-    Keeps everything; a block that was disturbed is repeated, and marked where repeating does not help.
+    All blocks are kept; a disturbed block is repeated, and marked if repeating does not help.
     """
     sampler = _Sampler(meter, block_seconds(meter.policy, warmup[-1]))
     while True:
@@ -93,16 +93,16 @@ def measure(meter: Meter, warmup: list[Block], bar: Bar | None = None) -> Measur
 def measure_cases(
     meters: Sequence[Meter], warmups: Sequence[list[Block]], bar: Bar | None = None
 ) -> Measurement:
-    """Every case sampled in its turn, each until it is known well.
+    """Measure every case, one after another.
 
-    A bar is for what all cases come to, so that of several none stops early.
+    The bar is for the mean of all cases, so with several cases none is pruned.
     """
     bar = bar if len(meters) == 1 else None
     return joined([measure(meter, warmup, bar) for meter, warmup in zip(meters, warmups, strict=True)])
 
 
 def joined(measurements: Sequence[Measurement]) -> Measurement:
-    """One measurement of all cases; its batch is that of the first."""
+    """Join the measurements of all cases into one; its batch is that of the first."""
     if len(measurements) == 1:
         return measurements[0]
     return replace(
@@ -118,26 +118,26 @@ def joined(measurements: Sequence[Measurement]) -> Measurement:
 
 
 def cold_blocks(meters: Sequence[Meter], measurement: Measurement) -> tuple[Block, ...]:
-    """Blocks with caches flushed, where the policy asks for them; none of what was cut short."""
+    """Return blocks with caches flushed if the policy asks for them and the measurement was not pruned."""
     if not meters[0].policy.cold or measurement.pruned or measurement.cold:
         return measurement.cold
     return tuple(cold_block(meter) for meter in meters for _ in range(MINIMUM_BLOCKS))
 
 
 def cold_block(meter: Meter) -> Block:
-    """One block with caches flushed before each inference."""
+    """Time one block with caches flushed before each inference."""
     block = meter.runner.block(meter.policy.minimum_seconds / MINIMUM_BLOCKS, cold=True)
     return replace(block, case=meter.case)
 
 
 def block_seconds(policy: Policy, warm: Block) -> float:
-    """How long a block of this engine is to be."""
+    """Return the length of a block of this engine."""
     several = INFERENCES_PER_BLOCK * _typical_seconds(warm)
     return max(policy.block_seconds, min(several, policy.maximum_seconds / MINIMUM_BLOCKS))
 
 
 class _Sampler:
-    """Blocks one after another, with the readings between them."""
+    """Samples blocks one after another, with readings between them."""
 
     def __init__(self, meter: Meter, seconds: float) -> None:
         self._meter, self._block_seconds = meter, seconds
@@ -147,7 +147,7 @@ class _Sampler:
         self._before = meter.read()
 
     def add(self) -> None:
-        """One more block; disturbed ones are repeated while that is still likely to help."""
+        """Add one block; disturbed blocks are repeated while that is likely to help."""
         while True:
             block, self._before = timed_block(self._meter, self._block_seconds, self._before)
             if not block.disturbed or len(self._discarded) >= MOST_REPEATS:
@@ -156,7 +156,9 @@ class _Sampler:
             self._discarded.append(block)
 
     def measurement(self, warmup: list[Block]) -> Measurement:
-        """What was seen so far; narrow at two looks in a row, for at one it may be so by chance."""
+        """Return the measurement so far; it has converged if narrow twice in a row, since once may be
+        chance.
+        """
         found = measurement_of(self._meter, tuple(self._blocks), warmup)
         narrow = _is_narrow(found, self._meter.policy)
         was_narrow, self._was_narrow = self._was_narrow, narrow
@@ -164,7 +166,7 @@ class _Sampler:
 
 
 def timed_block(meter: Meter, seconds: float, before: Reading) -> tuple[Block, Reading]:
-    """One block, with what the machine said before and behind it; and the reading behind it."""
+    """Time one block with the telemetry around it; returns it and the reading after it."""
     block = meter.runner.block(seconds)
     after = meter.read()
     telemetry = {**block.telemetry, **between(before, after)}
@@ -173,7 +175,7 @@ def timed_block(meter: Meter, seconds: float, before: Reading) -> tuple[Block, R
 
 
 def measurement_of(meter: Meter, blocks: tuple[Block, ...], warmup: list[Block]) -> Measurement:
-    """The blocks as a measurement that has not converged."""
+    """Return the blocks as a measurement that has not converged."""
     return Measurement(
         blocks=blocks,
         batch=meter.batch,
@@ -216,7 +218,7 @@ def _should_prune(measurement: Measurement, bar: Bar, policy: Policy) -> bool:
 
 
 def _is_steady(blocks: list[Block], readings: list[Reading], policy: Policy) -> bool:
-    """The last block takes as long as the median of those before it, and the clock stands still."""
+    """Return whether the last block is as fast as the median of those before it, and the clock constant."""
     within = max(WARM_WITHIN, 2 * (policy.target_half_width or 0.0))
     earlier = [_typical_seconds(block) for block in blocks[1:-1]]
     before, after = (reading.values.get("clock_mhz", 0.0) for reading in readings[-2:])

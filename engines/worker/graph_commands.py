@@ -1,4 +1,4 @@
-"""What a worker does with ONNX files alone: it runs one, compares two tensor by tensor, or ranks nodes."""
+"""Answer requests about ONNX files: run one, compare two tensor by tensor, or rank nodes."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

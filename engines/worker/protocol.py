@@ -1,6 +1,6 @@
-"""What the study's owner and a worker say to each other: one JSON message a line.
+"""The messages between the study's owner and a worker: one JSON message per line.
 
-The owner sends a request and reads messages until a reply comes; `Progress` is no reply.
+The owner sends a request and reads messages until the reply; `Progress` is not a reply.
 """
 
 from collections.abc import Mapping
@@ -103,10 +103,10 @@ class Release(Message, frozen=True):
 
 
 class EngineRequest(Message, frozen=True, kw_only=True):
-    """About one engine by itself (see `engines.worker.standalone`); the backend is opened for it alone.
+    """A request about one engine by itself (see `engines.worker.standalone`), which opens its own backend.
 
-    `engine` is the folder of an export, whose `model` and `preferred` shapes are then known, or a file that
-    says itself what it takes.
+    `engine` is the folder of an export, with known `model` and `preferred` shapes, or a file that describes
+    its inputs.
     """
 
     backend: str
@@ -136,7 +136,7 @@ class EngineMeasured(Message, frozen=True):
 
 
 class DescribeEngine(EngineRequest, frozen=True, kw_only=True):
-    """Say what the engine takes and gives."""
+    """Describe the inputs and outputs of the engine."""
 
 
 class EngineDescribed(Message, frozen=True):
@@ -208,7 +208,7 @@ class NodesRanked(Message, frozen=True):
 
 
 class FindGpu(Message, frozen=True):
-    """Say whether there is an NVIDIA GPU to use."""
+    """Find out whether there is a usable NVIDIA GPU."""
 
 
 class GpuFound(Message, frozen=True):
@@ -216,7 +216,7 @@ class GpuFound(Message, frozen=True):
 
 
 class LookAtGpu(Message, frozen=True):
-    """Say how the GPU that CUDA gives this index is set up, and who else uses it."""
+    """Check how the GPU with this CUDA index is set up, and who else uses it."""
 
     index: int
 

@@ -1,4 +1,4 @@
-"""What an owner asks in a sentence that only a vendor's library can answer, which runs in a worker."""
+"""Ask a worker what only a vendor's library can answer."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -42,7 +42,7 @@ def rank_nodes(
 
 
 def has_gpu(workspace: Workspace) -> bool:
-    """Looks for an NVIDIA GPU to use, in a worker where one is possible at all; raises UserError."""
+    """Return whether there is a usable NVIDIA GPU, asking a worker if there may be one; raises UserError."""
     if not gpu.may_have_gpu():
         return False
     with Worker(None, workspace, "-gpu") as worker:
@@ -54,7 +54,7 @@ def has_gpu(workspace: Workspace) -> bool:
 
 
 def gpu_conditions(workspace: Workspace, index: int) -> tuple[Condition, ...]:
-    """Looks how the GPU that CUDA gives this index is set up, and who else uses it; raises UserError."""
+    """Check how the GPU with this CUDA index is set up, and who else uses it; raises UserError."""
     with Worker(None, workspace, "-gpu") as worker:
         found = worker.answer(
             LookAtGpu(index), f"looking at GPU {index}", GPU_SECONDS, hint="Check nvidia-smi."

@@ -1,7 +1,6 @@
-"""One engine by itself: what `tuner export` wrote, or a file that the backend describes.
+"""Time or run one engine by itself: an export of `tuner export`, or a file that the backend describes.
 
-It is timed, or run once. Its outputs are compared with nothing, and nothing is kept. Such a file says itself
-what it takes.
+Its outputs are not checked, and nothing is stored.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -119,7 +118,7 @@ def _alone(backend: Backend, report: Report) -> Iterator[None]:
 
 @contextmanager
 def _refusing(request: EngineRequest) -> Iterator[None]:
-    """What the engine cannot do is for the user to mend."""
+    """Turn errors of the engine into UserError."""
     try:
         yield
     except EngineError as error:

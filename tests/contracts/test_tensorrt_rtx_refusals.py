@@ -25,10 +25,10 @@ pytest.importorskip("tensorrt_rtx", reason="tensorrt-rtx is not installed")
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("workspace_mib", -1, "the builder does not take workspace_mib=-1"),
-        ("workspace_mib", 10**30, f"the builder does not take workspace_mib={10**30}"),
-        ("max_aux_streams", -5, "the builder does not take max_aux_streams=-5"),
-        ("max_aux_streams", 10**12, f"the builder does not take max_aux_streams={10**12}"),
+        ("workspace_mib", -1, "the builder refused workspace_mib=-1"),
+        ("workspace_mib", 10**30, f"the builder refused workspace_mib={10**30}"),
+        ("max_aux_streams", -5, "the builder refused max_aux_streams=-5"),
+        ("max_aux_streams", 10**12, f"the builder refused max_aux_streams={10**12}"),
     ],
 )
 def test_a_number_that_the_builder_does_not_take_is_refused(

@@ -176,7 +176,7 @@ class OnnxRuntime:
 
 
 def most_threads(settings: Settings) -> int:
-    """How many threads of an engine can run at once: the clients, one of whom works in each pool too."""
+    """Return how many threads of an engine can run at once: the clients, one of which works in each pool."""
     cores = os.cpu_count() or 1
     inside = int(settings["intra_op_threads"]) or cores
     between = cores if settings["execution_mode"] == "parallel" else 1

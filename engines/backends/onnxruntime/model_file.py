@@ -1,4 +1,4 @@
-"""A model file as ONNX Runtime runs it by itself: its own optimizations and threads, on the CPU."""
+"""Run a model file with ONNX Runtime's default optimizations and threads, on the CPU."""
 
 import re
 from pathlib import Path
@@ -16,14 +16,14 @@ from engines.models.weights import dtype_name
 
 
 class ModelFile:
-    """An .onnx or .ort file, loaded; raises EngineError when ONNX Runtime does not take it."""
+    """An .onnx or .ort file, loaded; raises EngineError if ONNX Runtime refuses it."""
 
     def __init__(self, path: Path, streams: int) -> None:
         self._streams = streams
         self._session: Any = translated(lambda: ort.InferenceSession(str(path), providers=PROVIDERS))
 
     def inputs(self) -> tuple[TensorFacts, ...]:
-        """What it takes; raises UserError for what is no tensor."""
+        """Return the inputs; raises UserError for one that is not a tensor."""
         return tuple(map(_facts, self._session.get_inputs()))
 
     def outputs(self) -> tuple[TensorFacts, ...]:

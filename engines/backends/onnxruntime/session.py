@@ -1,4 +1,4 @@
-"""An ONNX Runtime session that is run and timed: one client thread a stream, each with its own bindings."""
+"""Run and time an ONNX Runtime session: one client thread per stream, each with its own bindings."""
 
 import threading
 import time
@@ -15,7 +15,7 @@ from engines.models.ort import one_line, translated
 
 
 class SessionRunner:
-    """A session with one client thread a stream, each with its own bound inputs and outputs."""
+    """A session with one client thread per stream, each with its own bound inputs and outputs."""
 
     device_memory_bytes = None
 

@@ -1,4 +1,4 @@
-"""A landscape served as if it were the machine that it was recorded on, on a simulated clock.
+"""Replay a landscape as if it were the machine that it was recorded on, on a simulated clock.
 
 Options: landscape, a file that `tuner record` wrote; seed of what is drawn. Each opening of an engine is one
 of the candidate's recorded runs, drawn at random, and its blocks are drawn from that run's. What was not
@@ -184,4 +184,4 @@ def _read(file: Path) -> Candidate:
         with file.open("rb") as opened:
             return from_json(opened.readline(), Candidate)
     except msgspec.DecodeError as error:
-        raise EngineError(f"the replayed engine is spoiled: {error}") from error
+        raise EngineError(f"the replayed engine is damaged: {error}") from error

@@ -1,4 +1,4 @@
-"""A landscape's runs by what they are of: graph settings, engine, candidate."""
+"""Index the runs of a landscape by graph settings, engine and candidate."""
 
 from collections import defaultdict
 from collections.abc import Sequence

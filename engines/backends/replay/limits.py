@@ -1,4 +1,4 @@
-"""What a landscape cannot answer, refused before anything runs."""
+"""Refuse requests that a landscape cannot answer, before anything runs."""
 
 from collections.abc import Callable, Collection, Mapping
 
@@ -13,7 +13,7 @@ from engines.statistics.metrics import names_where
 def check(
     landscape: Landscape, file: str, workload: Workload, policy: Policy, metrics: Collection[str]
 ) -> None:
-    """Raises UserError where what is asked is not what was recorded; `file` is the landscape's name."""
+    """Raise UserError if the request differs from what was recorded; `file` is the landscape's name."""
     _check_model(landscape, file, workload)
     for option, of in ALIKE.items():
         was, now = of(landscape.workload, landscape.policy), of(workload, policy)
@@ -58,7 +58,7 @@ def _check_told(landscape: Landscape, policy: Policy, metrics: Collection[str]) 
     told = [name for name in names_where(lambda metric: metric.replayed) if name not in made_up]
     for name in metrics:
         if name not in told:
-            raise UserError(f"a replay does not tell {name}", f"It tells {', '.join(told)}.")
+            raise UserError(f"a replay does not report {name}", f"It reports {', '.join(told)}.")
     if policy.cold:
         raise UserError("a replay has no times with caches flushed", "Leave --cold out.")
 

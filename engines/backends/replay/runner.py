@@ -1,4 +1,4 @@
-"""An engine of the backend `replay`: outputs as wrong as they were, blocks drawn from those timed."""
+"""An engine of the backend `replay`: outputs with the recorded errors, blocks drawn from recorded ones."""
 
 import hashlib
 import math

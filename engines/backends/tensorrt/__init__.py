@@ -1,1 +1,1 @@
-"""TensorRT and TensorRT-RTX: one implementation over whichever module is given."""
+"""TensorRT and TensorRT-RTX: one implementation over either module."""

@@ -87,7 +87,7 @@ MISFITS: dict[str, dict[str, Any]] = {
 def test_a_landscape_whose_parts_do_not_fit_is_the_users_mistake(why: str, tmp_path: Path) -> None:
     given = landscape(workload(tmp_path), [run(0, 0, 4.0)])
     save(tmp_path / "l", replace(given, **MISFITS[why]))
-    with pytest.raises(UserError, match="is no landscape that can be read") as refused:
+    with pytest.raises(UserError, match="is not a valid landscape") as refused:
         load(tmp_path / "l")
     assert refused.value.message.endswith(f": {why}")
 
@@ -109,7 +109,7 @@ def test_a_run_that_is_not_whole_or_of_nothing_is_the_users_mistake(
 ) -> None:
     given = landscape(workload(tmp_path), [WHOLE, replace(WHOLE, **changed)])
     save(tmp_path / "l", given)
-    with pytest.raises(UserError, match="is no landscape that can be read: run 1 "):
+    with pytest.raises(UserError, match="is not a valid landscape: run 1 "):
         load(tmp_path / "l")
 
 

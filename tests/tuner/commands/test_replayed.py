@@ -70,7 +70,7 @@ def test_a_landscape_whose_parts_do_not_fit_is_refused_in_a_line(
     plain[name].pop()
     file.write_bytes(gzip.compress(json.dumps(plain).encode()))
     complaint = command(*arguments, "--backend", REPLAY).complaint
-    assert "'l.json.gz' is no landscape that can be read: " in complaint
+    assert "'l.json.gz' is not a valid landscape: " in complaint
     assert "Record it again" in complaint
 
 

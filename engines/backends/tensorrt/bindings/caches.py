@@ -26,7 +26,7 @@ FOREIGN = "it belongs to another device or version"
 
 @dataclass(frozen=True)
 class CacheFile:
-    """One cache on disk; what goes wrong with it is said in the log and costs no more than the cache."""
+    """One cache on disk; errors are logged and cost only the cache."""
 
     path: Path
 

@@ -1,4 +1,4 @@
-"""What the vendor's library says while it works: its log, its progress, and a way to stop it."""
+"""Receive the log and the progress of the vendor's library, and stop it on request."""
 
 import sys
 import threading

@@ -35,7 +35,7 @@ class Options:
 
 
 def read_options(name: str, options: Settings) -> Options:
-    """The options of the backend of this name; raises UserError for what it does not have or cannot be."""
+    """Return the options of the backend of this name; raises UserError for unknown options and values."""
     unknown = sorted(set(options) - set(OPTIONS))
     if unknown:
         raise UserError(f"the backend {name} has no option {unknown[0]!r}", f"Known: {', '.join(OPTIONS)}.")

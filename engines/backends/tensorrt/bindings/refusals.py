@@ -1,4 +1,4 @@
-"""The vendor's refusals as EngineErrors: what its library logged, without the places in its source."""
+"""Turn the vendor's errors into EngineErrors with what its library logged, without source locations."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -16,7 +16,7 @@ NOISE = "cudaError 35:"
 
 
 def guarded(call: Callable[[], T | None], messages: Messages) -> T:
-    """What the vendor's call gives; raises EngineError with what it logged when that is nothing."""
+    """Return the result of the vendor's call; raises EngineError with its log if that is None."""
     with explained(messages):
         made = call()
     if made is None:

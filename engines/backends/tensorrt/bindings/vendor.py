@@ -1,4 +1,4 @@
-"""What differs between TensorRT 10, 11 and TensorRT-RTX, asked of the module rather than of its version.
+"""Handle differences between TensorRT 10, 11 and TensorRT-RTX by probing the module, not by its version.
 
 Settings are stored by name, because the integers of the same names differ between versions.
 """
@@ -89,12 +89,12 @@ class Vendor:
 
 
 def load_vendor(name: str) -> Vendor:
-    """The module for a backend's name; raises UserError when it cannot be loaded."""
+    """Return the module for a backend's name; raises UserError if it cannot be loaded."""
     module = {"tensorrt": "tensorrt", "tensorrt-rtx": "tensorrt_rtx"}[name]
     try:
         return Vendor(name, importlib.import_module(module), is_rtx=name == "tensorrt-rtx")
     except (ImportError, OSError, RuntimeError) as error:
         raise UserError(
             f"{module} is installed but cannot be loaded: {error}",
-            "Check that its libraries and the NVIDIA driver are there.",
+            "Check that its libraries and the NVIDIA driver are installed.",
         ) from error

@@ -1,4 +1,4 @@
-"""From a graph to an engine in a folder: parsed, configured, built, and looked at to see what it became."""
+"""Build an engine from a graph: parse, configure, build, and inspect the result."""
 
 import sys
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-"""From build settings to the vendor's builder config."""
+"""Apply build settings to the vendor's builder config."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -38,7 +38,7 @@ def apply(
     profiles: Sequence[Mapping[str, ShapeRange]],
     builder: Any,
 ) -> None:
-    """Sets everything that the settings name; raises EngineError for what the builder does not take."""
+    """Set everything that the settings name; raises EngineError for a value that the builder refuses."""
     module = vendor.module
     # layers are explained with their types and tactics only then; it is the same for all, so it favours none
     config.profiling_verbosity = module.ProfilingVerbosity.DETAILED
@@ -49,7 +49,7 @@ def apply(
         except (TypeError, ValueError):  # out of the range of the vendor's integer
             taken = False
         if not taken:
-            raise EngineError(f"the builder does not take {name}={text_of(value)}")
+            raise EngineError(f"the builder refused {name}={text_of(value)}")
     for ranges in profiles:
         _add_profile(builder, config, ranges)
 
@@ -95,7 +95,7 @@ def _set_pool(vendor: Vendor, config: Any, name: str, units: int) -> bool:
 
 
 def set_flag(config: Any, flag: Any, wanted: bool) -> bool:
-    """Sets or clears a builder flag; whether it was taken."""
+    """Set or clear a builder flag; returns whether the builder accepted it."""
     if wanted:
         config.set_flag(flag)
     else:

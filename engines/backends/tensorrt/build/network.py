@@ -1,4 +1,4 @@
-"""From an ONNX graph to the vendor's network: strongly typed unless told, every problem named."""
+"""Parse an ONNX graph into the vendor's network, strongly typed by default, and name every problem."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a parser and a builder do not say of themselves, found by the smallest networks that would need it."""
+"""Find out which operators parser and builder support, with the smallest networks that need them."""
 
 import functools
 import os

@@ -1,4 +1,4 @@
-"""What an engine is, as a digest of its layers, types, formats, tactics and shapes, where it tells them."""
+"""Compute an engine's fingerprint: a digest of its layers, types, formats, tactics and shapes, if known."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

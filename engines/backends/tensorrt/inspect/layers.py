@@ -1,4 +1,4 @@
-"""What an engine really is: the types that its layers compute in, read back from the vendor's inspector."""
+"""Read the types that an engine's layers compute in from the vendor's inspector."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""An engine in a file of its own: what it says itself of its inputs and outputs."""
+"""Describe an engine file: its inputs and outputs as the engine reports them."""
 
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -37,7 +37,7 @@ def ranges(engine: Any, inputs: tuple[TensorFacts, ...]) -> Mapping[str, ShapeRa
 def _facts(engine: Any, name: str) -> TensorFacts:
     dtype = engine.get_tensor_dtype(name).name
     if dtype not in DTYPES:
-        raise EngineError(f"the tensor {name!r} is of the type {dtype}, which is not supported yet")
+        raise EngineError(f"the tensor {name!r} has the type {dtype}, which is not supported yet")
     shape = tuple(size if size >= 0 else None for size in engine.get_tensor_shape(name))
     return TensorFacts(name, DTYPES[dtype], shape)
 

@@ -1,4 +1,4 @@
-"""Inferences on CUDA streams: a context, its buffers on the device and in pinned host memory.
+"""Run inferences on CUDA streams: a context, its buffers on the device and in pinned host memory.
 
 Launching and collecting are apart, so that one inference waits while another runs and the GPU is never idle,
 as trtexec does it (sampleInference.cpp). Where copies are timed, they have streams of their own, so that they

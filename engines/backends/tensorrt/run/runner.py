@@ -1,4 +1,4 @@
-"""An engine on a GPU: as many lanes as streams, timed by CUDA events."""
+"""Run an engine on a GPU: a lane for each stream, timed by CUDA events."""
 
 import gc
 import sys
@@ -93,7 +93,7 @@ def _capture(lane: Lane, *, fallback: bool) -> None:
 
 
 def free_bytes() -> int:
-    """Memory that is free on the current device."""
+    """Return the bytes that are free on the current device."""
     from cuda.bindings import runtime
 
     _, free, _ = runtime.cudaMemGetInfo()

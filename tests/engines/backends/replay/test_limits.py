@@ -129,14 +129,14 @@ def test_cold_times_are_not_made_up(recorded: Landscape) -> None:
 @pytest.mark.parametrize("metric", sorted(METRICS.keys() - set(TOLD)))
 def test_unrecorded_metric_is_refused_with_the_recorded_ones(metric: str, recorded: Landscape) -> None:
     complaint = _complaint(recorded, recorded.workload, metrics=["latency_ms", metric])
-    assert complaint == f"a replay does not tell {metric}. It tells {', '.join(TOLD)}."
+    assert complaint == f"a replay does not report {metric}. It reports {', '.join(TOLD)}."
 
 
 def test_a_cosine_that_some_output_does_not_have_is_not_made_up(recorded: Landscape) -> None:
     first = recorded.runs[0]
     output = replace(first.outputs[0], cosine=None)
     without = replace(recorded, runs=(replace(first, outputs=(*first.outputs, output)),))
-    assert "does not tell cosine. It tells latency_ms" in _complaint(
+    assert "does not report cosine. It reports latency_ms" in _complaint(
         without, without.workload, metrics=["cosine"]
     )
 

@@ -94,7 +94,7 @@ def test_a_default_that_cannot_be_set_is_left_alone() -> None:
 def test_what_the_builder_does_not_give_back_is_refused(setting: dict[str, Any], said: str) -> None:
     with pytest.raises(EngineError) as caught:
         _apply(**setting)
-    assert caught.value.message == f"the builder does not take {said}"
+    assert caught.value.message == f"the builder refused {said}"
 
 
 def test_a_pool_of_no_size_is_left_as_it_is() -> None:
