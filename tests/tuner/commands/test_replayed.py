@@ -29,9 +29,9 @@ def arguments(command: Command, tmp_path: Path) -> tuple[object, ...]:
     ("asked", "complaint"),
     [
         (("--cold",), "no times with caches flushed"),
-        (("--objective", "cold_ms"), "does not tell cold_ms"),
-        (("--objective", "memory_bytes"), "does not tell memory_bytes"),
-        (("--constraint", "max_abs_error<=1"), "does not tell max_abs_error"),
+        (("--objective", "cold_ms"), "does not report cold_ms"),
+        (("--objective", "memory_bytes"), "does not report memory_bytes"),
+        (("--constraint", "max_abs_error<=1"), "does not report max_abs_error"),
         (("--transfers",), "recorded without --transfers"),
         (("--keep-fp32", "MatMul"), "recorded without --keep-fp32"),
         (("--inputs", "data.npz"), "recorded without --inputs"),

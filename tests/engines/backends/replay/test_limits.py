@@ -51,12 +51,12 @@ def test_recorded_candidate_is_replayed(recorded: Landscape) -> None:
     _check(recorded, recorded.workload, metrics=TOLD)
 
 
-def test_the_backend_is_one_that_is_asked_and_the_fake_is_not(recorded: Landscape, tmp_path: Path) -> None:
+def test_replay_checks_its_limits_and_fake_has_none(recorded: Landscape, tmp_path: Path) -> None:
     save(tmp_path / "l.json.gz", recorded)
     backend = Replay(Settings(landscape=str(tmp_path / "l.json.gz")), tmp_path)
     assert isinstance(backend, Limited)
     assert not isinstance(Fake(NOTHING, tmp_path), Limited)
-    with pytest.raises(UserError, match="does not tell power_w"):
+    with pytest.raises(UserError, match="does not report power_w"):
         backend.check(recorded.workload, QUICK, ["power_w"])
 
 
@@ -123,7 +123,7 @@ def test_cold_times_are_not_made_up(recorded: Landscape) -> None:
     cold = replace(QUICK, cold=True)
     complaint = _complaint(recorded, recorded.workload, cold)
     assert complaint == "a replay has no times with caches flushed. Leave --cold out."
-    assert "does not tell cold_ms" in _complaint(recorded, recorded.workload, cold, ["cold_ms"])
+    assert "does not report cold_ms" in _complaint(recorded, recorded.workload, cold, ["cold_ms"])
 
 
 @pytest.mark.parametrize("metric", sorted(METRICS.keys() - set(TOLD)))
