@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from engines.core.errors import UserError
 from engines.core.values import InputSource, Shape, TensorFacts, Tensors, Workload
-from engines.data.inputs_file import cut, file_digest, opened, read, read_all, read_batches, typed
+from engines.data.inputs_file import cut, file_ref, opened, read, read_all, read_batches, typed
 from engines.shapes.plan import case_shapes
 from engines.shapes.text import format_dims
 
@@ -22,7 +22,7 @@ def check_expected(workload: Workload, path: Path) -> InputSource:
     It holds an array for each output of the model, samples along the first axis as in the inputs. Raises
     UserError for whatever no engine could be held to.
     """
-    if workload.inputs.path is None:
+    if workload.inputs.file is None:
         raise UserError(
             "--reference needs --inputs: right outputs belong to given inputs",
             "Give the inputs that they were computed from.",
@@ -34,13 +34,14 @@ def check_expected(workload: Workload, path: Path) -> InputSource:
             array = typed(read(file, facts.name, path), facts, path)
             _refuse_misfit(facts, array, workload, samples, sets)
             _refuse_not_finite(facts, array)
-    return InputSource(path=str(path), digest=file_digest(path))
+    return InputSource(file=file_ref(path))
 
 
 def read_reference(workload: Workload, batch: int, batches: int) -> list[Tensors]:
     """The right outputs for each of so many batches of inputs, cut and filled up as these are."""
     assert workload.expected is not None
-    path = Path(workload.expected.path or "")
+    assert workload.expected.file is not None
+    path = workload.expected.file.path
     with opened(path) as file:
         parts = {
             facts.name: _parts(
@@ -62,7 +63,8 @@ def _parts(array: Array, facts: TensorFacts, batch: int, batches: int, workload:
 def _counts(workload: Workload) -> tuple[int, int]:
     """How many samples the inputs have, and how many sets of inputs where the model fixes its batch."""
     model, batched = workload.model, workload.batched_inputs
-    path = Path(workload.inputs.path or "")
+    assert workload.inputs.file is not None
+    path = workload.inputs.file.path
     samples = len(read_all(path, model)[batched[0]]) if batched else workload.plan.batch
     sets = len(read_batches(path, model, case_shapes(workload, samples)))
     if batched and sets > 1:

@@ -111,7 +111,7 @@ def prepared(making: Making) -> "onnx.ModelProto":
     from engines.models import onnx_files
 
     making.report("reading the model")
-    model = onnx_files.load(Path(making.workload.model.path))
+    model = onnx_files.load(making.workload.model.file.path)
     onnx_files.name_nodes(model)
     if making.workload.override_shapes:
         model = static_shapes.override(model, making.workload.override_shapes)
