@@ -59,7 +59,7 @@ def main() -> None:
 def print_table(study: StudyRecord) -> None:
     """Markdown, the trials sorted by what they are, with what became of each."""
     space = searched(study.spec.space)
-    print(f"\n{Path(study.spec.workload.model.path).name} on {study.spec.machine.processor}")
+    print(f"\n{study.spec.workload.model.file.name} on {study.spec.machine.processor}")
     print(f"\n| trial | {' | '.join(one.name for one in space)} | ms | times the baseline | error | |")
     print(f"|{'---|' * (len(space) + 5)}")
     rows = [([_setting(one, trial) for one in space], trial) for trial in study.trials]

@@ -95,7 +95,7 @@ def evaluation_of(recording: Recording, run: Run) -> Evaluation:
 def recording_of(subject: Subject, candidates: Sequence[Candidate], runs: Sequence[Run]) -> Recording:
     """The runs with where they come from; paths are left out."""
     model = subject.spec.workload.model
-    workload = replace(subject.spec.workload, model=replace(model, path=Path(model.path).name))
+    workload = replace(subject.spec.workload, model=replace(model, file=replace(model.file, where="")))
     command = " ".join(["python -m", f"benchmarks.{Path(sys.argv[0]).stem}", *map(_shown, sys.argv[1:])])
     return Recording(
         command=command,

@@ -68,7 +68,7 @@ class Subject:
         settings = ", ".join(f"{name}={value}" for name, value in self.candidate.settings.items())
         return (
             f"backend   {self.spec.backend} on {machine.processor}{driver}, {libraries}\n"
-            f"model     {Path(workload.model.path).name} at {shapes}\n"
+            f"model     {workload.model.file.name} at {shapes}\n"
             f"engine    {settings}"
         )
 

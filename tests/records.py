@@ -32,6 +32,7 @@ from engines.core.values import (
 from engines.shapes.plan import single_plan
 from studies.core.objectives import judge, parse_constraints, parse_objectives
 from studies.core.records import StudyRecord, StudySpec, TrialRecord
+from tests.workloads import file_at
 
 START = datetime(2025, 11, 21, 7, 0, tzinfo=UTC)
 AWKWARD = "<script>alert('x')</script> & \"co\" %{y} ünïcödé"
@@ -93,7 +94,7 @@ def awkward_study(trials: int = 30) -> StudyRecord:
     study = study_record(trials, name=AWKWARD)
     model = study.spec.workload.model
     inputs = tuple(replace(tensor, name=f"{AWKWARD}_{tensor.name}") for tensor in model.inputs)
-    model = replace(model, path=f"/models/{AWKWARD}/{'deep_' * 20}model.onnx", inputs=inputs)
+    model = replace(model, file=file_at(f"/models/{AWKWARD}/{'deep_' * 20}model.onnx"), inputs=inputs)
     space = (*SPACE, Dimension(AWKWARD, "run", (AWKWARD, "plain"), AWKWARD, "an awkward dimension"))
     spec = replace(
         study.spec,
@@ -213,8 +214,9 @@ def _block(centre: float, random: np.random.Generator, samples: int, noise: floa
 
 def _workload() -> Workload:
     model = ModelFacts(
-        path="/models/resnet-tiny.onnx",
-        digest="9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
+        file=file_at(
+            "/models/resnet-tiny.onnx", "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
+        ),
         inputs=(TensorFacts("image", "float32", ("batch", 3, 32, 32)),),
         outputs=(TensorFacts("logits", "float32", ("batch", 10)),),
         opset=21,

@@ -1,12 +1,12 @@
 """Small real workloads for tests: a model made by examples/models.py, at a shape, on seeded inputs."""
 
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from engines.core.values import InputSource, Policy, Shape, Workload
+from engines.core.values import FileRef, InputSource, Policy, Shape, Workload
 from engines.models.read import read_model
 from engines.shapes.plan import single_plan
 from engines.shapes.resolve import batch_of, resolve
@@ -56,3 +56,8 @@ def tiny_conv(folder: Path, name: str = "tiny.onnx") -> Path:
     path = folder / name
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
     return path
+
+
+def file_at(where: object, digest: str = "0") -> FileRef:
+    """A file of that digest, last seen at a path."""
+    return FileRef(digest, PurePath(str(where)).name, str(where))

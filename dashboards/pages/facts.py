@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import PurePath
 
 from markupsafe import Markup
 
@@ -41,7 +40,7 @@ def _model(study: StudyRecord) -> list[Fact]:
     more = f" and {len(operators) - 12} more types" if len(operators) > 12 else ""
     shapes = workload.plan.ranges
     return [
-        ("name", PurePath(model.path).name),
+        ("name", model.file.name),
         ("sha256", model.digest),
         *(("input", _tensor(tensor, shapes.get(tensor.name))) for tensor in model.inputs),
         *(("output", _tensor(tensor, None)) for tensor in model.outputs),
@@ -53,7 +52,7 @@ def _model(study: StudyRecord) -> list[Fact]:
 
 
 def _sample_data(source: InputSource) -> str:
-    return PurePath(source.path).name if source.path else f"random, seed {source.seed}"
+    return source.file.name if source.file else f"random, seed {source.seed}"
 
 
 def _tensor(tensor: TensorFacts, shapes: ShapeRange | None) -> str:

@@ -1,7 +1,7 @@
 """The report of a study: all sections of its page in one HTML file that opens offline."""
 
 from itertools import groupby
-from pathlib import Path, PurePath
+from pathlib import Path
 
 from markupsafe import Markup
 
@@ -15,7 +15,7 @@ from studies.analysis.view import StudyView
 def render(view: StudyView) -> str:
     """Return the page."""
     study = view.study
-    model = PurePath(study.spec.workload.model.path).name
+    model = study.spec.workload.model.file.name
     subtitle = f"{model} on {study.spec.machine.processor}, {formats.moment(study.created_at)}"
     parts = [
         element("div", *shown, class_=group) if group else Markup("\n").join(shown)

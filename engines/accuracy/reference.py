@@ -30,7 +30,7 @@ def run(workload: Workload, batches: Sequence[Tensors]) -> list[Tensors]:
     options = ort.SessionOptions()
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     try:
-        session = ort.InferenceSession(workload.model.path, options, providers=PROVIDERS)
+        session = ort.InferenceSession(workload.model.file.where, options, providers=PROVIDERS)
     except Exception as error:
         raise _cannot_load(error) from error
     names = [output.name for output in session.get_outputs()]

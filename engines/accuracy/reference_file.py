@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from engines.core.errors import UserError
 from engines.core.values import InputSource, Shape, TensorFacts, Tensors, Workload
-from engines.data.inputs_file import cut, file_digest, opened, read, read_all, read_batches, typed
+from engines.data.inputs_file import cut, file_ref, opened, read, read_all, read_batches, typed
 from engines.shapes.plan import case_shapes
 from engines.shapes.text import format_dims
 
@@ -23,7 +23,7 @@ def check_expected(workload: Workload, path: Path) -> InputSource:
     It has an array for each output of the model, samples along the first axis as in the inputs. Raises
     UserError for outputs that cannot be a reference.
     """
-    if workload.inputs.path is None:
+    if workload.inputs.file is None:
         raise UserError(
             "--reference needs --inputs: the outputs belong to certain inputs",
             "Give the inputs that they were computed from.",
@@ -35,13 +35,14 @@ def check_expected(workload: Workload, path: Path) -> InputSource:
             array = typed(read(file, facts.name, path), facts, path)
             _refuse_misfit(facts, array, workload, samples, sets)
             _refuse_not_finite(facts, array)
-    return InputSource(path=str(path), digest=file_digest(path))
+    return InputSource(file=file_ref(path))
 
 
 def read_reference(workload: Workload, batch: int, batches: int) -> list[Tensors]:
     """Return the reference outputs for each batch of inputs, cut and filled up as these are."""
     assert workload.expected is not None
-    path = Path(workload.expected.path or "")
+    assert workload.expected.file is not None
+    path = workload.expected.file.path
     with opened(path) as file:
         parts = {
             facts.name: _parts(
@@ -63,7 +64,8 @@ def _parts(array: Array, facts: TensorFacts, batch: int, batches: int, workload:
 def _counts(workload: Workload) -> tuple[int, int]:
     """Return the number of samples of the inputs, or of sets of inputs if the model fixes its batch."""
     model, batched = workload.model, workload.batched_inputs
-    path = Path(workload.inputs.path or "")
+    assert workload.inputs.file is not None
+    path = workload.inputs.file.path
     samples = len(read_all(path, model)[batched[0]]) if batched else workload.plan.batch
     sets = len(read_batches(path, model, case_shapes(workload, samples)))
     if batched and sets > 1:

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 
@@ -14,8 +13,8 @@ from engines.data.user_functions import find_function, load_function, raised
 
 def given_to_metrics(workload: Workload, batches: Sequence[Tensors]) -> Tensors:
     """Return the inputs that metrics get: the user's file with its labels, else the batches joined."""
-    if workload.inputs.path is not None:
-        return read_all(Path(workload.inputs.path), workload.model)
+    if workload.inputs.file is not None:
+        return read_all(workload.inputs.file.path, workload.model)
     first = batches[0]
     if not workload.batched_inputs:
         return joined(batches)
@@ -60,7 +59,7 @@ def worse(
 
 
 def _score(metric: TaskMetric, given: Tensors, outputs: Tensors) -> float:
-    folder = Path(metric.folder)
+    folder = metric.file.path
     function = load_function(metric.function, folder)
     where = f"the metric {metric.function!r}"
     try:

@@ -1,4 +1,4 @@
-"""The workspace: a folder of graphs, engines, caches, logs and reports.
+"""The workspace: a folder of files, graphs, engines, caches, logs and reports.
 
 Everything is written under a temporary name and renamed when complete, so a file that exists is complete, and
 two searches in one workspace at worst make the same thing twice.
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from engines.core.errors import UserError
 
-FOLDERS = ("graphs", "engines", "caches", "logs", "reports")
+FOLDERS = ("graphs", "engines", "files", "caches", "logs", "reports")
 _UNFINISHED = ".unfinished-"
 
 
@@ -31,6 +31,11 @@ class Workspace:
     @property
     def engines(self) -> Path:
         return self.root / "engines"
+
+    @property
+    def files(self) -> Path:
+        """What the studies were given, such as their models."""
+        return self.root / "files"
 
     @property
     def caches(self) -> Path:

@@ -5,6 +5,7 @@ A candidate's settings are names and plain values, never a vendor's objects.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -65,15 +66,32 @@ class TensorFacts:
 
 
 @dataclass(frozen=True)
+class FileRef:
+    """A file or folder by the sha256 of its content, and its name.
+
+    `where` is the path that it was last seen at, which may be gone or hold something else by now: it is no
+    part of what the file is (see `engines.models.located`).
+    """
+
+    digest: str
+    name: str
+    where: str = field(default="", compare=False)
+
+    @property
+    def path(self) -> Path:
+        """The path that it was last seen at."""
+        return Path(self.where)
+
+
+@dataclass(frozen=True)
 class ModelFacts:
-    """The ONNX file as given; `digest` is its sha256, external weights included.
+    """The ONNX file as given; external weights are part of its content.
 
     `index_limits` gives for integer inputs that index a table the number of its rows; `operators` counts
     the nodes of each operator type, subgraphs included.
     """
 
-    path: str
-    digest: str
+    file: FileRef
     inputs: tuple[TensorFacts, ...]
     outputs: tuple[TensorFacts, ...]
     opset: int
@@ -81,6 +99,11 @@ class ModelFacts:
     parameters: int
     weight_bytes: int
     index_limits: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def digest(self) -> str:
+        """The sha256 of the file, external weights included."""
+        return self.file.digest
 
 
 @dataclass(frozen=True)
@@ -146,32 +169,35 @@ def _widened(one: ShapeRange, other: ShapeRange) -> ShapeRange:
 class InputSource:
     """Where sample data comes from: a file or folder of arrays, a function of the user's, or a seed.
 
-    `function` is MODULE:FUNCTION, found from the folder `path`; `digest` is the sha256 of the data, or of
-    the file that the function is written in. With a seed alone the data is random.
+    `function` is MODULE:FUNCTION: `file` is then the file that it is written in, last seen from the folder
+    `file.where`. With a seed alone the data is random.
     """
 
     seed: int = 0
-    path: str | None = None
-    digest: str | None = None
+    file: FileRef | None = None
     function: str | None = None
 
     @property
     def is_random(self) -> bool:
-        return self.path is None and self.function is None
+        return self.file is None
+
+    @property
+    def digest(self) -> str | None:
+        """The sha256 of the data, or of the file that the function is written in; None for random data."""
+        return self.file.digest if self.file is not None else None
 
 
 @dataclass(frozen=True)
 class TaskMetric:
-    """The user's own metric of outputs: MODULE:FUNCTION, found from a folder, and which direction is better.
+    """The user's own metric of outputs: MODULE:FUNCTION, and which direction is better.
 
-    `digest` is the sha256 of the file that the function is written in.
+    `file` is the file that the function is written in, last seen from the folder `file.where`.
     """
 
     name: str
     function: str
     better: Literal["minimize", "maximize"]
-    folder: str
-    digest: str
+    file: FileRef
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engines.core.errors import UserError
-from engines.core.values import InputSource, ModelFacts, Shape, ShapeRange, TensorFacts, Tensors, Workload
+from engines.core.values import (
+    FileRef,
+    InputSource,
+    ModelFacts,
+    Shape,
+    ShapeRange,
+    TensorFacts,
+    Tensors,
+    Workload,
+)
 from engines.data.inputs import make_inputs
 from engines.data.inputs_file import (
     batches_of,
@@ -57,11 +66,11 @@ def parse_calibration(
     path = folder / Path(text).expanduser()
     if path.is_dir():
         check_arrays(model, shapes, batched_inputs, _of_folder(path, model, shapes, batched_inputs))
-        return InputSource(path=str(path), digest=_folder_digest(path, model))
+        return InputSource(file=FileRef(folder_digest(path, model), path.name, str(path)))
     if path.exists() or ":" not in text:
         return check_inputs_file(model, shapes, batched_inputs, path, extras=True)
     function = find_function(text, folder)
-    return InputSource(path=function.folder, digest=function.digest, function=function.text)
+    return InputSource(file=function.ref, function=function.text)
 
 
 def check_calibration(workload: Workload) -> None:
@@ -98,9 +107,9 @@ def _given(workload: Workload) -> Tensors | None:
     source, model = workload.calibration or workload.inputs, workload.model
     if source.function is not None:
         return _collected(source.function, workload)
-    if source.path is None:
+    if source.file is None:
         return None
-    path = Path(source.path)
+    path = source.file.path
     if path.is_dir():
         array_of = _of_folder(path, model, workload.plan.ranges, workload.batched_inputs)
         return {facts.name: array_of(facts) for facts in model.inputs}
@@ -180,7 +189,13 @@ def _part(array: Array, file: Path, facts: TensorFacts, wanted: Shape, is_batche
     )
 
 
-def _folder_digest(folder: Path, model: ModelFacts) -> str:
+def folder_files(folder: Path, model: ModelFacts) -> list[Path]:
+    """The files of a folder that hold what the inputs of a model take."""
+    return [file for facts in model.inputs for file in _files(folder, facts, model)]
+
+
+def folder_digest(folder: Path, model: ModelFacts) -> str:
+    """The sha256 of what the folder holds for the inputs of a model."""
     content = hashlib.sha256()
     for facts in model.inputs:
         for file in _files(folder, facts, model):
@@ -207,7 +222,8 @@ def _collected(text: str, workload: Workload) -> Tensors:
 def _given_by(text: str, workload: Workload) -> Iterator[tuple[Tensors, int]]:
     """Yield each batch of the function and its number of samples; at least one."""
     assert workload.calibration is not None
-    folder = Path(workload.calibration.path or "")
+    assert workload.calibration.file is not None
+    folder = workload.calibration.file.path
     function, file = load_function(text, folder), find_function(text, folder).file
     is_empty = True
     try:

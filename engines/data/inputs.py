@@ -2,7 +2,6 @@
 
 import hashlib
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,8 +27,8 @@ def make_inputs(workload: Workload, batch: int, case: int = 0) -> list[Tensors]:
     type has no random data.
     """
     shapes = case_shapes(workload, batch, case)
-    if workload.inputs.path is not None:
-        return read_batches(Path(workload.inputs.path), workload.model, shapes)
+    if workload.inputs.file is not None:
+        return read_batches(workload.inputs.file.path, workload.model, shapes)
     return _random_batches(workload.model, shapes, workload.inputs)
 
 

@@ -17,7 +17,7 @@ from numpy.lib.npyio import NpzFile
 from numpy.typing import NDArray
 
 from engines.core.errors import UserError
-from engines.core.values import InputSource, ModelFacts, Shape, ShapeRange, TensorFacts, Tensors
+from engines.core.values import FileRef, InputSource, ModelFacts, Shape, ShapeRange, TensorFacts, Tensors
 from engines.data.dtypes import as_dtype
 from engines.data.named_files import require_file, unreadable
 from engines.shapes.resolve import unknown_input, with_batch
@@ -47,7 +47,7 @@ def check_inputs_file(
         )
         for name in others:
             _refuse_other_count(name, read(file, name, path), samples, exact=bool(batched_inputs))
-    return InputSource(path=str(path), digest=file_digest(path))
+    return InputSource(file=file_ref(path))
 
 
 def check_arrays(
@@ -96,6 +96,11 @@ def batches_of(arrays: Tensors, shapes: Mapping[str, Shape]) -> list[Tensors]:
     parts = {name: cut(np.asarray(array, order="C"), shapes[name]) for name, array in arrays.items()}
     count = max(map(len, parts.values()))
     return [{name: of[index % len(of)] for name, of in parts.items()} for index in range(count)]
+
+
+def file_ref(path: Path) -> FileRef:
+    """The file by its content, as it is there now."""
+    return FileRef(file_digest(path), path.name, str(path))
 
 
 def file_digest(path: Path) -> str:

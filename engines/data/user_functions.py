@@ -20,7 +20,7 @@ from types import ModuleType
 from typing import Any, Literal, cast
 
 from engines.core.errors import UserError
-from engines.core.values import TaskMetric
+from engines.core.values import FileRef, TaskMetric
 from engines.data.named_files import require_file
 
 _WRITE = "Write MODULE:FUNCTION or FILE.py:FUNCTION."
@@ -38,6 +38,11 @@ class UserFunction:
     folder: str
     file: str
     digest: str
+
+    @property
+    def ref(self) -> FileRef:
+        """The module's file, found from the folder."""
+        return FileRef(self.digest, Path(self.file).name, self.folder)
 
     @property
     def name(self) -> str:
@@ -96,7 +101,7 @@ def parse_metric(text: str, folder: Path) -> TaskMetric:
         raise UserError(
             f"{name!r} is not a valid name for a metric", "Use letters, digits and _, as in accuracy=...."
         )
-    return TaskMetric(name, function.text, better, function.folder, function.digest)
+    return TaskMetric(name, function.text, better, function.ref)
 
 
 def raised(error: BaseException, file: str = "") -> str:

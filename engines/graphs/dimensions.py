@@ -3,7 +3,6 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Literal
 
 from engines.core.values import Dimension, Workload
@@ -56,7 +55,7 @@ def dimensions(target: Target, workload: Workload) -> tuple[Dimension, ...]:
         "constants folded and dead nodes removed",
         simplification.excluded(),
     )
-    how = given_precision.arrived_as(workload.model, Path(workload.model.path))
+    how = given_precision.arrived_as(workload.model, workload.model.file.path)
     if how is not None:
         about = f"the model is {how} already and is kept as it is"
         excluded = dict.fromkeys((*target.plain, *target.lowered, *target.elsewhere), about)

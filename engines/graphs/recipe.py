@@ -111,7 +111,7 @@ def prepared(context: GraphContext) -> "onnx.ModelProto":
     from engines.models import onnx_files
 
     context.report("reading the model")
-    model = onnx_files.load(Path(context.workload.model.path))
+    model = onnx_files.load(context.workload.model.file.path)
     onnx_files.name_nodes(model)
     if context.workload.override_shapes:
         model = static_shapes.override(model, context.workload.override_shapes)

@@ -20,6 +20,7 @@ from engines.core.results import Accuracy, Artifact, Block, Evaluation, Failure,
 from engines.core.values import (
     Candidate,
     Dimension,
+    FileRef,
     InputSource,
     Machine,
     Policy,
@@ -185,12 +186,12 @@ def _is_whole(run: Run) -> bool:
 
 
 def without_paths(workload: Workload) -> Workload:
-    """Return the workload with file names instead of paths."""
-    model = replace(workload.model, path=Path(workload.model.path).name)
+    """The workload without the places of its files."""
+    model = replace(workload.model, file=_unplaced(workload.model.file))
     sources = (workload.inputs, workload.calibration, workload.expected)
     inputs, calibration, expected = map(_named, sources)
     assert inputs is not None
-    metrics = tuple(replace(metric, folder="") for metric in workload.metrics)
+    metrics = tuple(replace(metric, file=_unplaced(metric.file)) for metric in workload.metrics)
     return replace(
         workload, model=model, inputs=inputs, calibration=calibration, expected=expected, metrics=metrics
     )
@@ -273,7 +274,11 @@ def _seconds_of(evaluation: Evaluation) -> dict[str, float]:
 
 
 def _named(source: InputSource | None) -> InputSource | None:
-    return source and replace(source, path=Path(source.path).name if source.path else None)
+    return source and replace(source, file=source.file and _unplaced(source.file))
+
+
+def _unplaced(file: FileRef) -> FileRef:
+    return replace(file, where="")
 
 
 def _rounded(value: Any) -> Any:

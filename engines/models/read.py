@@ -10,7 +10,7 @@ from pathlib import Path
 import onnx
 
 from engines.core.errors import UserError
-from engines.core.values import ModelFacts, TensorFacts
+from engines.core.values import FileRef, ModelFacts, TensorFacts
 from engines.models import file, walk, weights
 from engines.models.gather_bounds import index_limits
 
@@ -33,8 +33,7 @@ def read_model(path: Path) -> ModelFacts:
     files = weights.external_files(model, path.parent)
     tensors = list(walk.tensors_of(model))
     return ModelFacts(
-        path=str(path),
-        digest=weights.digest(data, files),
+        file=FileRef(weights.digest(data, files), path.name, str(path)),
         inputs=inputs,
         outputs=outputs,
         opset=_opset(model),

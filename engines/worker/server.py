@@ -28,6 +28,7 @@ from engines.core.results import Block, Measurement
 from engines.core.values import Stage
 from engines.machine import gpu, gpu_conditions
 from engines.machine.device_lock import DeviceLock
+from engines.models.located import located
 from engines.trials.evaluation import Report, evaluate_unless_measured, evaluate_with
 from engines.trials.sampling import (
     Meter,
@@ -133,13 +134,15 @@ class _Wire:
 
 
 def _open(request: Open) -> Session:
-    backend = open_backend(request.backend, request.options, Workspace(Path(request.workspace)).caches)
+    workspace = Workspace(Path(request.workspace))
+    backend = open_backend(request.backend, request.options, workspace.caches)
+    workload = located(request.workload, workspace)
     if isinstance(backend, Limited):
-        backend.check(request.workload, request.policy, request.metrics)
+        backend.check(workload, request.policy, request.metrics)
     return Session(
         backend=backend,
-        workload=request.workload,
-        workspace=Workspace(Path(request.workspace)),
+        workload=workload,
+        workspace=workspace,
         policy=target_half_width(request.policy, backend.machine().kind),
         lock=DeviceLock(backend.shared()),
     )

@@ -13,6 +13,7 @@ from engines.backends.registry import open_backend
 from engines.core.errors import EngineError, UserError
 from engines.core.results import Block, Measurement
 from engines.core.values import (
+    FileRef,
     InputSource,
     ModelFacts,
     Policy,
@@ -145,7 +146,15 @@ def _engine(request: EngineRequest, backend: Backend) -> Engine:
 
 def _facts(path: Path, inputs: tuple[TensorFacts, ...], outputs: tuple[TensorFacts, ...]) -> ModelFacts:
     """What there is to know of a model from its engine."""
-    return ModelFacts(str(path), "", inputs, outputs, opset=0, operators={}, parameters=0, weight_bytes=0)
+    return ModelFacts(
+        FileRef("", path.name, str(path)),
+        inputs,
+        outputs,
+        opset=0,
+        operators={},
+        parameters=0,
+        weight_bytes=0,
+    )
 
 
 def _workload(engine: Engine, request: MeasureEngine) -> tuple[Workload, tuple[str, ...]]:

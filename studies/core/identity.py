@@ -35,7 +35,8 @@ def chosen(workload: Workload) -> dict[str, object]:
         "calibration data": calibration_identity(workload) if workload.calibration else None,
         "reference": workload.expected.digest if workload.expected else None,
         "set of metrics": [
-            (one.name, one.function.rpartition(":")[2], one.better, one.digest) for one in workload.metrics
+            (one.name, one.function.rpartition(":")[2], one.better, one.file.digest)
+            for one in workload.metrics
         ],
         "set of nodes kept in FP32": sorted(workload.keep_fp32),
         "shape override": dict(workload.override_shapes),

@@ -10,6 +10,7 @@ from engines.artifacts.workspace import Workspace
 from engines.core.version import VERSION
 from engines.executors.base import StudyExecutor
 from engines.executors.registry import LOCAL, open_executor
+from engines.models.located import keep
 from studies.belief.rigour import Rigour, fitting
 from studies.core.records import StudySpec
 from studies.run.interfaces import Observer
@@ -48,7 +49,8 @@ class Opening:
     def loop(
         self, name: str, seed: int, *, remeasure: bool = False, earlier: tuple[Earlier, ...] = ()
     ) -> StudyLoop:
-        """The search of the study of this name."""
+        """The search of the study of this name, whose files the workspace keeps from now on."""
+        keep(self.spec.workload, self.workspace)
         return StudyLoop(
             *(name, self.spec, self.storage, self.executor, self.observer),
             seed=seed,

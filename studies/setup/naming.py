@@ -65,7 +65,7 @@ def check_name(name: str) -> None:
 def differences(old: StudySpec, new: StudySpec) -> dict[str, str]:
     """In what two specifications differ, and how; empty when one study may go on as the other."""
     before, after = old.workload, new.workload
-    files = (before.model.path, after.model.path)
+    files = (before.model.file.where, after.model.file.where)
     machines = (machine_identity(old.machine), machine_identity(new.machine))
     checks = (
         ("model", before.model.digest, after.model.digest, files),
@@ -155,14 +155,14 @@ def _newest_like(storage: Storage, spec: StudySpec, names: tuple[str, ...]) -> s
 
 
 def _free_name(spec: StudySpec, names: tuple[str, ...]) -> str:
-    first = stem(spec.workload.model.path)
+    first = stem(spec.workload.model.file.name)
     numbered = (f"{first}-{number}" for number in itertools.count(2))
     return next(name for name in itertools.chain([first], numbered) if name not in names)
 
 
-def stem(path: str) -> str:
+def stem(file: str) -> str:
     """The model's name made one that a study may have."""
-    name = path.replace("\\", "/").rpartition("/")[2].removesuffix(".onnx")
+    name = file.replace("\\", "/").rpartition("/")[2].removesuffix(".onnx")
     printable = "".join(character if character.isprintable() else "_" for character in name)
     short = printable.lstrip("-. ").encode()[: LONGEST_NAME - 20].decode(errors="ignore")
     return short.strip() or "study"

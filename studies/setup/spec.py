@@ -25,6 +25,7 @@ from engines.core.values import (
 from engines.data.calibration import parse_calibration
 from engines.data.inputs_file import check_inputs_file
 from engines.data.user_functions import parse_metric
+from engines.models.located import kept_file
 from engines.models.read import read_model
 from engines.shapes.plan import single_plan
 from engines.shapes.resolve import batch_of, resolve
@@ -53,6 +54,7 @@ class Question:
 
 def settle(request: Request, workspace: Workspace) -> Question:
     """Reads and checks all that the owner can check by itself."""
+    request, kept_notes = _with_kept_files(request, workspace)
     metrics = _metrics(request)
     objectives = parse_objectives(request.objectives, metrics)
     constraints = parse_constraints([*request.constraints, *_deadline(request)], metrics)
@@ -73,7 +75,7 @@ def settle(request: Request, workspace: Workspace) -> Question:
         metrics=(*(one.metric for one in objectives), *(one.metric for one in constraints)),
     )
     backend_note = (f"the backend is {name}, {why}",) if why else ()
-    return Question(workload, opening, objectives, constraints, fixed, (*backend_note, *notes))
+    return Question(workload, opening, objectives, constraints, fixed, (*backend_note, *kept_notes, *notes))
 
 
 def specify(question: Question, opened: Opened) -> tuple[StudySpec, tuple[str, ...]]:
@@ -90,6 +92,17 @@ def specify(question: Question, opened: Opened) -> tuple[StudySpec, tuple[str, .
         policy=question.backend.policy,
     )
     return spec, (*question.notes, *_random_ranges(spec), *opened.warnings)
+
+
+def _with_kept_files(request: Request, workspace: Workspace) -> tuple[Request, tuple[str, ...]]:
+    """The request with what the workspace keeps in the place of files that are gone, and notes on them."""
+    given = [path for path in (request.model, request.inputs, request.reference) if path is not None]
+    gone = [path for path in given if not path.exists()]
+    kept = {path: found for path in gone if (found := kept_file(path.name, workspace)) is not None}
+    notes = tuple(f"{path} is gone: the copy in the workspace is used" for path in kept)
+    inputs, reference = (path and kept.get(path, path) for path in (request.inputs, request.reference))
+    model = kept.get(request.model, request.model)
+    return replace(request, model=model, inputs=inputs, reference=reference), notes
 
 
 def are_concurrent(objectives: Sequence[Objective]) -> bool:
@@ -223,7 +236,7 @@ def _kept(model: ModelFacts, request: Request) -> tuple[str, ...]:
         from engines.graphs.passes import selection
         from engines.models import onnx_files
 
-        graph = onnx.load(model.path, load_external_data=False)
+        graph = onnx.load(model.file.where, load_external_data=False)
         onnx_files.name_nodes(graph)
         for pattern in selection.unmatched(graph, patterns):
             raise UserError(

@@ -1,7 +1,6 @@
 """The files and folders that a study names: its model, its data, the modules of its metrics."""
 
 from collections.abc import Iterator
-from pathlib import PurePath
 from typing import NamedTuple
 
 from sqlalchemy import Connection, insert, select
@@ -44,15 +43,16 @@ def read_files(connection: Connection, study_id: int) -> tuple[StudyFile, ...]:
 
 
 def _files_of(workload: Workload) -> Iterator[StudyFile]:
-    model = workload.model
-    yield StudyFile("model", model.digest, PurePath(model.path).name, model.path)
+    model = workload.model.file
+    yield StudyFile("model", model.digest, model.name, model.where)
     yield from _data("inputs", workload.inputs)
     yield from _data("calibration", workload.calibration)
     yield from _data("expected", workload.expected)
     for metric in workload.metrics:
-        yield StudyFile(f"metric {metric.name}", metric.digest, metric.function, metric.folder)
+        yield StudyFile(f"metric {metric.name}", metric.file.digest, metric.function, metric.file.where)
 
 
 def _data(role: str, source: InputSource | None) -> Iterator[StudyFile]:
-    if source is not None and source.digest is not None and source.path is not None:
-        yield StudyFile(role, source.digest, source.function or PurePath(source.path).name, source.path)
+    if source is not None and source.file is not None:
+        file = source.file
+        yield StudyFile(role, file.digest, source.function or file.name, file.where)

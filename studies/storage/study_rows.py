@@ -87,7 +87,7 @@ def insert_study(
     values = {
         "name": name,
         "created_at": datetime.now(UTC),
-        "model_path": spec.workload.model.path,
+        "model_path": spec.workload.model.file.where,
         "model_digest": spec.workload.model.digest,
         "backend": spec.backend,
         "machine_digest": machine,

@@ -65,5 +65,5 @@ def test_no_folder_of_this_machine_is_kept(tmp_path: Path, monkeypatch: pytest.M
     made = recording_of(subject(tmp_path), CANDIDATES[:1], row(0, 1.0))
     save(tmp_path / "made.json.gz", made)
     assert made.command == "python -m benchmarks.rounds model.onnx --rounds 8"
-    assert made.spec.workload.model.path == "resnet-tiny.onnx"
+    assert made.spec.workload.model.file.name == "resnet-tiny.onnx"
     assert str(tmp_path) not in repr(load(tmp_path / "made.json.gz"))

@@ -59,7 +59,7 @@ def build(drive: Drive, backend: TensorRT, workload: Workload, candidate: Candid
     details: list[str] = []
     made = candidate or baseline_of(backend.dimensions(workload, concurrent=False))
     with tempfile.TemporaryDirectory(dir=drive.folder) as folder:
-        facts = backend.build(Path(workload.model.path), workload, made, Path(folder), details.append)
+        facts = backend.build(workload.model.file.path, workload, made, Path(folder), details.append)
         assert (Path(folder) / ENGINE).read_bytes() == PLAN
     assert details, "the builder's progress was not reported"
     return facts

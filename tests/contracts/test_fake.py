@@ -47,7 +47,7 @@ def _opened(workload: Workload, folder: Path, times: int, **options: Value) -> l
     """The samples of a block of the baseline, for each time that it is opened."""
     backend = Fake(Settings(options), folder)
     candidate: Candidate = baseline_of(backend.dimensions(workload, concurrent=False))
-    backend.build(Path(workload.model.path), workload, candidate, folder, lambda _: None)
+    backend.build(workload.model.file.path, workload, candidate, folder, lambda _: None)
     runs = (backend.open(folder, workload, candidate.run, {}) for _ in range(times))
     return [runner.block(0.1).latency_ms.tobytes() for runner in runs]
 
@@ -177,7 +177,7 @@ def test_the_share_of_blocks_asked_for_is_throttled_and_slower() -> None:
 def test_a_backend_is_read_as_its_runners_leave_it(workload: Workload, tmp_path: Path) -> None:
     backend = Fake(NOTHING, tmp_path)
     candidate = baseline_of(backend.dimensions(workload, concurrent=False))
-    backend.build(Path(workload.model.path), workload, candidate, tmp_path, lambda _: None)
+    backend.build(workload.model.file.path, workload, candidate, tmp_path, lambda _: None)
     before = backend.probe().read()
     block = backend.open(tmp_path, workload, candidate.run, {}, Policy()).block(0.1)
     after = backend.probe().read()

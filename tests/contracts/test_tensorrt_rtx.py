@@ -140,7 +140,7 @@ def test_operators_that_the_vendor_takes_in_fp32_only_stay_so(
 def test_sparse_kernels_are_searched_only_where_weights_are_sparse(
     backend: Backend, mlp: Workload, tmp_path: Path
 ) -> None:
-    model = onnx.load(mlp.model.path)
+    model = onnx.load(mlp.model.file.where)
     for tensor in model.graph.initializer:
         values = numpy_helper.to_array(tensor).copy()
         if values.ndim == 2:

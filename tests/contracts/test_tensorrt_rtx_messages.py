@@ -1,7 +1,6 @@
 """What the builder of TensorRT-RTX says while it builds."""
 
 import re
-from pathlib import Path
 
 import pytest
 
@@ -50,5 +49,5 @@ def _build_alone(backend: Backend, workload: Workload, workspace: Workspace) -> 
     folder = workspace.root / "alone"
     folder.mkdir(exist_ok=True)
     details: list[str] = []
-    backend.build(Path(workload.model.path), workload, candidate, folder, details.append)
+    backend.build(workload.model.file.path, workload, candidate, folder, details.append)
     return details

@@ -11,6 +11,7 @@ from engines.data.calibration import calibration_batches
 from studies.core.space import baseline_of
 from tests.contracts import cuda_standins
 from tests.contracts.driving import Drive, build, conv
+from tests.workloads import file_at
 
 
 def weakly_typed(drive: Drive) -> dict[str, Any]:
@@ -35,7 +36,7 @@ def weakly_typed(drive: Drive) -> dict[str, Any]:
     calibrated = [_weak_build(drive, (), calibration=method, precision=name) for method, name in ways]
     refused = [
         _weak_build(drive, (), calibration="percentile", precision="weak_int8"),
-        _weak_build(drive, (), InputSource(path="gone.npz", digest="0"), precision="weak_int8"),
+        _weak_build(drive, (), InputSource(file=file_at("gone.npz", "0")), precision="weak_int8"),
     ]
     fed = [float(batch["x"].flat[0]) for batch in calibration_batches(conv(drive.folder))]
     caches = sorted(file.stem[:-17] for file in drive.folder.glob("calibration-*.cache"))

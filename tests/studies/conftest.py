@@ -28,7 +28,7 @@ from studies.core.records import Constraint, Objective, StudySpec
 from studies.setup.spec import settle
 from studies.storage.storage import Storage, open_storage
 from tests.studies.planned import Ask, prepare, request_in
-from tests.workloads import tiny_conv, workload_of
+from tests.workloads import file_at, tiny_conv, workload_of
 
 
 @pytest.fixture(scope="session")
@@ -88,8 +88,7 @@ def storage(database_url: str) -> Iterator[Storage]:
 @pytest.fixture
 def study_spec() -> StudySpec:
     model = ModelFacts(
-        path="/models/net.onnx",
-        digest="9f86d081884c7d659a2feaa0c55ad015",
+        file=file_at("/models/net.onnx", "9f86d081884c7d659a2feaa0c55ad015"),
         inputs=(TensorFacts("image", "float32", ("batch", 3, None)), TensorFacts("ids", "int64", (1, 4))),
         outputs=(TensorFacts("größe", "float32", ("batch", 10)),),
         opset=21,
@@ -100,7 +99,9 @@ def study_spec() -> StudySpec:
     )
     shapes = {"image": ShapeRange((1, 3, 8), (8, 3, 32), (16, 3, 64))}
     return StudySpec(
-        workload=Workload(model, single_plan(shapes, 8), ("image",), InputSource(3, "/data/in.npz", "ab12")),
+        workload=Workload(
+            model, single_plan(shapes, 8), ("image",), InputSource(3, file_at("/data/in.npz", "ab12"))
+        ),
         backend="fake",
         backend_options=Settings(noise=0.1, seed=1, crashes=True, mode="quick"),
         machine=Machine(

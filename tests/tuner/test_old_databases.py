@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from engines.core import wire
+from engines.core import earlier, wire
 from studies.core.records import StudySpec
 from studies.storage.storage import open_storage
 from tests.command import Command
@@ -72,7 +72,7 @@ def as_if_written_here(database: Path, today: StudySpec) -> None:
     """Gives the old study this machine, and the choices that depend on its number of cores."""
     with closing(sqlite3.connect(database)) as connection:
         (text,) = connection.execute("SELECT spec FROM tuner_study").fetchone()
-        old = wire.from_json(text, StudySpec)
+        old = earlier.from_json(text, StudySpec)
         threads = {one.name: one.choices for one in today.space if one.name == "intra_op_threads"}
         space = tuple(replace(one, choices=threads.get(one.name, one.choices)) for one in old.space)
         changed = json.loads(wire.to_json(replace(old, space=space, machine=today.machine)))

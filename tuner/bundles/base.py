@@ -7,9 +7,9 @@ from typing import Any, Protocol
 
 import msgspec
 
+from engines.core import earlier
 from engines.core.errors import UserError
 from engines.core.values import ModelFacts, Settings, Shape, ShapeRange
-from engines.core.wire import from_json
 from studies.core.records import StudyRecord, StudySpec, TrialRecord
 
 EVIDENCE = "evidence.json"
@@ -77,7 +77,7 @@ def read_evidence(folder: Path) -> Evidence | None:
     if not file.is_file():
         return None
     try:
-        return from_json(file.read_bytes(), Evidence)
+        return earlier.from_json(file.read_bytes(), Evidence)
     except msgspec.DecodeError as error:
         raise UserError(
             f"{str(file)!r} is no evidence of ours: {error}", "Export the engine again."

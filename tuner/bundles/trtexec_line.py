@@ -10,6 +10,7 @@ from engines.backends.registry import BACKENDS, TrtexecProgram
 from engines.backends.tensorrt.build.weak_typing import is_weak
 from engines.core.errors import UserError
 from engines.core.values import Value, text_of
+from engines.models.located import located_model
 from engines.shapes.plan import asked_batch, case_shapes, profile_shapes
 from engines.shapes.text import format_shapes
 from engines.statistics.trtexec import VERSIONS
@@ -61,7 +62,7 @@ def _graph(spec: StudySpec, trial: TrialRecord, workspace: Workspace) -> Path:
         why = f": it failed at {trial.failure.stage} ({trial.failure.message})" if trial.failure else ""
         raise UserError(f"trial {trial.number} has no graph{why}", "Choose another trial.")
     if graph.digest == spec.workload.model.digest:
-        return Path(spec.workload.model.path)
+        return located_model(spec.workload.model, workspace)
     return workspace.graphs / graph.digest / GRAPH
 
 
@@ -118,8 +119,9 @@ def _unsaid(spec: StudySpec, trial: TrialRecord) -> Iterator[str]:
             yield f"{name}={text_of(value)}"
     if spec.backend_options.get("builder_threads"):
         yield f"builder_threads={spec.backend_options['builder_threads']}"
-    if spec.workload.inputs.path is not None:
-        yield f"the inputs of {spec.workload.inputs.path} (--loadInputs takes a file of raw values for each)"
+    inputs = spec.workload.inputs.file
+    if inputs is not None:
+        yield f"the inputs of {inputs.where} (--loadInputs takes a file of raw values for each)"
 
 
 def _with_defaults(spec: StudySpec, trial: TrialRecord) -> Iterator[tuple[str, Value, Value]]:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
+from engines.core.values import InputSource, ModelFacts, TaskMetric
 from engines.core.wire import to_plain
 from studies.analysis.comparison import baseline
 from studies.analysis.view import StudyView
@@ -15,6 +16,7 @@ from tuner.documents.base import (
     Failure,
     Machine,
     Numbered,
+    T,
     Time,
     about,
     estimate_of,
@@ -335,12 +337,12 @@ def _header(study: StudyRecord) -> dict[str, Any]:
         "created_at": study.created_at.isoformat(),
         "versions": dict(study.versions),
         "priors": [made(Prior, prior) for prior in study.priors],
-        "model": made(Model, workload.model),
+        "model": _with_place(Model, workload.model, "path"),
         "shapes": {name: made(Shapes, shapes) for name, shapes in workload.plan.ranges.items()},
-        "inputs": made(Source, workload.inputs),
-        "calibration": made(Source, workload.calibration) if workload.calibration else None,
-        "reference": made(Source, workload.expected) if workload.expected else None,
-        "own_metrics": [made(OwnMetric, metric) for metric in workload.metrics],
+        "inputs": _source(workload.inputs),
+        "calibration": _source(workload.calibration) if workload.calibration else None,
+        "reference": _source(workload.expected) if workload.expected else None,
+        "own_metrics": [_with_place(OwnMetric, metric, "folder") for metric in workload.metrics],
         "keep_fp32": list(workload.keep_fp32),
         "override_shapes": {name: list(shape) for name, shape in workload.override_shapes.items()},
         "backend": Backend(name=spec.backend, options=to_plain(spec.backend_options)),
@@ -349,6 +351,19 @@ def _header(study: StudyRecord) -> dict[str, Any]:
         "constraints": [str(constraint) for constraint in spec.constraints],
         "space": [Dimension(name=one.name, kind=one.kind, choices=list(one.choices)) for one in spec.space],
     }
+
+
+def _source(source: InputSource) -> Source:
+    if source.file is not None:
+        return _with_place(Source, source, "path")
+    return Source(path=None, digest=None, function=None, seed=source.seed)
+
+
+def _with_place(of: type[T], value: ModelFacts | InputSource | TaskMetric, place: str) -> T:
+    """The document of what has a file: its digest, and where it was last seen."""
+    plain: dict[str, Any] = to_plain(value)
+    file = plain.pop("file")
+    return made(of, {**plain, place: file["where"], "digest": file["digest"]})
 
 
 def _trial(study: StudyRecord, trial: TrialRecord) -> dict[str, Any]:

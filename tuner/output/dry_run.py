@@ -51,7 +51,7 @@ def print_plan(plan: Plan, options: SearchOptions) -> None:
     """The plan for people."""
     spec, machine = plan.spec, plan.spec.machine
     shapes = format_shapes({name: of.optimum for name, of in spec.workload.plan.ranges.items()})
-    print(f"model        {spec.workload.model.path} at {shapes}")
+    print(f"model        {spec.workload.model.file.where} at {shapes}")
     print(f"machine      {machine.processor}, {formats.plural(machine.cores, 'core')}")
     libraries = ", ".join(f"{name} {version}" for name, version in machine.libraries.items())
     print(f"backend      {spec.backend} ({libraries})")

@@ -45,7 +45,7 @@ def print_recorded(recorded: Recorded) -> None:
     elif recorded.new_runs == 0:
         print("Nothing was left to do.")
     if recorded.file is not None:
-        model = shlex.quote(study.spec.workload.model.path)
+        model = shlex.quote(study.spec.workload.model.file.where)
         print(f"Landscape  {recorded.file} ({formats.size(recorded.file.stat().st_size)})")
         print(f"Next       tuner search {model} --backend {shlex.quote(f'replay:landscape={recorded.file}')}")
 

@@ -41,5 +41,6 @@ def advice(ranked: Ranked) -> str:
     )
     what = "These give NaN or infinite outputs by themselves, so keep" if len(endless) > 1 else "Keep"
     which = "them" if len(endless) > 1 else "the first"
-    command = f"tuner search {shlex.quote(ranked.workload.model.path)} --precision {ranked.precision} {kept}"
+    model = shlex.quote(ranked.workload.model.file.where)
+    command = f"tuner search {model} --precision {ranked.precision} {kept}"
     return f"{what} {which} in FP32: {command}"

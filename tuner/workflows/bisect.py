@@ -8,17 +8,16 @@ import glob
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dashboards.words import formats
 from engines.artifacts.workspace import Workspace
 from engines.core.errors import UserError
 from engines.core.results import Evaluation
-from engines.core.values import Candidate, Policy, Settings
+from engines.core.values import Candidate, Policy, Settings, Workload
 from engines.graphs.context import KEPT_NODES
 from engines.graphs.dimensions import HALVES, QUANTIZED, base_precision
-from engines.models.read import read_model
+from engines.models.located import located
 from engines.worker import questions
 from engines.worker.client import Worker
 from engines.worker.protocol import Open
@@ -67,14 +66,14 @@ def bisect(study: StudyRecord, trial: TrialRecord, workspace: Workspace, observe
     """Finds the nodes that a trial must keep in FP32; raises UserError where that is no question."""
     spec = study.spec
     _require_lowered(trial)
-    _require_model(spec)
     # a study that lies elsewhere may have been made with another one
     workspace.create()
     observer.preparing("ranking the nodes by how much they hurt")
     limits = accuracy_limits(spec)
-    with Worker(_opening(spec, workspace), workspace, "-bisect") as worker:
+    workload = located(spec.workload, workspace, check=True)
+    with Worker(_opening(spec, workload, workspace), workspace, "-bisect") as worker:
         found = questions.rank_nodes(
-            worker, spec.workload, trial.candidate.graph, workspace.caches, observer.preparing, EXPORT_AGAIN
+            worker, workload, trial.candidate.graph, workspace.caches, observer.preparing, EXPORT_AGAIN
         )
         ranked = tuple(one.node for one in found)
         worker.open()
@@ -192,20 +191,12 @@ def _require_lowered(trial: TrialRecord) -> None:
         )
 
 
-def _require_model(spec: StudySpec) -> None:
-    model = spec.workload.model
-    if read_model(Path(model.path)).digest != model.digest:
-        raise UserError(
-            f"{model.path} is not the model that the study is about any more", "Put the old file back."
-        )
-
-
-def _opening(spec: StudySpec, workspace: Workspace) -> Open:
+def _opening(spec: StudySpec, workload: Workload, workspace: Workspace) -> Open:
     return Open(
         backend=spec.backend,
         options=spec.backend_options,
         workspace=str(workspace.root.resolve()),
-        workload=spec.workload,
+        workload=workload,
         policy=CHECKED_ONLY,
         concurrent=are_concurrent(spec.objectives),
     )

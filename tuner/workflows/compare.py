@@ -178,7 +178,7 @@ def _outputs(run: _Run, engine: EngineFile | None) -> list[Tensors]:
     request: RunModel | RunEngine
     if engine is None:
         assert run.side.model is not None
-        request = RunModel(run.side.model.path, inputs, outputs)
+        request = RunModel(run.side.model.file.where, inputs, outputs)
     else:
         request = RunEngine(**_about(engine, run, engine.backends[0]), inputs=inputs, outputs=outputs)
     run.worker.answer(request, what, LOADING_SECONDS, lambda *_: run.say(what))
@@ -194,7 +194,7 @@ def _compared(sides: Sides, outputs: Sequence[Sequence[Tensors]]) -> Comparison:
 
 
 def _graphs(options: CompareOptions, runs: Sequence[_Run]) -> GraphsCompared | None:
-    models = [run.side.model.path for run in runs if run.side.model is not None]
+    models = [run.side.model.file.where for run in runs if run.side.model is not None]
     if len(models) < 2:
         return None
     one, two = runs

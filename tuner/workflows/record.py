@@ -61,7 +61,7 @@ def run(options: RecordOptions, observer: Observer, stop: Stop) -> Recorded:
         storage, spec, seed = opening.storage, opening.spec, search.request.seed
         _check_known(spec)
         count = _count(options, spec)
-        name = place.study or f"{stem(spec.workload.model.path)}-landscape"
+        name = place.study or f"{stem(spec.workload.model.file.name)}-landscape"
         name, exists = choose_study(storage, spec, name, "continue")
         file = options.output or opening.workspace.reports / name / FILE
         check_output(file, LANDSCAPE, reads)

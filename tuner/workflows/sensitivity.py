@@ -73,7 +73,7 @@ def ranking_document(ranked: Ranked) -> Ranking:
     ]
     model = ranked.workload.model
     return Ranking(
-        schema=SCHEMA, model=model.path, digest=model.digest, precision=ranked.precision, nodes=nodes
+        schema=SCHEMA, model=model.file.where, digest=model.digest, precision=ranked.precision, nodes=nodes
     )
 
 
@@ -81,7 +81,7 @@ def chart(ranked: Ranked, top: int) -> "Sensitivity":
     """What the chart shows."""
     from dashboards.charts.sensitivity import Sensitivity
 
-    return Sensitivity(Path(ranked.workload.model.path).name, ranked.precision, ranked.nodes, top)
+    return Sensitivity(ranked.workload.model.file.name, ranked.precision, ranked.nodes, top)
 
 
 def _workload(options: SensitivityOptions) -> tuple[Workload, tuple[str, ...]]:
@@ -100,7 +100,7 @@ def _workload(options: SensitivityOptions) -> tuple[Workload, tuple[str, ...]]:
 def _require_float(workload: Workload) -> None:
     from engines.models.given_precision import arrived_as
 
-    how = arrived_as(workload.model, Path(workload.model.path))
+    how = arrived_as(workload.model, workload.model.file.path)
     if how is not None:
         raise UserError(f"the model is {how} already, so nothing of it is lowered", "Give the model in FP32.")
 

@@ -115,7 +115,7 @@ class Fake:
         self, graph: Path, workload: Workload, candidate: Candidate, folder: Path, report: Detail
     ) -> Mapping[str, Value]:
         settings = candidate.build
-        is_model = graph == Path(workload.model.path)
+        is_model = graph == workload.model.file.path
         graph_settings = {"precision": "fp32"} if is_model else from_json(graph.read_bytes(), Settings)
         inert = {name: DEFAULTS[name] for name in self._options.inert_names}
         spec = Settings({**graph_settings, **settings, **inert}, model=workload.model.digest)

@@ -31,7 +31,7 @@ def _check_model(landscape: Landscape, file: str, workload: Workload) -> None:
     recorded = landscape.workload.model
     if workload.model.digest != recorded.digest:
         raise UserError(
-            f"{file} was recorded with another model, {recorded.path}",
+            f"{file} was recorded with another model, {recorded.file.name}",
             "Give the same file that tuner record was given.",
         )
 

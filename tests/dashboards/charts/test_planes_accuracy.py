@@ -9,8 +9,9 @@ from engines.core.values import TaskMetric
 from studies.analysis.view import StudyView
 from studies.core.objectives import parse_constraints, parse_objectives
 from tests.records import FAILURES, candidate, failed, measured, study_of, study_record
+from tests.workloads import file_at
 
-OWN = TaskMetric("accuracy", "task:accuracy", "maximize", "/here", "ab")
+OWN = TaskMetric("accuracy", "task:accuracy", "maximize", file_at("/here", "ab"))
 
 
 def made(latency_ms: float, error: float) -> Evaluation:

@@ -8,6 +8,7 @@ from engines.shapes.plan import single_plan
 from studies.analysis.view import StudyView
 from studies.core.records import Prior, StudyRecord
 from tests.records import study_record
+from tests.workloads import file_at
 
 
 def pairs(study: StudyRecord) -> dict[str, str]:
@@ -32,7 +33,10 @@ def test_a_range_of_shapes_is_shown_and_unknown_sizes_marked() -> None:
     model = replace(workload.model, inputs=(tensor,), outputs=(replace(tensor, name="y", shape=()),))
     shapes = {"image": ShapeRange((1, 3), (4, 3), (8, 3))}
     workload = replace(
-        workload, model=model, plan=single_plan(shapes, 4), inputs=InputSource(path="/data/samples.npz")
+        workload,
+        model=model,
+        plan=single_plan(shapes, 4),
+        inputs=InputSource(file=file_at("/data/samples.npz")),
     )
     found = pairs(replace(study, spec=replace(study.spec, workload=workload)))
     ends = f"measured at 4{TIMES}3 (from 1{TIMES}3 to 8{TIMES}3)"

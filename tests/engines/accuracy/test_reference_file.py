@@ -31,7 +31,8 @@ def _fixed(workload: Workload, sets: int, shape: tuple[int | str | None, ...]) -
     """The same with a batch of two that the model fixes, and so many sets of inputs."""
     inputs = (TensorFacts("x", "float32", (2, 3, 12, 12)),)
     outputs = (TensorFacts("y", "float32", shape),)
-    path = Path(str(workload.inputs.path))
+    assert workload.inputs.file is not None
+    path = workload.inputs.file.path
     np.savez(path, x=np.ones((2 * sets, 3, 12, 12), np.float32))
     model = replace(workload.model, inputs=inputs, outputs=outputs)
     return replace(workload, model=model, batched_inputs=())
@@ -107,7 +108,7 @@ def test_unusable_reference_is_refused(
 
 
 def test_right_outputs_need_inputs(workload: Workload, tmp_path: Path) -> None:
-    alone = replace(workload, inputs=replace(workload.inputs, path=None))
+    alone = replace(workload, inputs=replace(workload.inputs, file=None))
     with pytest.raises(UserError, match="--reference needs --inputs"):
         check_expected(alone, _saved(tmp_path, y=RIGHT))
 

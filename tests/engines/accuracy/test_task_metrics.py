@@ -10,7 +10,7 @@ from engines.core.errors import EngineError, UserError
 from engines.core.values import TaskMetric, Tensors, Workload
 from engines.data.inputs import check_inputs_file, make_inputs
 from engines.data.user_functions import load_function, parse_metric
-from tests.workloads import tiny_conv, workload_of
+from tests.workloads import file_at, tiny_conv, workload_of
 
 SAMPLES = 5
 
@@ -99,7 +99,10 @@ def test_a_mistake_in_a_function_is_said_in_one_line(tmp_path: Path, program: st
 
 
 def test_worse_score_depends_on_the_direction() -> None:
-    metrics = [TaskMetric("f1", "t:f", "maximize", "", ""), TaskMetric("loss", "t:l", "minimize", "", "")]
+    metrics = [
+        TaskMetric("f1", "t:f", "maximize", file_at("", "")),
+        TaskMetric("loss", "t:l", "minimize", file_at("", "")),
+    ]
     found = worse(metrics, {"f1": 0.9, "loss": 0.1}, {"f1": 0.5, "loss": 0.2})
     assert found == {"f1": 0.5, "loss": 0.2}
     assert worse([], {}, {}) == {}

@@ -11,12 +11,12 @@ from engines.core.errors import UserError
 from engines.core.values import InputSource, ModelFacts, Shape, TensorFacts, Tensors
 from engines.data.inputs_file import check_inputs_file
 from engines.shapes.resolve import batch_of, resolve
+from tests.workloads import file_at
 
 Array = NDArray[np.generic]
 
 MODEL = ModelFacts(
-    "m.onnx",
-    "0",
+    file_at("m.onnx"),
     (
         TensorFacts("ids", "int64", ("batch", "sequence")),
         TensorFacts("scale", "float32", ("batch", 2)),
@@ -48,7 +48,7 @@ def saved(folder: Path, tensors: Mapping[str, Array]) -> Path:
 
 
 def fixed(*shape: int) -> ModelFacts:
-    return ModelFacts("m.onnx", "0", (TensorFacts("x", "float32", shape),), (), 17, {}, 0, 0)
+    return ModelFacts(file_at("m.onnx", "0"), (TensorFacts("x", "float32", shape),), (), 17, {}, 0, 0)
 
 
 def checked(path: Path, model: ModelFacts = MODEL, shapes: Mapping[str, Shape] = SHAPES) -> InputSource:

@@ -22,7 +22,7 @@ from engines.data.inputs import RANDOM_BATCHES, check_inputs_file
 from engines.data.user_functions import load_function
 from engines.shapes.plan import at_batch, single_plan
 from engines.shapes.resolve import batch_of, resolve
-from tests.workloads import tiny_conv, workload_of
+from tests.workloads import file_at, tiny_conv, workload_of
 
 IMAGES = np.random.default_rng(1).normal(size=(5, 3, 12, 12)).astype(np.float32)
 
@@ -44,7 +44,7 @@ def workload(tmp_path: Path) -> Workload:
 def _two_inputs(*, fixed: bool = False) -> Workload:
     batch: int | str = 2 if fixed else "batch"
     inputs = (TensorFacts("ids", "int64", (batch, 4)), TensorFacts("scale", "float32", (3,)))
-    model = ModelFacts("m.onnx", "0", inputs, (), 17, {}, 0, 0, {"ids": 10})
+    model = ModelFacts(file_at("m.onnx", "0"), inputs, (), 17, {}, 0, 0, {"ids": 10})
     shapes, _ = resolve(model, {"ids": (2, 4)})
     batch, batched = batch_of(model, shapes)
     return Workload(model, single_plan(shapes, batch), batched, InputSource())

@@ -10,10 +10,11 @@ import pytest
 from engines.core.errors import UserError
 from engines.core.values import ModelFacts, Shape, ShapeRange, TensorFacts, Tensors
 from engines.data.common_inputs import Taker, as_taken, common_model, same_inputs
+from tests.workloads import file_at
 
 
 def facts(*inputs: TensorFacts, **limits: int) -> ModelFacts:
-    return ModelFacts("m", "", inputs, (), 17, {}, 0, 0, limits)
+    return ModelFacts(file_at("m", ""), inputs, (), 17, {}, 0, 0, limits)
 
 
 def taker(shape: tuple[int | str | None, ...], dtype: str = "float32", **more: Any) -> Taker:

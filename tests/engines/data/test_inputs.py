@@ -9,6 +9,7 @@ from engines.core.values import InputSource, ModelFacts, TensorFacts, Workload
 from engines.data.inputs import make_inputs
 from engines.shapes.plan import single_plan
 from engines.shapes.resolve import batch_of, resolve
+from tests.workloads import file_at
 
 X = TensorFacts("x", "float32", ("batch", 3, 8))
 IDS = TensorFacts("ids", "int64", ("batch", 16))
@@ -17,7 +18,7 @@ GATE = TensorFacts("gate", "bool", ("batch", 16))
 
 
 def _workload(*inputs: TensorFacts, seed: int = 0, limits: dict[str, int] | None = None) -> Workload:
-    model = ModelFacts("m.onnx", "0", inputs, (), 17, {}, 0, 0, limits or {})
+    model = ModelFacts(file_at("m.onnx", "0"), inputs, (), 17, {}, 0, 0, limits or {})
     ranges, _ = resolve(model)
     batch, batched = batch_of(model, ranges)
     return Workload(model, single_plan(ranges, batch), batched, InputSource(seed=seed))
@@ -112,7 +113,7 @@ def test_a_file_is_cut_into_batches(tmp_path: Path) -> None:
     path = tmp_path / "data.npz"
     data = np.arange(5 * 24, dtype=np.float32).reshape(5, 3, 8)
     np.savez(path, x=data)
-    workload = replace(_workload(X), inputs=InputSource(path=str(path), digest="0"))
+    workload = replace(_workload(X), inputs=InputSource(file=file_at(str(path), "0")))
     batches = [tensors["x"] for tensors in make_inputs(workload, 2)]
     assert [batch.shape for batch in batches] == [(2, 3, 8)] * 3
     np.testing.assert_array_equal(np.concatenate(batches), data[[0, 1, 2, 3, 4, 0]])

@@ -11,6 +11,7 @@ from engines.core.values import InputSource, ModelFacts, Shape, TensorFacts, Ten
 from engines.data.inputs_file import check_inputs_file, read_all, read_batches
 from engines.shapes.resolve import batch_of, resolve, with_batch
 from tests.engines.data.input_data import MODEL, SHAPES, Array, checked, fixed, good, refusal, saved
+from tests.workloads import file_at
 
 
 def _checked_with_extras(
@@ -29,7 +30,8 @@ def _read(
 
 def test_a_good_file_is_named_with_its_digest(tmp_path: Path) -> None:
     path = saved(tmp_path, good())
-    assert checked(path) == InputSource(path=str(path), digest=hashlib.sha256(path.read_bytes()).hexdigest())
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert checked(path) == InputSource(file=file_at(path, digest))
 
 
 def test_samples_fill_consecutive_batches_and_the_last_goes_on_with_the_first(tmp_path: Path) -> None:
@@ -86,7 +88,7 @@ def test_batches_are_contiguous_even_out_of_a_transposed_array(tmp_path: Path) -
 
 
 def test_extension_types_survive_the_file(tmp_path: Path) -> None:
-    model = ModelFacts("m.onnx", "0", (TensorFacts("x", "bfloat16", ("n", 2)),), (), 17, {}, 0, 0)
+    model = ModelFacts(file_at("m.onnx", "0"), (TensorFacts("x", "bfloat16", ("n", 2)),), (), 17, {}, 0, 0)
     path = saved(tmp_path, {"x": np.array([[1.5, 2]], ml_dtypes.bfloat16)})
     checked(path, model, {})
     assert _read(path, 1, model, {})[0]["x"].astype(float).tolist() == [[1.5, 2]]

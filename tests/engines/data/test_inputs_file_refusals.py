@@ -10,6 +10,7 @@ import pytest
 
 from engines.core.values import ModelFacts, TensorFacts, Tensors
 from tests.engines.data.input_data import fixed, good, refusal, saved
+from tests.workloads import file_at
 
 
 @pytest.mark.parametrize(
@@ -52,7 +53,7 @@ def test_an_input_without_data_is_named(tmp_path: Path) -> None:
 
 def test_inputs_without_batch_must_have_equally_many_sets(tmp_path: Path) -> None:
     facts = tuple(TensorFacts(name, "float32", (2,)) for name in "ab")
-    model = ModelFacts("m.onnx", "0", facts, (), 17, {}, 0, 0)
+    model = ModelFacts(file_at("m.onnx", "0"), facts, (), 17, {}, 0, 0)
     data = {"a": np.ones((3, 2), np.float32), "b": np.ones((4, 2), np.float32)}
     assert "different numbers of samples: 'a' 3, 'b' 4" in refusal(saved(tmp_path, data), model, {}).message
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from engines.core.errors import UserError
-from engines.core.values import TaskMetric
+from engines.core.values import FileRef, TaskMetric
 from engines.data.user_functions import find_function, load_function, parse_metric
 
 
@@ -134,7 +134,8 @@ def test_a_metric_has_a_name_a_function_and_a_direction(
     file = _write(tmp_path, "task.py", "")
     digest = hashlib.sha256(file.read_bytes()).hexdigest()
     found = parse_metric(text, tmp_path)
-    assert found == TaskMetric(name, function, found.better, str(tmp_path.resolve()), digest)
+    assert found == TaskMetric(name, function, found.better, FileRef(digest, file.name))
+    assert found.file.path == tmp_path.resolve()
     assert found.better == better
 
 

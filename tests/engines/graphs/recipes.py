@@ -60,7 +60,7 @@ class Maker:
         """How far its outputs are from the model's."""
         feeds = make_inputs(self.workload, self.workload.plan.batch)[0]
         return running.relative_error(
-            running.run(graph, feeds), running.run(onnx.load(self.workload.model.path), feeds)
+            running.run(graph, feeds), running.run(onnx.load(self.workload.model.file.where), feeds)
         )
 
     def having(self, **changes: object) -> "Maker":

@@ -14,7 +14,7 @@ from engines.artifacts.workspace import Workspace
 from engines.core.values import InputSource, Settings
 from engines.graphs.recipe import GraphRecipe
 from tests.engines.graphs.recipes import CALIBRATING, DEFAULTS, ON_CPU, ON_GPU, Maker
-from tests.workloads import workload_of
+from tests.workloads import file_at, workload_of
 
 
 def test_ranges_are_taken_once_for_each_method_and_precision(mlp: Maker) -> None:
@@ -84,6 +84,6 @@ def test_a_model_whose_batch_is_dynamic_in_name_alone_is_calibrated_at_its_own(t
     data = tmp_path / "data.npz"
     np.savez(data, x=np.random.default_rng(1).normal(size=(64, 8)).astype(np.float32))
     workload = workload_of(tmp_path / "stubborn.onnx", x=(2, 8))
-    given = replace(workload, calibration=InputSource(path=str(data), digest="d"))
+    given = replace(workload, calibration=InputSource(file=file_at(str(data), "d")))
     made, _ = Maker(tmp_path, given).graph("int8", ON_CPU)
     assert "QuantizeLinear" in {node.op_type for node in made.graph.node}

@@ -87,7 +87,7 @@ def test_excluded_precision_keeps_its_own_reason(workloads: dict[str, Workload])
 
 @pytest.mark.parametrize("how", ["quantized", "fp16"])
 def test_a_model_that_arrived_lowered_is_only_taken_as_given(how: str, mlp: Maker, tmp_path: Path) -> None:
-    model = onnx.load(mlp.workload.model.path)
+    model = onnx.load(mlp.workload.model.file.where)
     ranges = {site.tensor: 1.0 for site in selection.sites(model, "int8")}
     nothing: frozenset[str] = frozenset()
     arrived = (

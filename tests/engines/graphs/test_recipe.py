@@ -16,7 +16,7 @@ from engines.graphs.passes import simplify, weight_only
 from engines.models import onnx_files
 from tests.engines.graphs import running
 from tests.engines.graphs.recipes import ON_CPU, ON_GPU, Maker
-from tests.workloads import example, workload_of
+from tests.workloads import example, file_at, workload_of
 
 WEAK = Target(("fp32",), ("fp16",), elsewhere=("weak_fp16", "weak_int8_fp16", "weak_best"))
 
@@ -47,7 +47,7 @@ def test_every_precision_is_made_for_a_gpu_and_close_to_the_model(
     maker = Maker(tmp_path, example(name, tmp_path, **running.SHAPES[name]))
     graph, kept = maker.graph(precision, high_precision=high_precision)
     assert kept == frozenset()
-    original = onnx.load(maker.workload.model.path).graph
+    original = onnx.load(maker.workload.model.file.where).graph
     assert (graph.graph.input, graph.graph.output) == (original.input, original.output)
     types = {tensor.data_type for tensor in graph.graph.initializer}
     half = TensorProto.BFLOAT16 if precision == "bf16" else TensorProto.FLOAT16
@@ -85,7 +85,9 @@ def test_settings_that_do_not_matter_change_neither_name_nor_graph(mlp: Maker) -
     idle = {"calibration": "entropy", "high_precision": "fp16"}
     assert mlp.key("fp16", **idle) == mlp.key("fp16")
     assert mlp.graph("fp16", **idle) == mlp.graph("fp16")
-    moved = mlp.having(model=replace(mlp.workload.model, path="/elsewhere/mlp.onnx"))
+    moved = mlp.having(
+        model=replace(mlp.workload.model, file=replace(mlp.workload.model.file, where="/elsewhere/mlp.onnx"))
+    )
     assert moved.key("int8") == mlp.key("int8")
 
 
@@ -93,7 +95,7 @@ def test_settings_that_do_not_matter_change_neither_name_nor_graph(mlp: Maker) -
     "change",
     [
         {"keep_fp32": ("Gemm_2",)},
-        {"calibration": InputSource(path="data.npz", digest="cd")},
+        {"calibration": InputSource(file=file_at("data.npz", "cd"))},
         {"inputs": InputSource(seed=1)},
         {"override_shapes": {"features": (4, 64)}},
     ],
@@ -139,7 +141,7 @@ def test_builder_precisions_leave_the_graph_unchanged(precision: str, mlp: Maker
 
 
 def test_where_it_is_to_keep_nodes_the_graph_gives_them_names_and_no_more(mlp: Maker, tmp_path: Path) -> None:
-    model = onnx.load(mlp.workload.model.path)
+    model = onnx.load(mlp.workload.model.file.where)
     for node in model.graph.node:
         node.name = ""
     onnx.save(model, tmp_path / "nameless.onnx")

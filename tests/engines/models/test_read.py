@@ -44,7 +44,8 @@ def _saved(model: onnx.ModelProto, folder: Path) -> Path:
 def test_a_model_is_read_without_its_weights_in_the_way(tmp_path: Path) -> None:
     path = _saved(_model(), tmp_path)
     facts = read_model(path)
-    assert facts.path == str(path)
+    assert facts.file.path == path
+    assert facts.file.name == path.name
     assert facts.digest == hashlib.sha256(path.read_bytes()).hexdigest()
     assert facts.inputs == (TensorFacts("x", "float32", ("batch", 4)),)
     assert facts.outputs == (TensorFacts("y", "float32", ("batch", 8)),)

@@ -20,9 +20,9 @@ from engines.core.values import (
 from engines.core.wire import to_plain
 from engines.shapes import plan
 from engines.shapes.plan import batch_choices, powers_of_two, profile_shapes, single_plan
-from tests.workloads import example, tiny_conv, workload_of
+from tests.workloads import example, file_at, tiny_conv, workload_of
 
-MODEL = ModelFacts("m.onnx", "0", (TensorFacts("x", "float32", ("batch", 8)),), (), 17, {}, 0, 0)
+MODEL = ModelFacts(file_at("m.onnx", "0"), (TensorFacts("x", "float32", ("batch", 8)),), (), 17, {}, 0, 0)
 SMALL, LARGE = ShapeRange((1, 8), (2, 8), (4, 8)), ShapeRange((8, 8), (16, 8), (32, 8))
 MIXED = ShapePlan(
     (Profile({"x": SMALL}), Profile({"x": LARGE})),

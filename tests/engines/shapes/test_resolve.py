@@ -5,13 +5,14 @@ import pytest
 from engines.core.errors import UserError
 from engines.core.values import ModelFacts, Shape, ShapeRange, TensorFacts
 from engines.shapes.resolve import batch_of, describe_inputs, resolve, with_batch
+from tests.workloads import file_at
 
 Dims = tuple[int | str | None, ...]
 
 
 def _model(**inputs: Dims) -> ModelFacts:
     facts = tuple(TensorFacts(name, "float32", shape) for name, shape in inputs.items())
-    return ModelFacts("m.onnx", "0", facts, (), 17, {}, 0, 0)
+    return ModelFacts(file_at("m.onnx", "0"), facts, (), 17, {}, 0, 0)
 
 
 IMAGES = _model(x=("batch", 3, 32, 32))

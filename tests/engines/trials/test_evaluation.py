@@ -18,7 +18,7 @@ from engines.data.user_functions import parse_metric
 from engines.trials.evaluation import evaluate
 from engines.trials.session import Session
 from studies.core.space import baseline_of
-from tests.workloads import QUICK, tiny_conv, workload_of
+from tests.workloads import QUICK, file_at, tiny_conv, workload_of
 
 
 @pytest.fixture(autouse=True)
@@ -188,7 +188,7 @@ def test_a_metric_that_raises_in_a_trial_fails_that_trial(tmp_path: Path, worksp
 
 def test_a_calibration_function_is_tried_before_the_first_trial(tmp_path: Path, workspace: Workspace) -> None:
     session, _ = _scored(tmp_path, workspace, "return 1.0")
-    source = InputSource(path=str(tmp_path), digest="0", function="task.py:missing")
+    source = InputSource(file=file_at(tmp_path), function="task.py:missing")
     session = replace(session, workload=replace(session.workload, calibration=source), references={})
     with pytest.raises(UserError, match="has no function 'missing'"):
         session.reference(2)

@@ -41,7 +41,7 @@ def test_nodes_are_ranked_with_progress_and_errors_may_be_infinite(
 
 def test_a_model_that_cannot_be_ranked_is_refused_with_the_hint(tmp_path: Path, workspace: Workspace) -> None:
     workload = example("mlp", tmp_path)
-    Path(workload.model.path).unlink()
+    workload.model.file.path.unlink()
     with Worker(None, workspace) as worker, pytest.raises(UserError):
         questions.rank_nodes(
             worker, workload, Settings(precision="fp16"), workspace.caches, lambda _: None, "Export it again."

@@ -6,10 +6,11 @@ from engines.core.values import InputSource, TaskMetric, Workload
 from engines.core.wire import digest
 from studies.core.identity import chosen, evaluation_key, workload_identity
 from studies.core.records import StudySpec
+from tests.workloads import file_at
 
-METRIC = TaskMetric("accuracy", "task:accuracy", "maximize", "/here", "ab")
-CALIBRATION = InputSource(path="/data/c.npz", digest="cd")
-BY_FUNCTION = InputSource(path="/here", digest="ef", function="task:batches")
+METRIC = TaskMetric("accuracy", "task:accuracy", "maximize", file_at("/here", "ab"))
+CALIBRATION = InputSource(file=file_at("/data/c.npz", "cd"))
+BY_FUNCTION = InputSource(file=file_at("/here", "ef"), function="task:batches")
 
 
 def _identity(workload: Workload) -> str:
@@ -20,7 +21,7 @@ def _identity(workload: Workload) -> str:
     "change",
     [
         {"calibration": CALIBRATION},
-        {"expected": InputSource(path="/data/right.npz", digest="12")},
+        {"expected": InputSource(file=file_at("/data/right.npz", "12"))},
         {"metrics": (METRIC,)},
         {"keep_fp32": ("conv*",)},
         {"override_shapes": {"x": (1, 3, 8)}},
@@ -41,7 +42,7 @@ def test_what_changes_results_is_part_of_the_identity(
 @pytest.mark.parametrize(
     ("one", "other"),
     [
-        (METRIC, replace(METRIC, digest="xy")),
+        (METRIC, replace(METRIC, file=file_at("/here", "xy"))),
         (METRIC, replace(METRIC, name="top")),
         (METRIC, replace(METRIC, better="minimize")),
         (METRIC, replace(METRIC, function="task:other")),
@@ -56,8 +57,8 @@ def test_another_metric_is_another_identity(
 
 def test_where_files_lie_is_no_part_of_it(study_spec: StudySpec) -> None:
     here = replace(study_spec.workload, metrics=(METRIC,), calibration=BY_FUNCTION)
-    moved = replace(METRIC, folder="/there", function="../task.py:accuracy")
-    source = replace(BY_FUNCTION, path="/there", function="task.py:batches")
+    moved = replace(METRIC, file=file_at("/there", "ab"), function="../task.py:accuracy")
+    source = replace(BY_FUNCTION, file=file_at("/there", "ef"), function="task.py:batches")
     there = replace(study_spec.workload, metrics=(moved,), calibration=source)
     assert _identity(here) == _identity(there)
 

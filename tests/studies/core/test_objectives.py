@@ -12,6 +12,7 @@ from engines.statistics.estimates import Estimate
 from studies.core.metrics import METRICS, is_exact, metrics_of, value_of
 from studies.core.objectives import judge, parse_constraints, parse_objectives, violations_of
 from studies.core.records import Constraint, Objective
+from tests.workloads import file_at
 
 BLOCKS = tuple(Block(np.array([1.0, 2.0, 3.0]) + shift, 0.01, 0.0) for shift in (0.0, 0.1, 0.2))
 MEASURED = Evaluation(
@@ -22,7 +23,7 @@ MEASURED = Evaluation(
     ),
     measurement=Measurement(BLOCKS, 4, 1, 0.1, 3, converged=True, memory_bytes=100, device_memory_bytes=200),
 )
-F1 = TaskMetric("f1", "task:f1", "maximize", "/here", "ab")
+F1 = TaskMetric("f1", "task:f1", "maximize", file_at("/here", "ab"))
 FAILED = Evaluation(Candidate(), failure=Failure("build", "refused", "no"))
 
 
@@ -101,7 +102,7 @@ def test_what_nothing_can_keep_is_refused(texts: list[str], said: str) -> None:
 
 
 def test_limits_of_what_may_be_negative_and_a_range_are_taken() -> None:
-    own = TaskMetric("log_likelihood", "m:f", "minimize", "/here", "ab")
+    own = TaskMetric("log_likelihood", "m:f", "minimize", file_at("/here", "ab"))
     texts = ["log_likelihood<=-3", "snr_db<=-1", "latency_ms>=2", "latency_ms<=2"]
     assert [str(one) for one in parse_constraints(texts, [own])] == texts
 

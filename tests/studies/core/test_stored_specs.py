@@ -9,7 +9,7 @@ import pytest
 
 from engines.accuracy.reference import reference_file
 from engines.core import earlier, wire
-from engines.core.values import Case, Profile, ShapePlan, ShapeRange
+from engines.core.values import Case, InputSource, Profile, ShapePlan, ShapeRange
 from engines.data.calibration import calibration_identity
 from studies.core.identity import evaluation_key
 from studies.core.records import StudySpec
@@ -35,6 +35,25 @@ def test_shapes_and_batch_are_one_profile_and_one_case(spec: StudySpec) -> None:
     assert spec.workload.plan == ShapePlan(
         (Profile({"image": image, "mask": mask}),), (Case({"image": image.optimum, "mask": (2,)}, 4),)
     )
+
+
+def test_paths_and_folders_are_where_files_were_last_seen(spec: StudySpec) -> None:
+    workload = spec.workload
+    sources = (workload.inputs, workload.calibration, workload.expected)
+    files = [workload.model.file, *(one.file for one in sources if one), workload.metrics[0].file]
+    assert [file and (file.digest, file.name, file.where) for file in files] == [
+        ("d" * 64, "net.onnx", "/models/net.onnx"),
+        ("ab12", "in.npz", "/data/in.npz"),
+        ("ef", "task.py", "/data/functions"),
+        ("12", "right.npz", "/data/right.npz"),
+        ("ab", "task.py", "/data/functions"),
+    ]
+
+
+def test_random_inputs_have_no_file(plain: dict[str, Any]) -> None:
+    plain["workload"]["inputs"] = {"digest": None, "function": None, "path": None, "seed": 3}
+    spec = earlier.from_json(json.dumps(plain), StudySpec)
+    assert spec.workload.inputs == InputSource(seed=3)
 
 
 def test_evaluations_are_found_under_the_keys_of_then(spec: StudySpec) -> None:

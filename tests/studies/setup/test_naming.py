@@ -10,6 +10,7 @@ from studies.core.records import Constraint, Objective, StudySpec
 from studies.setup.naming import choose_study, differences
 from studies.storage.storage import Storage, open_storage
 from tests.records import study_record
+from tests.workloads import file_at
 
 
 @pytest.fixture
@@ -23,7 +24,9 @@ def storage(tmp_path: Path) -> "Storage":
 
 
 def _elsewhere(spec: StudySpec) -> StudySpec:
-    model = replace(spec.workload.model, path="/elsewhere/model.onnx")
+    model = replace(
+        spec.workload.model, file=replace(spec.workload.model.file, where="/elsewhere/model.onnx")
+    )
     return replace(spec, workload=replace(spec.workload, model=model))
 
 
@@ -31,7 +34,9 @@ def _other(spec: StudySpec, what: str) -> StudySpec:
     workload = spec.workload
     shapes = single_plan({"x": ShapeRange((7,), (7,), (7,))}, 7)
     others = {
-        "model": replace(spec, workload=replace(workload, model=replace(workload.model, digest="other"))),
+        "model": replace(
+            spec, workload=replace(workload, model=replace(workload.model, file=file_at("m.onnx", "other")))
+        ),
         "machine": replace(spec, machine=replace(spec.machine, processor="another")),
         "backend": replace(spec, backend="another"),
         "shapes": replace(spec, workload=replace(workload, plan=shapes)),

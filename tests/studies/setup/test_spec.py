@@ -31,7 +31,8 @@ def test_calibration_is_a_file_a_folder_or_a_function(ask: Ask, source: str) -> 
 def test_data_is_looked_for_where_the_command_runs(ask: Ask, here: Path, tmp_path: Path) -> None:
     found = ask(calibration="data.npz").workload.calibration
     assert found is not None
-    assert found.path == str(here / "data.npz")
+    assert found.file is not None
+    assert found.file.path == here / "data.npz"
 
 
 @pytest.mark.parametrize(
@@ -122,7 +123,8 @@ def test_metrics_that_make_no_sense_are_refused(ask: Ask, changes: dict[str, Any
 def test_right_outputs_belong_to_inputs(ask: Ask) -> None:
     found = ask(inputs=Path("data.npz"), reference=Path("right.npz")).workload.expected
     assert found is not None
-    assert found.path == "right.npz"
+    assert found.file is not None
+    assert found.file.where == "right.npz"
     with pytest.raises(UserError, match="--reference needs --inputs"):
         ask(reference=Path("right.npz"))
     with pytest.raises(UserError, match="no array for the output 'y'"):

@@ -1,3 +1,4 @@
+import json
 import struct
 import subprocess
 import sys
@@ -62,6 +63,18 @@ EVALUATION = Evaluation(
 )
 
 
+def as_first_stored(spec: StudySpec) -> str:
+    """Its JSON when a workload had shapes, a batch and paths."""
+    plain = wire.to_plain(spec)
+    workload = plain["workload"]
+    plan = workload.pop("plan")
+    workload.update(shapes=plan["profiles"][0]["ranges"], batch=plan["cases"][0]["batch"])
+    for value in (workload["model"], workload["inputs"]):
+        file = value.pop("file")
+        value.update(path=file["where"], digest=file["digest"])
+    return json.dumps(plain)
+
+
 def rows_of_the_first_schema(spec: StudySpec, zone: str) -> dict[str, dict[str, object]]:
     """What the first version writes, spelt out: never to be changed, as databases of it are out there."""
     time = f"2025-11-21 07:00:00.000000{zone}"
@@ -77,7 +90,7 @@ def rows_of_the_first_schema(spec: StudySpec, zone: str) -> dict[str, dict[str, 
             "backend": "fake",
             "machine_digest": "mm",
             "versions": '{"trt-tuner": "0.1.0"}',
-            "spec": wire.to_json(spec).decode(),
+            "spec": as_first_stored(spec),
         },
         "tuner_graph": {"digest": "gg", "size_bytes": 10, "seconds": 0.5, "facts": '{"nodes": 3}'},
         "tuner_engine": {"digest": "ee", "size_bytes": 20, "seconds": 0.0, "facts": "{}"},

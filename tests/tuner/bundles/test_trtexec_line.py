@@ -138,7 +138,7 @@ def test_names_and_paths_that_a_shell_would_split_are_quoted() -> None:
     workload = study().spec.workload
     model = replace(
         workload.model,
-        path="/my models/net.onnx",
+        file=replace(workload.model.file, where="/my models/net.onnx"),
         inputs=(replace(workload.model.inputs[0], name="Input:0"),),
     )
     odd = replace(

@@ -14,6 +14,7 @@ from engines.core.values import Dimension, InputSource, Settings
 from studies.core.records import StudyRecord
 from tests.records import record
 from tests.tuner.trtexec_trials import lines, study, trial
+from tests.workloads import file_at
 from tuner.bundles.trtexec_line import trtexec_lines
 
 GRAPH = Artifact("f" * 32, 1000, 0.1, reused=False)
@@ -45,7 +46,7 @@ def test_a_dimension_that_is_not_known_here_is_not_left_out_in_silence() -> None
 
 
 def test_the_users_inputs_are_told() -> None:
-    workload = replace(study().spec.workload, inputs=InputSource(path="data.npz", digest="0"))
+    workload = replace(study().spec.workload, inputs=InputSource(file=file_at("data.npz", "0")))
     (said,) = comments(study(workload=workload))
     assert said.startswith("# not in trtexec: the inputs of data.npz")
 

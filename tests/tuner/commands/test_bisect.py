@@ -24,7 +24,7 @@ from studies.storage.storage import open_storage
 from tests.command import Command, Ended, start
 from tests.records import candidate, failed, measured, record, study_spec
 from tests.troublesome import children_of, is_running, wait_until
-from tests.workloads import QUICK
+from tests.workloads import QUICK, file_at
 from tuner.workflows import bisect as bisecting
 
 RANDOM = np.random.default_rng(0)
@@ -171,18 +171,26 @@ def test_a_mistake_is_one_line(bisect: Command, arguments: tuple[object, ...], c
     assert bisect(*arguments).complaint.startswith(complaint)
 
 
-def test_a_model_that_was_changed_since_is_refused(bisect: Command, folder: Path) -> None:
-    file = folder / "residual_cnn.onnx"
+def test_a_model_that_was_changed_since_is_taken_from_the_workspace_or_refused(
+    bisect: Command, folder: Path
+) -> None:
+    file, kept = folder / "residual_cnn.onnx", folder / "w" / "files"
     shutil.move(file, folder / "before.onnx")
     try:
         models.save("mlp", folder).rename(file)
+        from_the_copy = bisect(1, "strict", "-q")
+        shutil.move(kept, folder / "hidden")
         said = bisect(1, "strict", "-q").complaint
         file.unlink()
         missing = bisect(1, "strict", "-q").complaint
     finally:
         shutil.move(folder / "before.onnx", file)
-    assert said == f"{file} is not the model that the study is about any more. Put the old file back."
-    assert missing.startswith(f"no such file: '{file}'")
+        shutil.rmtree(kept)
+        shutil.move(folder / "hidden", kept)
+    assert from_the_copy.code == 0
+    assert said.startswith(f"{file} is not the model that the study is about any more, which has the sha256 ")
+    assert missing.startswith("the model 'residual_cnn.onnx' of sha256 ")
+    assert f" is not where it was ({file}), nor in or beside the workspace" in missing
 
 
 @pytest.mark.parametrize("precision", ["fp16", "int4", "weak_int8_fp16", "weak_best"])
@@ -203,7 +211,7 @@ def test_only_limits_on_what_is_right_count() -> None:
     assert bisecting.accuracy_limits(spec) == (Constraint("error", "<=", 0.5),)
     timed = replace(spec, constraints=spec.constraints[:1])
     assert bisecting.accuracy_limits(timed) == (Constraint("error", "<=", 0.01),)
-    own = TaskMetric("accuracy", "task:accuracy", "maximize", "/here", "ab")
+    own = TaskMetric("accuracy", "task:accuracy", "maximize", file_at("/here", "ab"))
     limit = Constraint("accuracy", ">=", 0.97)
     tasked = replace(timed, workload=replace(spec.workload, metrics=(own,)), constraints=(limit,))
     assert bisecting.accuracy_limits(tasked) == (limit,)

@@ -1,7 +1,11 @@
 """The same command again: it goes on, says when nothing is left, and measures nothing twice without need."""
 
+import shutil
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+import pytest
 
 from tests.command import Command
 
@@ -95,3 +99,42 @@ def test_a_timeout_ends_the_search_and_the_next_run_goes_on(command: Command, mo
     second = command("search", model, *slow, "--trials", 3)
     assert "going on with study tiny behind trial 0: up to 2 more trials" in second.err
     assert second.code == 0
+
+
+def test_a_study_goes_on_in_another_folder_when_its_model_is_deleted(
+    command: Command, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    np.savez("data.npz", x=np.ones((4, 3, 12, 12), np.float32))
+    search = ("search", model.name, *FAKE, "--inputs", "data.npz")
+    first = command(*search, "--trials", 4, "--json").document
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    shutil.move(tmp_path / ".tuner", elsewhere)
+    model.unlink()
+    Path("data.npz").unlink()
+    monkeypatch.chdir(elsewhere)
+    ended = command(*search, "--trials", 6)
+    assert "tiny.onnx is gone: the copy in the workspace is used" in ended.err
+    assert "data.npz is gone: the copy in the workspace is used" in ended.err
+    assert "going on with study tiny behind trial 3: up to 2 more trials" in ended.err
+    shown = command("show", "--json").document
+    assert [one["settings"] for one in shown["trials"][:4]] == _settings(first)
+    assert command("export", "engine").code == 0
+    assert command("show", "--trial", 0).code == 0
+
+
+def test_a_model_that_was_moved_is_the_same_study(command: Command, model: Path, tmp_path: Path) -> None:
+    command("search", model, *FAKE, "--trials", 3)
+    moved = tmp_path / "moved" / "renamed.onnx"
+    moved.parent.mkdir()
+    shutil.move(model, moved)
+    ended = command("search", moved, *FAKE, "--trials", 4)
+    assert "going on with study tiny behind trial 2: up to 1 more trial" in ended.err
+
+
+def test_a_model_that_is_nowhere_is_no_file(command: Command, model: Path, tmp_path: Path) -> None:
+    command("search", model, *FAKE, "--trials", 2)
+    shutil.rmtree(tmp_path / ".tuner" / "files")
+    model.unlink()
+    said = command("search", model, *FAKE, "--trials", 3).complaint
+    assert said.startswith("no such file: ")

@@ -95,7 +95,7 @@ def test_an_exported_engine_runs_by_itself_and_gives_the_right_answers(
     folder = result.export(tmp_path / "out", trial.number)
     evidence = json.loads((folder / "evidence.json").read_text())
     workload = result.study.spec.workload
-    original = ort.InferenceSession(workload.model.path, providers=["CPUExecutionProvider"])
+    original = ort.InferenceSession(workload.model.file.where, providers=["CPUExecutionProvider"])
     exported = _session(folder / "engine.onnx", evidence["trial"]["settings"])
     expected = _outputs(original, workload, seed=123)
     error = np.linalg.norm(_outputs(exported, workload, seed=123) - expected) / np.linalg.norm(expected)

@@ -53,7 +53,7 @@ def test_the_whole_space_is_recorded_once_and_the_best_again(landscape: Landscap
 def test_what_it_is_of_is_written_without_paths(landscape: Landscape, tmp_path: Path) -> None:
     assert landscape.command.startswith("tuner record tiny.onnx --passes 7 --backend ")
     assert "--output" not in landscape.command
-    assert landscape.workload.model.path == "tiny.onnx"
+    assert landscape.workload.model.file.name == "tiny.onnx"
     assert landscape.constraints == ("error<=0.01",)
     failures = {run.failure.message for run in landscape.runs if run.failure is not None}
     assert failures

@@ -13,6 +13,7 @@ from studies.core.records import StudyRecord
 from tests.paths import DOCS
 from tests.records import study_record
 from tests.repeats import thorough_study
+from tests.workloads import file_at
 from tuner.documents.rows import columns, to_csv, trial_rows
 
 
@@ -45,7 +46,7 @@ def test_rows_have_all_columns_of_the_study_in_one_order(study: StudyRecord) -> 
 
 
 def test_a_metric_of_the_users_has_a_column_too(study: StudyRecord) -> None:
-    own = TaskMetric("f1", "task:f1", "maximize", "/here", "ab")
+    own = TaskMetric("f1", "task:f1", "maximize", file_at("/here", "ab"))
     workload = replace(study.spec.workload, metrics=(own,))
     trials = [replace(one, metrics={**one.metrics, "f1": Estimate(0.5)}) for one in study.trials]
     scored = replace(study, spec=replace(study.spec, workload=workload), trials=tuple(trials))

@@ -18,6 +18,7 @@ from studies.search.stopping import Left
 from tests.command import Command
 from tests.records import study_record
 from tests.repeats import THROTTLED, thorough_study
+from tests.workloads import file_at
 from tuner.documents.base import dump
 from tuner.documents.study import (
     EndedSearch,
@@ -63,8 +64,8 @@ def _with_score(trial: TrialRecord) -> TrialRecord:
 
 def _with_own_data(spec: StudySpec) -> StudySpec:
     """With all that a user can say of what is right."""
-    source = InputSource(path="data.npz", digest="0")
-    metric = TaskMetric("accuracy", "task:accuracy", "maximize", ".", "0")
+    source = InputSource(file=file_at("data.npz", "0"))
+    metric = TaskMetric("accuracy", "task:accuracy", "maximize", file_at(".", "0"))
     own = replace(
         spec.workload,
         calibration=source,

@@ -1,6 +1,5 @@
 """Builder and parser options that are not searched but may be fixed, asked of the module by name."""
 
-from pathlib import Path
 from typing import Any
 
 from engines.backends.tensorrt.bindings.vendor import Vendor
@@ -23,7 +22,7 @@ def sparse_weights(vendor: Vendor, workload: Workload) -> list[Dimension]:
     from engines.graphs.passes.sparsity import is_sparse
 
     name, about = SPARSE.lower(), "kernels for weights of which two in four are zero"
-    choices = (False, True) if is_sparse(Path(workload.model.path)) else (False,)
+    choices = (False, True) if is_sparse(workload.model.file.path) else (False,)
     return [Dimension(name, "build", choices, False, about, fixable=(False, True))]
 
 

@@ -21,10 +21,10 @@ from engines.trials.session import Session
 from studies.core.metrics import METRICS, metrics_of, names_where
 from tests import landscapes
 from tests.landscapes import BASELINE, run
-from tests.workloads import QUICK
+from tests.workloads import QUICK, file_at
 
-DATA = InputSource(path="data.npz", digest="d")
-OTHER_DATA = InputSource(path="data.npz", digest="e")
+DATA = InputSource(file=file_at("data.npz", "d"))
+OTHER_DATA = InputSource(file=file_at("data.npz", "e"))
 TOLD = names_where(lambda metric: metric.replayed)
 
 
@@ -62,7 +62,7 @@ def test_replay_checks_its_limits_and_fake_has_none(recorded: Landscape, tmp_pat
 
 def test_another_model_or_shape_is_refused(recorded: Landscape) -> None:
     workload = recorded.workload
-    other = replace(workload, model=replace(workload.model, digest="0"))
+    other = replace(workload, model=replace(workload.model, file=file_at("m.onnx", "0")))
     assert "another model, " in _complaint(recorded, other)
     wider = {"x": ShapeRange((1, 3, 12, 12), (2, 3, 12, 12), (4, 3, 12, 12))}
     for shapes in ({}, wider):
@@ -71,7 +71,7 @@ def test_another_model_or_shape_is_refused(recorded: Landscape) -> None:
 
 
 def test_outputs_are_not_judged(recorded: Landscape) -> None:
-    metric = TaskMetric("mine", "module:mine", "maximize", "", "d")
+    metric = TaskMetric("mine", "module:mine", "maximize", file_at("", "d"))
     for changed in ({"expected": DATA}, {"metrics": (metric,)}):
         complaint = _complaint(recorded, replace(recorded.workload, **changed), metrics=["mine"])
         assert "no outputs to be judged" in complaint
@@ -79,7 +79,7 @@ def test_outputs_are_not_judged(recorded: Landscape) -> None:
 
 CHANGES = [
     ("--inputs", {"inputs": DATA}),
-    ("--inputs", {"inputs": InputSource(function="module:data", path="", digest="d")}),
+    ("--inputs", {"inputs": InputSource(file=file_at("", "d"), function="module:data")}),
     ("--calibration", {"calibration": DATA}),
     ("--keep-fp32", {"keep_fp32": ("Gemm",)}),
     ("--override-shape", {"override_shapes": {"x": (2, 3, 12, 12)}}),
@@ -102,7 +102,7 @@ def test_what_changes_the_numbers_is_as_it_was_recorded(
 
 def test_other_data_in_a_file_of_the_same_name_changes_the_identity(recorded: Landscape) -> None:
     with_data = replace(recorded, workload=replace(recorded.workload, inputs=DATA))
-    moved = replace(DATA, path="elsewhere/data.npz", seed=7)
+    moved = replace(DATA, file=file_at("elsewhere/data.npz", "d"), seed=7)
     _check(with_data, replace(recorded.workload, inputs=moved))
     assert "with --inputs of its own" in _complaint(with_data, replace(recorded.workload, inputs=OTHER_DATA))
 

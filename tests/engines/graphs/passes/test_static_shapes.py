@@ -11,13 +11,16 @@ from engines.core.values import ModelFacts, Shape, TensorFacts
 from engines.graphs.passes.static_shapes import check_override, made_static, override
 from engines.models.read import read_model
 from examples import models
+from tests.workloads import file_at
 
 Dims = tuple[int | str | None, ...]
 
 
 def _facts(**inputs: Dims) -> ModelFacts:
     facts = tuple(TensorFacts(name, "float32", shape) for name, shape in inputs.items())
-    return ModelFacts("m.onnx", "0", facts, (TensorFacts("y", "float32", ("batch", None)),), 17, {}, 0, 0)
+    return ModelFacts(
+        file_at("m.onnx", "0"), facts, (TensorFacts("y", "float32", ("batch", None)),), 17, {}, 0, 0
+    )
 
 
 IMAGES = _facts(x=("batch", 3, "height", "width"))

@@ -27,6 +27,7 @@ from studies.storage import study_rows
 from studies.storage.evaluation_rows import read_evaluations
 from studies.storage.storage import Storage, open_storage
 from tests.records import candidate, failed, measured, study_record, study_spec
+from tests.workloads import file_at
 
 
 @pytest.fixture
@@ -38,7 +39,7 @@ def storage(tmp_path: Path) -> Iterator[Storage]:
 def of_model(digest: str, spec: StudySpec | None = None, *, parameters: int = 272_474) -> StudySpec:
     """The study's spec for a model that differs from the usual one in its weights, or in their number."""
     spec = spec or study_spec()
-    model = replace(spec.workload.model, digest=digest, parameters=parameters)
+    model = replace(spec.workload.model, file=file_at("m.onnx", digest), parameters=parameters)
     return replace(spec, workload=replace(spec.workload, model=model))
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from engines.core.values import Workload
 from studies.search.transfer.similarity import are_of_one_family, similarity
-from tests.workloads import example, tiny_conv, workload_of
+from tests.workloads import example, file_at, tiny_conv, workload_of
 
 
 @pytest.fixture(scope="module")
@@ -20,7 +20,10 @@ def _another_cnn(made: dict[str, Workload]) -> Workload:
     """A residual network of about three times the size of the example's, as another exporter writes it."""
     cnn = made["residual_cnn"]
     operators = {"Conv": 53, "Relu": 49, "Add": 16, "MaxPool": 1, "GlobalAveragePool": 1, "Gemm": 1}
-    return replace(cnn, model=replace(cnn.model, digest="other", operators=operators, parameters=3_000_000))
+    return replace(
+        cnn,
+        model=replace(cnn.model, file=file_at("m.onnx", "other"), operators=operators, parameters=3_000_000),
+    )
 
 
 def test_a_model_is_like_itself_and_more_so_than_any_other(workloads: dict[str, Workload]) -> None:

@@ -11,7 +11,7 @@ import pytest
 from engines.core.errors import EngineError
 from engines.core.values import InputSource, Settings, Value, Workload
 from tests.engines.backends.tensorrt.fakes import vendor
-from tests.workloads import tiny_conv, workload_of
+from tests.workloads import file_at, tiny_conv, workload_of
 
 pytest.importorskip("cuda.core")
 
@@ -36,13 +36,13 @@ def _source(workload: Workload, *tensors: str, **settings: Value) -> calibrators
 
 
 def test_a_cache_belongs_to_a_method_a_model_its_tensors_and_the_data(workload: Workload) -> None:
-    other = replace(workload, model=replace(workload.model, digest="another"))
+    other = replace(workload, model=replace(workload.model, file=file_at("m.onnx", "another")))
     sources = [
         _source(workload, "c", calibration="entropy"),
         _source(workload, "c", calibration="minmax"),
         _source(workload, "c", "r", calibration="entropy"),
         _source(other, "c", calibration="entropy"),
-        _source(replace(workload, calibration=InputSource(path="a.npz", digest="1")), "c"),
+        _source(replace(workload, calibration=InputSource(file=file_at("a.npz", "1"))), "c"),
     ]
     assert len({source.cache.path for source in sources}) == len(sources)
 
@@ -54,7 +54,7 @@ def test_what_is_allowed_besides_int8_shares_the_cache(workload: Workload) -> No
 
 def test_batches_are_those_of_the_data_at_the_optimum_shapes(workload: Workload, tmp_path: Path) -> None:
     np.savez(tmp_path / "data.npz", x=np.arange(4 * 3 * 12 * 12, dtype=np.float32).reshape(4, 3, 12, 12))
-    given = replace(workload, calibration=InputSource(path=str(tmp_path / "data.npz"), digest="1"))
+    given = replace(workload, calibration=InputSource(file=file_at(str(tmp_path / "data.npz"), "1")))
     source = _source(given)
     assert source.shapes == {"x": (2, 3, 12, 12)}
     assert [float(batch["x"].flat[0]) for batch in source.batches] == [0, 2 * 3 * 12 * 12]

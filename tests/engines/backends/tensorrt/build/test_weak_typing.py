@@ -11,7 +11,7 @@ from engines.backends.tensorrt.build import weak_typing
 from engines.core.errors import EngineError
 from engines.core.values import Candidate, InputSource, Settings, Workload
 from tests.engines.backends.tensorrt.fakes import enum, vendor
-from tests.workloads import tiny_conv, workload_of
+from tests.workloads import file_at, tiny_conv, workload_of
 
 DTYPES = enum("DataType", "FLOAT", "HALF", "INT64")
 LAYERS = enum("LayerType", "CONVOLUTION", "QUANTIZE", "DEQUANTIZE")
@@ -198,7 +198,7 @@ def test_only_a_weakly_typed_engine_depends_on_more_than_its_graph(workload: Wor
         weak_typing.key(workload, Settings({**settings, "precision": "weak_best"})),
         weak_typing.key(workload, Settings({**settings, "calibration": "minmax"})),
         weak_typing.key(replace(workload, keep_fp32=("Conv",)), settings),
-        weak_typing.key(replace(workload, calibration=InputSource(path="a.npz", digest="1")), settings),
+        weak_typing.key(replace(workload, calibration=InputSource(file=file_at("a.npz", "1"))), settings),
     ]
     assert len({str(key) for key in keys}) == len(keys)
 
