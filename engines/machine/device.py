@@ -22,8 +22,8 @@ class Device:
 
     @property
     def name(self) -> str:
-        """The name in records, unique over hosts."""
-        return f"{self.host}/{self.uuid}"
+        """The name in records, unique over hosts: a GPU keeps its own where a container has a new host name."""
+        return self.uuid if self.kind == "gpu" else f"{self.host}/{self.uuid}"
 
 
 def this_host() -> str:
