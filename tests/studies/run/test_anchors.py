@@ -12,6 +12,7 @@ from engines.core.values import Settings, Workload
 from studies.belief.baseline_runs import noise
 from studies.belief.noise import noise_of
 from studies.belief.rigour import Rigour
+from studies.run import loop as loop_module
 from studies.run.loop import StudyLoop
 from studies.storage.storage import Storage, open_storage
 from tests.studies.loops import Here, Notes, failed, loop_of, run, spec_of
@@ -123,7 +124,7 @@ def test_the_self_test_ends_with_the_time(
     executor = Here(workload, workspace)
     # a clock that each evaluation moves on by a second
     clock = SimpleNamespace(monotonic=lambda: float(len(executor.asked)), perf_counter=time.perf_counter)
-    monkeypatch.setattr("studies.run.loop.time", clock)
+    monkeypatch.setattr(loop_module, "time", clock)
     assert run(loop(storage, workload, executor), 50, seconds=2.5) == "timeout"
     study = storage.read_study("study")
     assert (len(study.trials), len(study.repeats)) == (1, 2)

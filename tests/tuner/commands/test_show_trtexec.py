@@ -36,9 +36,10 @@ def test_the_line_is_printed_alone(command: Command, monkeypatch: pytest.MonkeyP
     of = study()
     from tuner.api import Result
 
-    found = Result(replace(of, trials=(trial(of, streams=2),)), Workspace(tmp_path))
-    monkeypatch.setattr(api, "load", lambda *_, **__: found)
-    shown = command("show", "--trial", 0, "--trtexec")
+    shown_trial = trial(of, streams=2)
+    found = Result(replace(of, trials=(shown_trial,)), Workspace(tmp_path))
+    monkeypatch.setattr(api, "load_study", lambda *_, **__: found)
+    shown = command("show", "--trial", shown_trial.number, "--trtexec")
     assert shown.out.startswith("trtexec --onnx=/models/resnet-tiny.onnx ")
     assert "--infStreams=2" in shown.out
     assert shown.err == ""
