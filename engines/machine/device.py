@@ -22,7 +22,7 @@ class Device:
 
     @property
     def name(self) -> str:
-        """The name in records, unique over hosts: a GPU keeps its own where a container has a new host name."""
+        """The name in records, unique over hosts; a GPU keeps its own in a container with a new host name."""
         return self.uuid if self.kind == "gpu" else f"{self.host}/{self.uuid}"
 
 

@@ -184,7 +184,7 @@ def test_progress_goes_to_standard_error_when_asked_for(
 
 
 def test_ctrl_c_returns_what_was_found_so_far(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    evaluate, asked = Worker.evaluate, []
+    evaluate, asked = Worker.evaluate_unless_measured, []
 
     def interrupted_in_the_third(*arguments: object) -> object:
         asked.append(arguments)
@@ -192,7 +192,7 @@ def test_ctrl_c_returns_what_was_found_so_far(model: Path, monkeypatch: pytest.M
             raise KeyboardInterrupt
         return evaluate(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Worker, "evaluate", interrupted_in_the_third)
+    monkeypatch.setattr(Worker, "evaluate_unless_measured", interrupted_in_the_third)
     result = tuner.search(model, trials=10, backend="fake", self_test=0)
     assert result.ending == "interrupted"
     assert len(result.study.trials) == 2

@@ -130,8 +130,11 @@ def test_a_file_of_inputs_that_went_away_between_two_runs(
     np.savez("data.npz", x=np.ones((3, 3, 12, 12), np.float32))
     assert command("search", model, "--backend", "fake", "--inputs", "data.npz", "--trials", 1).code == 0
     (tmp_path / "data.npz").unlink()
-    said = command("search", model, "--backend", "fake", "--inputs", "data.npz", "--trials", 2).complaint
-    assert said.startswith("no such file: 'data.npz'")
+    ended = command("search", model, "--backend", "fake", "--inputs", "data.npz", "--trials", 2)
+    assert ended.code == 0
+    assert "note: data.npz is gone: the copy in the workspace is used" in ended.err
+    said = command("search", model, "--backend", "fake", "--inputs", "other.npz", "--trials", 2).complaint
+    assert said.startswith("no such file: 'other.npz'")
 
 
 def test_two_searches_of_one_study_at_once_do_not_mix(model: Path, tmp_path: Path) -> None:

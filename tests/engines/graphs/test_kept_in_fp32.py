@@ -76,7 +76,7 @@ def test_a_negative_count_is_the_users_mistake(mlp: Maker) -> None:
 
 @pytest.mark.parametrize("target", [ON_GPU, ON_CPU], ids=["gpu", "cpu"])
 def test_patterns_that_leave_nothing_to_lower_are_refused(target: Target, mlp: Maker) -> None:
-    with pytest.raises(EngineError, match="all of it is kept in FP32"):
+    with pytest.raises(EngineError, match="all of them are kept in FP32"):
         mlp.having(keep_fp32=("Gemm",)).graph("int8", target)
 
 
@@ -142,7 +142,7 @@ def test_a_spoiled_ranking_is_made_again(mlp: Maker, tmp_path: Path) -> None:
 
 
 def test_keeping_all_that_could_be_lowered_is_refused_but_for_a_bisection(mlp: Maker) -> None:
-    with pytest.raises(EngineError, match="all of it is kept in FP32"):
+    with pytest.raises(EngineError, match="all of them are kept in FP32"):
         mlp.having(keep_fp32=("*",)).graph("fp16", ON_GPU)
     made, facts = mlp.graph("int8", ON_GPU, kept_nodes="\n".join(mlp.ranked("int8")))
     assert (mlp.error(made), facts) == (0.0, frozenset())

@@ -61,7 +61,7 @@ def _unsupported(*_: object) -> None:
 def test_a_gpu_is_one_device_of_this_host_by_its_own_name_and_nvmls_number() -> None:
     device = gpu.device(1)
     assert device == Device(this_host(), "GPU-0000:1A:00.0", "gpu", "GPU at 0000:1A:00.0", 3)
-    assert device.name == f"{this_host()}/GPU-0000:1A:00.0"
+    assert device.name == "GPU-0000:1A:00.0"
 
 
 def test_a_gpu_is_described_by_nvml_under_the_number_that_cuda_gives_it(nvml: dict[str, Any]) -> None:

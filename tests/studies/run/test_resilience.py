@@ -1,7 +1,7 @@
-import html
 import json
 from pathlib import Path
 
+import markupsafe
 import pytest
 
 from benchmarks.kills import cleared, kills, search_in
@@ -140,7 +140,7 @@ def test_each_failure_is_named_by_tuner_show_and_in_the_report(workspace: Path, 
             continue
         assert document["failure"]["message"] == trial.failure.message
         assert document["failure"]["kind"] == trial.failure.kind
-        assert html.escape(trial.failure.message) in report
+        assert markupsafe.escape(trial.failure.message) in report
         assert trial.failure.message in table
 
 

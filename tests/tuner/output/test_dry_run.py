@@ -157,7 +157,7 @@ def test_an_interrupt_leaves_the_plan_without_a_prediction(
     def interrupted(self: Worker, *arguments: object) -> None:
         signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr(Worker, "evaluate", interrupted)
+    monkeypatch.setattr(Worker, "evaluate_unless_measured", interrupted)
     ended = command("search", model, *FAKE, "--dry-run")
     assert ended.code == 130
     assert ended.out.startswith("model        ")

@@ -60,5 +60,5 @@ def test_modelopt_casts_by_a_tool_of_its_own(mlp: Maker, stand_in: Path) -> None
 
 def test_modelopt_that_went_away_is_a_failed_candidate(mlp: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(modelopt, "find", lambda: None)
-    with pytest.raises(EngineError, match="is not there any more"):
+    with pytest.raises(EngineError, match="is no longer installed"):
         mlp.graph("int8", converter="modelopt")

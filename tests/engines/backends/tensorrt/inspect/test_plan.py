@@ -60,7 +60,7 @@ def test_shapes_are_those_of_the_first_profile() -> None:
 
 
 def test_a_type_without_a_name_in_numpy_is_refused() -> None:
-    with pytest.raises(EngineError, match="'x' is of the type FP4"):
+    with pytest.raises(EngineError, match="'x' has the type FP4"):
         tensors(MODULE, OddEngine(), "INPUT")
 
 
