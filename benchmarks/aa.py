@@ -34,8 +34,7 @@ from engines.statistics import estimates
 from engines.statistics.estimates import Estimate
 from engines.worker.client import Worker
 from studies.analysis.comparison import comparison
-from studies.belief.baseline_runs import noise
-from studies.belief.noise import widened
+from studies.belief.noise import noise, widened
 from studies.belief.rigour import Rigour
 from studies.core.metrics import METRICS
 from studies.core.records import StudyRecord, StudySpec

@@ -14,7 +14,7 @@ from dashboards.words import formats
 from engines.core.values import Dimension, text_of
 from studies.core.records import StudyRecord, TrialRecord
 from studies.core.space import searched
-from tuner.terminal.texts import one_line
+from tuner.terminal.tables import one_line
 
 LONGEST = 140
 # to rank the nodes of a large model takes minutes

@@ -14,7 +14,7 @@ from dashboards.html.palette import light
 from dashboards.words import evidence, formats
 from dashboards.words.verdict import comparative
 from studies.analysis.view import StudyView
-from studies.belief.baseline_runs import BaselineRun, Drift, baseline_runs
+from studies.belief.noise import BaselineRun, Drift, baseline_runs
 from studies.core.metrics import value_of
 from studies.core.records import StudyRecord
 

@@ -1,6 +1,7 @@
 """One HTML file that opens offline: style, script, and plotly.js are inside.
 
-What is on a page is plain HTML; only its charts need the script.
+What is on a page is plain HTML; only its charts need the script. Text that is not Markup is escaped where it
+is put into an element.
 """
 
 import base64
@@ -15,10 +16,28 @@ from typing import Any, NamedTuple
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
-from dashboards.html.markup import element
 from dashboards.html.palette import css_variables, dark_by_light
 from engines.artifacts.workspace import write_file
 from engines.core.errors import UserError
+
+
+def element(tag: str, *children: str, **attributes: str | bool | None) -> Markup:
+    """Return an element; attributes that are None or False are left out.
+
+    `class_` and `data_x` stand for `class` and `data-x`.
+    """
+    given = {name.rstrip("_").replace("_", "-"): value for name, value in attributes.items()}
+    spelled = [
+        Markup(" {}").format(name) if value is True else Markup(' {}="{}"').format(name, value)
+        for name, value in given.items()
+        if value is not None and value is not False
+    ]
+    return Markup("<{0}{1}>{2}</{0}>").format(tag, Markup().join(spelled), Markup().join(children))
+
+
+def sentence(text: str) -> str:
+    """Return the text with each per cent sign in the line of its number."""
+    return text.replace(" %", "\N{NO-BREAK SPACE}%")
 
 
 def document(title: str, heading: str, subtitle: str, content: Markup) -> str:

@@ -5,8 +5,7 @@ import json
 from markupsafe import Markup
 
 from dashboards.charts.drawing import Drawing
-from dashboards.html.document import script_json
-from dashboards.html.markup import element, sentence
+from dashboards.html.document import element, script_json, sentence
 
 
 def chart_card(name: str, drawing: Drawing) -> Markup:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from markupsafe import Markup
 
-from dashboards.html.markup import element
+from dashboards.html.document import element
 from dashboards.words import formats, verdict
 from engines.core.values import Dimension, InputSource, ShapeRange, TensorFacts
 from studies.analysis.effects import chosen

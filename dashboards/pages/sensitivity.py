@@ -5,8 +5,7 @@ from pathlib import Path
 from markupsafe import Markup
 
 from dashboards.charts.sensitivity import Sensitivity, draw, error_text
-from dashboards.html.document import document, write_document
-from dashboards.html.markup import element
+from dashboards.html.document import document, element, write_document
 from dashboards.pages.chart_card import chart_card
 from engines.core.results import NodeError
 

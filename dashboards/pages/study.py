@@ -5,8 +5,7 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from dashboards.html.document import document, write_document
-from dashboards.html.markup import element
+from dashboards.html.document import document, element, write_document
 from dashboards.pages.registry import PAGES, Section
 from dashboards.words import formats
 from studies.analysis.view import StudyView

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from dashboards.html.markup import element, sentence
+from dashboards.html.document import element, sentence
 from dashboards.words import evidence, finalists, formats, verdict
 from engines.core.results import Failure
 from engines.core.values import Dimension, Value

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from markupsafe import Markup
 
-from dashboards.html.markup import element
+from dashboards.html.document import element
 from dashboards.pages.facts import searched_dimensions
 from dashboards.pages.summary import shown_metrics
 from dashboards.words import formats, verdict

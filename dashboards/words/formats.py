@@ -4,10 +4,10 @@ Everything here is plain text; whoever puts it in a page escapes it.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from engines.core.values import Value, text_of
+from engines.core.values import Stage, Value, text_of
 from engines.statistics.estimates import Estimate
 from studies.core.metrics import METRICS
 
@@ -189,3 +189,15 @@ def _exponent(value: float) -> int:
 def _scientific(value: float, digits: int) -> str:
     mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
     return f"{mantissa.rstrip('0').rstrip('.')}e{int(exponent)}"
+
+
+DOING: Mapping[Stage, str] = {
+    "prepare": "preparing",
+    "graph": "making the graph",
+    "build": "building the engine",
+    "load": "loading the engine",
+    "check": "checking the outputs",
+    "warm-up": "warming up",
+    "wait": "waiting for another tuner to leave the GPU",
+    "measure": "measuring",
+}

@@ -202,10 +202,10 @@ def _model_parts(path: Path) -> dict[str, Path]:
 
 def _read_model(path: Path) -> tuple[bytes, tuple[Path, ...]]:
     """The bytes of the file, and the files of its external weights."""
-    from engines.models import file, weights
+    from engines.models import read, weights
 
-    data = file.file_bytes(path)
-    return data, weights.external_files(file.parse(data, path), path.parent)
+    data = read.file_bytes(path)
+    return data, weights.external_files(read.parse(data, path), path.parent)
 
 
 def _data(what: str, model: ModelFacts) -> _Kind:

@@ -17,8 +17,7 @@ from studies.analysis.comparison import (
     recommended_of,
 )
 from studies.analysis.effects import Effects, effects
-from studies.belief.baseline_runs import Drift, drift, noise
-from studies.belief.noise import Noise
+from studies.belief.noise import Drift, Noise, drift, noise
 from studies.core.records import StudyRecord, TrialRecord
 from studies.finals.rebuilds import Rebuilt, rebuilt
 from studies.finals.verdict import Finals, finals

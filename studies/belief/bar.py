@@ -5,8 +5,8 @@ from datetime import datetime
 
 from engines.core.values import Bar
 from engines.statistics.futility import guarded_spread
-from studies.belief.baseline_runs import Drift
 from studies.belief.devices import Beliefs
+from studies.belief.noise import Drift
 from studies.belief.rigour import can_race
 from studies.core.records import Direction, Objective, TrialRecord
 

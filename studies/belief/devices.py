@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from engines.statistics.estimates import Estimate
-from studies.belief.baseline_runs import (
+from studies.belief.noise import (
     Drift,
+    Noise,
     RunsOfBaseline,
     baseline_runs,
     drift_in,
@@ -20,8 +21,8 @@ from studies.belief.baseline_runs import (
     home_of,
     noise_in,
     on_device,
+    widened,
 )
-from studies.belief.noise import Noise, widened
 from studies.core.metrics import is_timed
 from studies.core.records import RepeatRecord, StudyRecord, TrialRecord
 

@@ -1,17 +1,20 @@
-"""How much the same engine differs from one measurement to the next: the A/A self-test.
+"""Estimate from repeated measurements of the baseline how noisy a device is (A/A self-test), and its drift.
 
 The baseline is measured again and again as if it were different candidates: loaded, warmed up and timed anew.
 What differs then is no property of an engine, and no smaller difference between engines can be believed.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
 from engines.statistics.distributions import student_t
 from engines.statistics.estimates import WIDEST, Estimate, with_log_half_width
+from studies.core.metrics import is_timed, value_of
+from studies.core.records import RepeatRecord, StudyRecord, TrialRecord
 
 # fewer runs say next to nothing of their spread
 FEWEST_RUNS = 3
@@ -67,3 +70,166 @@ def _detectable(spread: float, freedom: int) -> float:
     J. Cohen, Statistical Power Analysis, 2.4, with Student's t for both quantiles.
     """
     return (student_t(0.975, freedom) + student_t(0.95, freedom)) * spread * math.sqrt(2)
+
+
+@dataclass(frozen=True)
+class BaselineRun:
+    """The baseline measured once; `role` is None for trial 0 itself."""
+
+    at: datetime
+    role: str | None
+    value: Estimate
+
+
+@dataclass(frozen=True)
+class Drift:
+    """How the baseline changed while the study ran, as a straight line through the logarithms.
+
+    `change` is the ratio of its end to its beginning, `hours` the time between, and `significant` says
+    that the interval excludes 1.
+    """
+
+    runs: tuple[BaselineRun, ...]
+    change: Estimate
+    hours: float
+
+    @property
+    def significant(self) -> bool:
+        return (
+            self.change.low is not None
+            and self.change.high is not None
+            and not (self.change.low <= 1 <= self.change.high)
+        )
+
+    def level(self, at: datetime) -> float:
+        """The baseline then, relative to the study's beginning; 1 where the drift is not significant."""
+        return self._level(min(1.0, max(0.0, self._passed(at))))
+
+    def expected_level(self, at: datetime) -> float:
+        """The same, should the drift go on behind the last run as before it."""
+        return self._level(max(0.0, self._passed(at)))
+
+    def freed(self, estimate: Estimate, at: datetime) -> Estimate:
+        """What was measured then as it would have been at the study's beginning."""
+        level = self.level(at)
+        low, high = (None if bound is None else bound / level for bound in (estimate.low, estimate.high))
+        return Estimate(estimate.value / level, low, high)
+
+    def _passed(self, at: datetime) -> float:
+        """The time from the first run until then, as a share of that to the last."""
+        return (at - self.runs[0].at).total_seconds() / 3600 / self.hours if self.hours else 0.0
+
+    def _level(self, passed: float) -> float:
+        return float(self.change.value**passed) if self.significant else 1.0
+
+
+def freed(estimate: Estimate, trial: TrialRecord, change: Drift | None) -> Estimate:
+    """The trial's estimate as it would have been at the study's beginning."""
+    if change is None or trial.reused:
+        return estimate
+    return change.freed(estimate, _measured_at(trial))
+
+
+def _measured_at(trial: TrialRecord) -> datetime:
+    """When the trial's measurement ended, which may be another trial's."""
+    if trial.same_as is None or trial.measurement is None:
+        return trial.started_at + timedelta(seconds=trial.seconds)
+    return datetime.fromtimestamp(trial.measurement.blocks[-1].started_at, UTC)
+
+
+def baseline_runs(
+    trials: Sequence[TrialRecord], repeats: Sequence[RepeatRecord], metric: str
+) -> tuple[BaselineRun, ...]:
+    """What was measured of the baseline between trials, in order; one known from before is none."""
+    found = [
+        BaselineRun(trial.started_at + timedelta(seconds=trial.seconds), None, trial.metrics[metric])
+        for trial in trials[:1]
+        if metric in trial.metrics and not trial.reused
+    ]
+    for repeat in repeats:
+        value = value_of(repeat.evaluation, metric)
+        if repeat.role in ("self-test", "anchor") and value is not None:
+            found.append(BaselineRun(repeat.started_at, repeat.role, value))
+    return tuple(found)
+
+
+# a study's trials (the baseline first) and what was measured again of it
+RunsOfBaseline = tuple[Sequence[TrialRecord], Sequence[RepeatRecord]]
+
+
+def home_of(trials: Iterable[TrialRecord], repeats: Iterable[RepeatRecord]) -> str:
+    """The study's own device: that of the first row that names one; "" where none does."""
+    return next((one.device for rows in (trials, repeats) for one in rows if one.device), "")
+
+
+def on_device(
+    device: str, home: str, trials: Sequence[TrialRecord], repeats: Sequence[RepeatRecord]
+) -> RunsOfBaseline:
+    """The baseline's trial where it ran on the device, and what was measured again there.
+
+    Rows of older versions name no device (""), and count as measured on the study's own, `home`.
+    """
+    baseline = [one for one in trials[:1] if (one.device or home) == device]
+    return baseline, [one for one in repeats if (one.device or home) == device]
+
+
+def noise(study: StudyRecord) -> Noise | None:
+    """What repeating the baseline on the study's own device showed of the first objective; None without a
+    self-test.
+    """
+    return noise_in(*_at_home(study), study.spec.objectives[0].metric)
+
+
+def noise_in(trials: Sequence[TrialRecord], repeats: Sequence[RepeatRecord], metric: str) -> Noise | None:
+    """The noise in a metric; None for fewer than three runs, where they are all equal, or none is timed.
+
+    Anchors count as the self-test does, freed of a significant drift: a machine may keep to one level for as
+    long as a self-test takes, and be at another when the next trial is measured.
+    """
+    runs = _timed_runs(trials, repeats, metric)
+    change = _drift(runs)
+    found = noise_of([run.value if change is None else change.freed(run.value, run.at) for run in runs])
+    return found if found is not None and found.spread > 0 else None
+
+
+def drift(study: StudyRecord) -> Drift | None:
+    """How the first objective of the baseline drifted on the study's own device; None without a run after
+    the beginning.
+    """
+    return drift_in(*_at_home(study), study.spec.objectives[0].metric)
+
+
+def _at_home(study: StudyRecord) -> RunsOfBaseline:
+    home = home_of(study.trials, study.repeats)
+    return on_device(home, home, study.trials, study.repeats)
+
+
+def drift_in(trials: Sequence[TrialRecord], repeats: Sequence[RepeatRecord], metric: str) -> Drift | None:
+    """The drift in a metric; None without a run after the beginning, or where none is timed."""
+    return _drift(_timed_runs(trials, repeats, metric))
+
+
+def _timed_runs(
+    trials: Sequence[TrialRecord], repeats: Sequence[RepeatRecord], metric: str
+) -> tuple[BaselineRun, ...]:
+    """The runs of the baseline in a metric that differs from run to run."""
+    return baseline_runs(trials, repeats, metric) if is_timed(metric) else ()
+
+
+def _drift(runs: Sequence[BaselineRun]) -> Drift | None:
+    runs = tuple(run for run in runs if run.value.value > 0)
+    if len(runs) < 3 or not any(run.role == "anchor" for run in runs):
+        return None
+    hours = np.array([(run.at - runs[0].at).total_seconds() / 3600 for run in runs])
+    logs = np.log([run.value.value for run in runs])
+    centred = hours - hours.mean()
+    moment = float((centred**2).sum())
+    if moment == 0:
+        return None
+    slope = float(centred @ logs) / moment
+    rest = logs - logs.mean() - slope * centred
+    freedom = len(runs) - 2
+    error = math.sqrt(float(rest @ rest) / freedom / moment)
+    span = float(hours[-1])
+    change, half_width = slope * span, student_t(0.975, freedom) * error * span
+    return Drift(runs, with_log_half_width(math.exp(change), half_width), span)

@@ -17,7 +17,7 @@ from engines.executors.base import TICK_SECONDS, Event, Executor, Finished, Job,
 from engines.machine.nvtx import nvtx_range
 from studies.belief.bar import bar_of, most_lenient
 from studies.belief.rigour import TRIALS_ALONE, Rigour
-from studies.core import reuse
+from studies.core import identity
 from studies.core.identity import evaluation_key
 from studies.core.objectives import check_told, judge
 from studies.core.records import RepeatRecord, StudySpec, TrialRecord
@@ -198,7 +198,7 @@ class _Run:
 
     def _submit(self, trial: OpenTrial) -> None:
         running = self.running
-        trial.measured = {} if self.remeasure else reuse.measured(running.records, trial.candidate)
+        trial.measured = {} if self.remeasure else identity.measured(running.records, trial.candidate)
         seconds, known = running.seconds_for_a_trial, tuple(trial.measured)
         running.executor.submit(Job(trial.number, trial.candidate, seconds, self._bar(), known))
 
@@ -259,7 +259,7 @@ class _Run:
         if not reused and found.measurement is not None and found.measurement.pruned:
             # cut short against a bar that another study does not have
             key = f"{key}-pruned"
-        same_as = reuse.same_as(found, running.records)
+        same_as = identity.same_as(found, running.records)
         if not reused and same_as is not None:
             # it was the other one's engine that was measured
             device = next(one.device for one in running.records if one.number == same_as)

@@ -27,7 +27,7 @@ from studies.core.records import (
     StudySpec,
     TrialRecord,
 )
-from studies.storage import attempt_rows, database, device_rows, file_rows, study_rows
+from studies.storage import database, device_rows, file_rows, study_rows
 from studies.storage.database import location, reading, writing
 from studies.storage.errors import is_duplicate, translated
 from studies.storage.evaluation_rows import newest_evaluation_id, read_evaluation
@@ -195,13 +195,13 @@ class Storage:
     def set_attempt(self, study: str, attempt: AttemptRecord) -> None:
         """Notes a trial that is under way, or how far it is now."""
         with writing(self.engine) as connection:
-            attempt_rows.set_attempt(connection, study_rows.find_study_id(connection, study), attempt)
+            device_rows.set_attempt(connection, study_rows.find_study_id(connection, study), attempt)
 
     def remove_attempts(self, study: str, numbers: Collection[int] | None = None) -> None:
         """Removes the attempts of these numbers, or all that an earlier search left."""
         with writing(self.engine) as connection:
             study_id = study_rows.find_study_id(connection, study)
-            attempt_rows.remove_attempts(connection, study_id, numbers)
+            device_rows.remove_attempts(connection, study_id, numbers)
 
     def attempts(self, study: str) -> tuple[AttemptRecord, ...]:
         """The study's trials that are under way, in order of their numbers.
@@ -209,7 +209,7 @@ class Storage:
         A search that crashed leaves its own behind, with an old heartbeat, until the study is gone on with.
         """
         with self._reading() as connection:
-            return attempt_rows.read_attempts(connection, study_rows.find_study_id(connection, study))
+            return device_rows.read_attempts(connection, study_rows.find_study_id(connection, study))
 
     def finished(self, study: str) -> tuple[FinishedTrial, ...]:
         """The number, candidate and evaluation key of every trial, in order; reads no samples."""

@@ -14,12 +14,11 @@ from engines.core import earlier, wire
 from engines.core.errors import UserError
 from engines.core.results import Evaluation
 from engines.core.values import Candidate
+from studies.core.identity import marked
 from studies.core.objectives import judge
 from studies.core.records import Constraint, Prior, StudyRecord, StudySpec, TrialRecord
-from studies.core.reuse import marked
 from studies.storage import schema
-from studies.storage.attempt_rows import remove_attempts
-from studies.storage.device_rows import find_device_id
+from studies.storage.device_rows import find_device_id, remove_attempts
 from studies.storage.evaluation_rows import (
     decode_log,
     encode_log,

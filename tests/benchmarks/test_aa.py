@@ -5,7 +5,7 @@ import pytest
 
 from benchmarks.aa import Group, as_study, called_different, print_pairs, recorded, replayed
 from engines.core.results import Evaluation
-from studies.belief.baseline_runs import noise
+from studies.belief.noise import noise
 from tests.benchmarks.recordings import subject
 from tests.records import measured, study_spec
 from tests.studies.repeated import CANDIDATES

@@ -18,9 +18,9 @@ from engines.worker.protocol import Open
 from studies.core.objectives import parse_constraints, parse_objectives
 from studies.core.records import StudySpec, TrialRecord
 from studies.core.space import baseline_of, narrow
+from studies.recording.passes import Listing, random_points
 from studies.run.limits import Limits, Stop
 from studies.run.loop import StudyLoop
-from studies.search.listing import Listing, random_points
 from studies.search.stopping import Left
 from studies.storage.storage import Storage
 from tests.executors import HERE, Choose, InProcessExecutor

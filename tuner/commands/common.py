@@ -1,12 +1,21 @@
-"""Options that several subcommands share, and how a command is given a list of them."""
+"""What several commands share: options, how a run of trials is stopped, and how its end is printed."""
 
-from collections.abc import Callable
-from typing import Any, TypeVar
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from tuner.commands.click_options import option
 from tuner.options.search import Place
+from tuner.terminal import streams
+
+if TYPE_CHECKING:
+    from studies.run.interfaces import Observer
+    from studies.run.limits import Stop
+
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -33,3 +42,47 @@ printing_options = in_order(
 )
 workspace_options = in_order(option(Place, "workspace"), option(Place, "storage"))
 stored = in_order(click.argument("study", required=False), workspace_options)
+
+
+STOPS = (signal.SIGINT, signal.SIGTERM)
+
+
+@contextmanager
+def stopping(watcher: "Observer") -> Iterator["Stop"]:
+    """The first Ctrl-C lets the trial in flight finish, the second and any other signal stop at once."""
+    # takes as long to load as all that --help needs of ours
+    import logging
+
+    from engines.core.errors import Interrupted
+    from studies.run.limits import Stop
+
+    stop = Stop()
+
+    def interrupt(number: int, _: object) -> None:
+        if number != signal.SIGINT or stop.requested or not stop.running:
+            raise Interrupted("interrupted", "Everything finished is saved.")
+        stop.requested = True
+        # printing here could meet a print that the signal interrupted; the watcher only takes note
+        watcher.stopping()
+
+    before = [signal.signal(number, interrupt) for number in STOPS]
+    # of a connection that is interrupted while it is given back it logs a traceback; it is raised besides
+    pool = logging.getLogger("sqlalchemy.pool")
+    level = pool.level
+    pool.setLevel(logging.CRITICAL)
+    try:
+        yield stop
+    finally:
+        pool.setLevel(level)
+        for number, handler in zip(STOPS, before, strict=True):
+            signal.signal(number, handler)
+
+
+@contextmanager
+def printing() -> Iterator[None]:
+    """For a result on standard output: a reader that is gone changes neither it nor the exit code."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        streams.discard(sys.stdout)

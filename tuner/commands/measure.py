@@ -22,7 +22,7 @@ def command(*, as_json: bool, quiet: bool, **given: Any) -> None:
 
     Nothing is compared with the original model, and nothing is kept.
     """
-    from dashboards.words.stages import DOING
+    from dashboards.words.formats import DOING
     from tuner.progress.watchers import watcher_for
     from tuner.workflows.measure import measure, plan
 

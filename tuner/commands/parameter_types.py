@@ -6,8 +6,8 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from tuner.options import units
-from tuner.options.units import parse_seconds
+from tuner.options import checks
+from tuner.options.checks import parse_seconds
 
 
 class FilePath(click.ParamType[Path]):
@@ -34,7 +34,7 @@ class Seconds(click.ParamType[float]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         seconds = value if isinstance(value, float) else parse_seconds(str(value))
         if seconds is None:
-            self.fail(f"{value!r} is not a time. {units.TIMES}", param, ctx)
+            self.fail(f"{value!r} is not a time. {checks.TIMES}", param, ctx)
         return seconds
 
 
@@ -44,7 +44,7 @@ class Share(click.ParamType[float]):
     name = "percent"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        share = value if isinstance(value, float) else units.parse_share(str(value))
+        share = value if isinstance(value, float) else checks.parse_share(str(value))
         if share is None:
-            self.fail(f"{value!r} is not a percentage. {units.SHARES}", param, ctx)
+            self.fail(f"{value!r} is not a percentage. {checks.SHARES}", param, ctx)
         return share

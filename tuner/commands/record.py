@@ -13,8 +13,7 @@ from studies.belief.rigour import Rigour
 from studies.core.options import Help
 from studies.setup.request import Request
 from tuner.commands.click_options import option, options
-from tuner.commands.common import in_order, printing_options, workspace_options
-from tuner.commands.running import printing, stopping
+from tuner.commands.common import in_order, printing, printing_options, stopping, workspace_options
 from tuner.options.fields import build
 from tuner.options.record import RecordOptions
 from tuner.options.search import Budget, Place

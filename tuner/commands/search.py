@@ -11,8 +11,7 @@ import click
 from studies.belief.rigour import Rigour
 from studies.setup.request import Request
 from tuner.commands.click_options import asked, option, options
-from tuner.commands.common import in_order, printing_options
-from tuner.commands.running import printing, stopping
+from tuner.commands.common import in_order, printing, printing_options, stopping
 from tuner.options.fields import build
 from tuner.options.search import Budget, Place, SearchOptions
 

@@ -14,7 +14,7 @@ from engines.core.errors import UserError
 from engines.core.values import Policy, Shape, Value, text_of
 from engines.shapes.text import UNNAMED, format_shapes, parse_shapes
 from studies.core.options import Spelling, Units
-from tuner.options import units
+from tuner.options import checks
 from tuner.options.fields import Option
 
 AnyPath = str | os.PathLike[str]
@@ -153,8 +153,8 @@ KINDS: Mapping[Any, Kind] = {
     tuple[Path, ...]: Kind("a path or a list of paths", Paths, _several(Path)),
 }
 UNITS: Mapping[str, Kind] = {
-    "seconds": Kind("a time", Amount, _amount(units.parse_seconds), units.TIMES),
-    "share": Kind("a share", Amount, _amount(units.parse_share), units.SHARES),
+    "seconds": Kind("a time", Amount, _amount(checks.parse_seconds), checks.TIMES),
+    "share": Kind("a share", Amount, _amount(checks.parse_share), checks.SHARES),
 }
 # what may be given in more spellings than its type, or is told better
 SPELLINGS: Mapping[str, Kind] = {

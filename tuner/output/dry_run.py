@@ -9,8 +9,7 @@ from studies.core import space as spaces
 from tuner.documents import commands
 from tuner.documents.base import SCHEMA, Failure, estimate_of, made
 from tuner.options.search import SearchOptions
-from tuner.terminal.tables import add_row, new_table, print_table
-from tuner.terminal.texts import clock, one_line
+from tuner.terminal.tables import add_row, clock, new_table, one_line, print_table
 from tuner.workflows.plan import Plan, Prediction
 
 LONGEST_REASON = 300

@@ -14,8 +14,7 @@ from studies.core.space import searched
 from studies.finals.verdict import finals
 from studies.storage.storage import StudySummary
 from tuner.output.summary import lines_after, print_tables
-from tuner.terminal.tables import add_row, new_table, print_table
-from tuner.terminal.texts import one_line, plain
+from tuner.terminal.tables import add_row, new_table, one_line, plain, print_table
 
 
 def print_studies(summaries: Sequence[StudySummary]) -> None:

@@ -11,7 +11,7 @@ from studies.core.metrics import names_where
 from studies.core.records import StudyRecord, TrialRecord
 from studies.finals.verdict import Finals
 from tuner.options.budget import candidates_of
-from tuner.terminal.texts import one_line
+from tuner.terminal.tables import one_line
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -4,7 +4,7 @@ import time
 from typing import TYPE_CHECKING
 
 from dashboards.words import formats
-from dashboards.words.stages import DOING
+from dashboards.words.formats import DOING
 from studies.analysis.standing import Progress
 from studies.belief.rigour import TRIALS_ALONE, Rigour
 from tuner.progress.lines import beginning

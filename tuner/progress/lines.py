@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from dashboards.words import formats, verdict
 from studies.analysis.standing import Progress
-from tuner.terminal.texts import clock, one_line, plain
+from tuner.terminal.tables import clock, one_line, plain
 
 if TYPE_CHECKING:
     from engines.core.values import Candidate

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from tuner.progress.base import STOPPING, Following
 from tuner.progress.lines import counts_line, log_lines, settings_text, standing_line, trial_line
-from tuner.terminal.texts import clock
+from tuner.terminal.tables import clock
 
 if TYPE_CHECKING:
     from engines.core.values import Candidate, Stage

@@ -8,7 +8,7 @@ from tuner.progress.base import STOPPING, Following, Silent
 from tuner.progress.lines import counts_line, log_lines, standing_line, trial_line
 from tuner.progress.live import Live
 from tuner.terminal import streams
-from tuner.terminal.texts import clock
+from tuner.terminal.tables import clock
 
 if TYPE_CHECKING:
     from studies.core.records import TrialRecord

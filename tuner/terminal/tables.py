@@ -1,6 +1,7 @@
-"""Plain tables on standard output."""
+"""Plain tables on standard output, and texts of others made fit for a line."""
 
 import io
+import re
 import sys
 
 from rich.console import Console
@@ -8,7 +9,28 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
+from dashboards.words import formats
 from tuner.terminal import streams
+
+# what colours a terminal, moves its cursor or names its window
+_ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)")
+
+
+def one_line(text: str) -> str:
+    """The text in a line; a vendor's message may have many."""
+    return " ".join(text.split())
+
+
+def plain(text: str) -> str:
+    """The text without anything that a terminal would obey."""
+    text = _ESCAPES.sub("", text).replace("\r\n", "\n")
+    return "".join(character for character in text if character.isprintable() or character in "\n\t")
+
+
+def clock(seconds: float) -> str:
+    """Whole seconds, minutes or hours."""
+    return formats.duration(round(seconds)) if seconds >= 120 else f"{seconds:.0f} s"
+
 
 # wide enough for any table: lines are broken by whoever shows them, and nothing is cut off
 WIDEST = 100_000

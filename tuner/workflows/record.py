@@ -16,12 +16,11 @@ from engines.landscapes.file import save
 from studies.core.identity import evaluation_key
 from studies.core.records import RepeatRecord, StudyRecord, StudySpec
 from studies.recording.export import landscape_of
-from studies.recording.passes import best_of, order_of, schedule
+from studies.recording.passes import Listing, best_of, order_of, random_points, schedule
 from studies.run.interfaces import Observer
 from studies.run.limits import BASELINE_SECONDS, Ending, Limits, Stop
 from studies.run.loop import StudyLoop
 from studies.run.state import stop_on_full_disk
-from studies.search.listing import Listing, random_points
 from studies.setup.naming import choose_study, stem
 from studies.storage.database import parse_url
 from tuner.options.budget import candidates_of, lasting

@@ -6,20 +6,32 @@ that run specs share it. Timing is by the host's clock around bound runs, one cl
 
 import os
 import platform
+import re
 import tempfile
 import time
 from collections.abc import Mapping
 from functools import cache, cached_property
 from pathlib import Path
+from typing import Any
 
+import onnx
 import onnxruntime as ort
 
 from engines.artifacts.fingerprints import FINGERPRINT, digest_of_files
 from engines.backends.base import DescribedFile, Detail, Runner
-from engines.backends.onnxruntime.model_file import ModelFile
 from engines.backends.onnxruntime.session import SessionRunner
 from engines.core.errors import UserError
-from engines.core.values import Candidate, Dimension, Machine, Policy, Settings, Tensors, Value, Workload
+from engines.core.values import (
+    Candidate,
+    Dimension,
+    Machine,
+    Policy,
+    Settings,
+    TensorFacts,
+    Tensors,
+    Value,
+    Workload,
+)
 from engines.graphs.dimensions import Target
 from engines.graphs.recipe import GraphRecipe
 from engines.machine import cpu
@@ -28,6 +40,7 @@ from engines.machine.device_lock import Shared
 from engines.machine.telemetry import Probe
 from engines.models.onnx_files import EXTERNAL_WEIGHTS_BYTES, has_external_weights
 from engines.models.ort import PROVIDERS, translated
+from engines.models.weights import dtype_name
 from engines.shapes.plan import batch_choices, powers_of_two
 
 ENGINE = "engine.onnx"
@@ -221,3 +234,33 @@ def _has_fp16_kernels() -> bool:
             return False
         optimized = onnx.load(options.optimized_model_filepath)
     return all(node.op_type != "Cast" for node in optimized.graph.node)
+
+
+class ModelFile:
+    """An .onnx or .ort file, loaded; raises EngineError if ONNX Runtime refuses it."""
+
+    def __init__(self, path: Path, streams: int) -> None:
+        self._streams = streams
+        self._session: Any = translated(lambda: ort.InferenceSession(str(path), providers=PROVIDERS))
+
+    def inputs(self) -> tuple[TensorFacts, ...]:
+        """Return the inputs; raises UserError for one that is not a tensor."""
+        return tuple(map(_facts, self._session.get_inputs()))
+
+    def outputs(self) -> tuple[TensorFacts, ...]:
+        return tuple(map(_facts, self._session.get_outputs()))
+
+    def open(self, workload: Workload, inputs: Tensors, policy: Policy) -> Runner:
+        return SessionRunner(self._session, self._streams, inputs)
+
+
+def _facts(tensor: Any) -> TensorFacts:
+    element = re.fullmatch(r"tensor\((\w+)\)", tensor.type)
+    if element is None:
+        raise UserError(
+            f"{tensor.name!r} of the model is a {tensor.type}, not a tensor",
+            "Export the model so that its inputs and outputs are tensors.",
+        )
+    dtype = dtype_name(onnx.TensorProto.DataType.Value(element[1].upper()))
+    # a dimension that varies is its name, or None
+    return TensorFacts(tensor.name, dtype, tuple(tensor.shape))

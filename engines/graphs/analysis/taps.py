@@ -10,7 +10,7 @@ import onnx
 from onnx import NodeProto, TensorProto, helper
 
 from engines.core.values import Tensors
-from engines.models import file
+from engines.models import read
 from engines.models.onnx_files import name_nodes
 from engines.models.ort import PROVIDERS, translated
 
@@ -39,7 +39,7 @@ class TappedGraph:
 
     def __init__(self, path: Path) -> None:
         self._folder = path.parent
-        self._model = file.parse(file.file_bytes(path), path)
+        self._model = read.parse(read.file_bytes(path), path)
         self._outputs = [value.name for value in self._model.graph.output]
         nodes = self._model.graph.node
         self.unnamed = frozenset(name for node in nodes if not node.name for name in node.output)

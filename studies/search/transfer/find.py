@@ -1,10 +1,21 @@
-"""What earlier studies of similar models showed, for a search to begin with: which ones there are.
+"""Find earlier studies of similar models, for a search to begin with what they showed.
 
 What is taken from each is in `studies.search.transfer.adapt`. They are read once, without logs and repeats,
-and of a large one a part.
+and of a large one a part. How similar two models are:
+
+similarity = operators * (parameters * elements) ** (1 / 8)
+
+`operators` is the Bhattacharyya coefficient of the two histograms, the sum of the roots of the products of
+their shares: 1 for the same mix, 0 where no operator is in both. One very frequent operator does not dominate
+it, as it would a cosine. Where it is low they are different architectures, which need different choices,
+however alike their sizes. `parameters` and `elements` (numbers in the inputs at the optimum shapes, batch
+included) are the smaller divided by the larger, so that sizes count on a logarithmic scale: a factor of 10 in
+one of them costs a quarter.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from engines.core.values import Machine, Workload
 from studies.core.identity import machine_identity
@@ -12,7 +23,6 @@ from studies.core.metrics import METRICS, accuracy_metrics, names_where
 from studies.core.records import Prior, StudyRecord, StudySpec, TrialRecord
 from studies.search.observations import Earlier, observation_of
 from studies.search.transfer.adapt import FEWEST_OBSERVATIONS, MOST_OBSERVATIONS, taken_over, worth_reading
-from studies.search.transfer.similarity import are_of_one_family, similarity
 from studies.storage.storage import Storage
 
 MOST_STUDIES = 4
@@ -148,3 +158,67 @@ def _measured(workload: Workload) -> object:
 
 def _processor(machine: Machine) -> object:
     return machine.kind, machine.processor, machine.cores
+
+
+SIZE_EXPONENT = 1 / 8
+# ResNets of any depth are above 0.99; MobileNetV3 is at 0.95 with EfficientNet and with ResNet-50, and
+# studies of the one made searches of the others slower
+LEAST_OVERLAP = 0.97
+# they take no time in an engine, or next to none, and exporters differ in how many they write
+FREE = frozenset(
+    {
+        "BatchNormalization",
+        "Cast",
+        "Constant",
+        "ConstantOfShape",
+        "Dropout",
+        "Flatten",
+        "Identity",
+        "Reshape",
+        "Shape",
+        "Squeeze",
+        "Unsqueeze",
+    }
+)
+# engines make the same kernels of them, or append them to the product before
+ALIKE = {
+    "Gemm": "MatMul",
+    **dict.fromkeys(
+        ("Clip", "Elu", "Gelu", "HardSigmoid", "HardSwish", "LeakyRelu", "PRelu", "Sigmoid", "Tanh"), "Relu"
+    ),
+}
+
+
+def similarity(one: Workload, other: Workload) -> float:
+    """From 0 (nothing in common) to 1 (the same model at the same shapes), either way round."""
+    sizes = _ratio(one.model.parameters, other.model.parameters) * _ratio(_elements(one), _elements(other))
+    return min(1.0, _overlap(_counts(one), _counts(other)) * math.pow(sizes, SIZE_EXPONENT))
+
+
+def are_of_one_family(one: Workload, other: Workload) -> bool:
+    """Whether they are one architecture: of other weights, depths, widths or shapes."""
+    return _overlap(_counts(one), _counts(other)) >= LEAST_OVERLAP
+
+
+def _counts(workload: Workload) -> Mapping[str, int]:
+    """Operators by what they are to an engine; all of them where none takes time."""
+    operators = workload.model.operators
+    counts: Counter[str] = Counter()
+    for name, count in operators.items():
+        if name not in FREE:
+            counts[ALIKE.get(name, name)] += count
+    return counts or operators
+
+
+def _overlap(one: Mapping[str, int], other: Mapping[str, int]) -> float:
+    both = sum(math.sqrt(count * other[name]) for name, count in one.items() if name in other)
+    return both / math.sqrt(sum(one.values()) * sum(other.values()))
+
+
+def _elements(workload: Workload) -> int:
+    return sum(math.prod(shapes.optimum) for shapes in workload.plan.ranges.values())
+
+
+def _ratio(one: int, other: int) -> float:
+    """The smaller by the larger; a model may have no weights."""
+    return (min(one, other) + 1) / (max(one, other) + 1)

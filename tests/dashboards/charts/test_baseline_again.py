@@ -4,7 +4,7 @@ import pytest
 from dashboards.charts import baseline_again
 from dashboards.charts.baseline_again import KINDS, line, runs
 from studies.analysis.view import StudyView
-from studies.belief.baseline_runs import drift
+from studies.belief.noise import drift
 from tests.records import study_record
 from tests.repeats import close_study, thorough_study, with_baseline_again
 

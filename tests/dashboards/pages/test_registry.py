@@ -8,7 +8,7 @@ from markupsafe import Markup
 from dashboards.charts import drawing
 from dashboards.charts.drawing import Drawing
 from dashboards.charts.registry import CHARTS, Chart
-from dashboards.html.markup import element
+from dashboards.html.document import element
 from dashboards.pages.registry import PAGES, Section, study_sections
 from dashboards.pages.study import render
 from studies.analysis import view as views

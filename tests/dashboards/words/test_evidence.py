@@ -7,7 +7,7 @@ import pytest
 from dashboards.words import evidence, verdict
 from dashboards.words.formats import TIMES
 from studies.analysis.view import StudyView
-from studies.belief.baseline_runs import noise
+from studies.belief.noise import noise
 from studies.core.records import StudyRecord
 from studies.finals.verdict import finals
 from tests.records import candidate, measured, study_of, study_record

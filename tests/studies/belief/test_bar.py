@@ -4,9 +4,8 @@ from datetime import timedelta
 import pytest
 
 from studies.belief.bar import bar_of
-from studies.belief.baseline_runs import drift
 from studies.belief.devices import Beliefs, DeviceBelief
-from studies.belief.noise import Noise
+from studies.belief.noise import Noise, drift
 from studies.core.records import Objective
 from tests.records import START
 from tests.studies.repeated import study_at, with_anchors, with_self_test

@@ -6,8 +6,8 @@ import pytest
 
 from studies.analysis.comparison import best, comparison
 from studies.belief.bar import bar_of, most_lenient
-from studies.belief.baseline_runs import drift, noise
 from studies.belief.devices import beliefs
+from studies.belief.noise import drift, noise
 from studies.core.records import Objective, StudyRecord
 from studies.search.observations import observation_of
 from tests.studies.repeated import CANDIDATES, evaluation, repeat, study_at, with_self_test

@@ -9,8 +9,7 @@ import pytest
 
 from engines.artifacts.workspace import Workspace
 from engines.core.values import Settings, Workload
-from studies.belief.baseline_runs import noise
-from studies.belief.noise import noise_of
+from studies.belief.noise import noise, noise_of
 from studies.belief.rigour import Rigour
 from studies.run import loop as loop_module
 from studies.run.loop import StudyLoop

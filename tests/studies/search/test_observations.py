@@ -4,9 +4,8 @@ from dataclasses import replace
 import pytest
 
 from engines.core.results import Failure
-from studies.belief.baseline_runs import drift
 from studies.belief.devices import Beliefs, DeviceBelief, beliefs
-from studies.belief.noise import Noise
+from studies.belief.noise import Noise, drift
 from studies.core.records import StudyRecord
 from studies.search.observations import USUAL_VARIANCE, margin, observation_of
 from tests.records import study_record

@@ -14,7 +14,7 @@ import pytest
 
 from engines.core.errors import Interrupted
 from tests.command import start
-from tuner.commands.running import stopping
+from tuner.commands.common import stopping
 from tuner.progress.watchers import STOPPING, Silent
 
 SLOW = ("--backend", "fake:trial_seconds=2", "--self-test", 0)

@@ -10,7 +10,7 @@ import pytest
 import tuner
 from engines.landscapes.file import Landscape, load
 from engines.landscapes.truths import truths
-from studies.belief.baseline_runs import baseline_runs
+from studies.belief.noise import baseline_runs
 from studies.belief.rigour import TRIALS_ALONE
 from studies.setup.request import Request
 from studies.storage.storage import open_storage

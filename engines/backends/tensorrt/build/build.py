@@ -18,7 +18,7 @@ from engines.backends.tensorrt.bindings.vendor import Vendor
 from engines.backends.tensorrt.build import network, weak_typing
 from engines.backends.tensorrt.build.config import apply
 from engines.backends.tensorrt.inspect import layers
-from engines.backends.tensorrt.inspect.fingerprints import fingerprint
+from engines.backends.tensorrt.inspect.layers import fingerprint
 from engines.backends.tensorrt.run.load import ENGINE, load
 from engines.core.values import Candidate, Value, Workload
 from engines.core.wire import to_json

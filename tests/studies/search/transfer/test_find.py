@@ -21,8 +21,8 @@ from studies.search.transfer.find import (
     priors_of,
     recorded_studies,
     relevance,
+    similarity,
 )
-from studies.search.transfer.similarity import similarity
 from studies.storage import study_rows
 from studies.storage.evaluation_rows import read_evaluations
 from studies.storage.storage import Storage, open_storage

@@ -1,6 +1,6 @@
 import pytest
 
-from tuner.terminal.texts import clock, one_line, plain
+from tuner.terminal.tables import clock, one_line, plain
 
 
 def test_a_text_of_many_lines_in_one() -> None:

@@ -4,7 +4,7 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from studies.belief.baseline_runs import baseline_runs, drift, freed, noise
+from studies.belief.noise import baseline_runs, drift, freed, noise
 from tests.records import START
 from tests.studies.repeated import repeat, study_at, with_anchors, with_finals, with_self_test
 

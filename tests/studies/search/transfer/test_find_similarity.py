@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from engines.core.values import Workload
-from studies.search.transfer.similarity import are_of_one_family, similarity
+from studies.search.transfer.find import are_of_one_family, similarity
 from tests.workloads import example, file_at, tiny_conv, workload_of
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from engines.backends.tensorrt.inspect.fingerprints import fingerprint
+from engines.backends.tensorrt.inspect.layers import fingerprint
 
 WIDE = ((1, 8, 12, 12), (2, 8, 12, 12), (4, 8, 12, 12))
 HALF = "Channel major FP16 format where channel % 8 == 0"

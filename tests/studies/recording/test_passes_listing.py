@@ -2,8 +2,8 @@ import pytest
 
 from engines.core.values import Dimension
 from studies.core import space as spaces
-from studies.search import listing as listing_module
-from studies.search.listing import Listing, random_points
+from studies.recording import passes as listing_module
+from studies.recording.passes import Listing, random_points
 
 SPACE = (
     Dimension("precision", "graph", ("fp32", "int8"), "fp32", ""),

@@ -1,4 +1,4 @@
-from dashboards.html.markup import element, sentence
+from dashboards.html.document import element, sentence
 
 
 def test_text_is_escaped_and_elements_are_not() -> None:

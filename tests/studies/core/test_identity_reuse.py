@@ -6,8 +6,8 @@ import pytest
 from engines.artifacts.fingerprints import Reused, completed, fingerprint, is_shared, measured_engine
 from engines.core.results import Artifact, Evaluation
 from engines.core.values import Settings
+from studies.core.identity import marked, measured, same_as
 from studies.core.records import StudyRecord
-from studies.core.reuse import marked, measured, same_as
 from tests.records import candidate, study_of
 from tests.studies.repeated import evaluation
 

@@ -9,8 +9,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from engines.core.errors import UserError
-from engines.models.file import LARGEST_PROTOBUF
-from engines.models.read import read_model
+from engines.models.read import LARGEST_PROTOBUF, read_model
 
 
 @pytest.fixture(scope="module")

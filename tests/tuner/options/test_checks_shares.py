@@ -2,7 +2,7 @@
 
 import pytest
 
-from tuner.options.units import parse_share
+from tuner.options.checks import parse_share
 
 
 @pytest.mark.parametrize(
