@@ -4,7 +4,7 @@ from pathlib import Path
 import markupsafe
 import pytest
 
-from benchmarks.kills import cleared, kills, search_in
+from benchmarks.kills import Kill, cleared, kills, search_in
 from benchmarks.runs import run, tuner
 from engines.backends.fake.machine import WRONG_ERROR
 from engines.core.values import Candidate, Settings
@@ -38,15 +38,18 @@ def test_a_search_that_is_killed_again_and_again_loses_nothing_and_completes(tmp
 
 
 def test_killed_with_several_trials_under_way_it_still_loses_nothing(tmp_path: Path) -> None:
-    search = search_in(tmp_path, trials=30, workers=3)
-    killed = kills(search, count=3, seed=2)
+    search = search_in(tmp_path, trials=40, workers=3)
+    killed: list[Kill] = []
+    # how many trials are under way when it is killed depends on the load of the machine
+    while len(killed) < 3 or (len(killed) < 8 and max(kill.under_way for kill in killed) < 2):
+        killed += kills(search, count=1, seed=len(killed))
     assert max(kill.under_way for kill in killed) > 1
     for kill in killed:
         assert (kill.lost, kill.sound, kill.workers_left) == (set(), True, 0)
     end = search.finish()
     assert end.exit_code == 0
     assert end.is_whole(workers=3)
-    assert len(end.study.trials) == 30
+    assert len(end.study.trials) == 40
     assert end.optuna_agrees
     assert (end.sound, end.workers_left, end.under_way) == (True, 0, 0)
 
