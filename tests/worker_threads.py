@@ -1,7 +1,8 @@
 """Workers that answer in a thread of the tests' process, where a worker's process is not what is tested.
 
 Requests and replies pass the wire as they do between processes. What would end its process still gets one:
-the faults `crash` and `hang`, and backends whose libraries may crash.
+the faults `crash` and `hang`, and backends whose libraries may crash. Real engines of a search are timed for
+no more than a moment.
 """
 
 import io
@@ -10,19 +11,23 @@ import threading
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from engines.artifacts.workspace import Workspace
 from engines.backends.fake.machine import FAULTS
-from engines.core.values import Settings
+from engines.core.values import Policy, Settings
 from engines.worker import client, server
 from engines.worker.process import TICK_SECONDS, Deadline, Heard, OnProgress, WorkerProcess
 from engines.worker.protocol import Message, Open, Reply, decode_reply, encode
 
 DEADLY = {"crash", "hang"}
+# seconds
+LONGEST = {"warmup": 0.01, "minimum": 0.02, "maximum": 0.1, "block": 0.01}
 
 
 @contextmanager
@@ -69,6 +74,8 @@ class ThreadWorker(WorkerProcess):
                 self._thread = _Served(self.log_path, self._replies)
             else:
                 self._start()
+        if isinstance(request, Open) and request.backend == "onnxruntime":
+            request = msgspec.structs.replace(request, policy=_short(request.policy))
         return super().ask(request, seconds, on_progress)
 
     def kill(self) -> None:
@@ -149,6 +156,11 @@ class _Served(threading.Thread):
         except SystemExit:
             return
         self._replies.put(None)
+
+
+def _short(policy: Policy) -> Policy:
+    times = {f"{name}_seconds": most for name, most in LONGEST.items()}
+    return replace(policy, **{name: min(most, getattr(policy, name)) for name, most in times.items()})
 
 
 def _runs_here(request: Message) -> bool:
