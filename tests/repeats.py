@@ -103,7 +103,7 @@ def with_telemetry(study: StudyRecord) -> StudyRecord:
 def with_baseline_again(
     study: StudyRecord, random: np.random.Generator, *, drift: float = 0.0, runs: int = 5, every: int = 5
 ) -> StudyRecord:
-    """The self-test behind trial 0, and an anchor every so many trials."""
+    """The self-test after trial 0, and an anchor every so many trials."""
     first, last = study.trials[0], study.trials[-1]
     ended = first.started_at + timedelta(seconds=first.seconds)
     repeats = [

@@ -1,11 +1,11 @@
-"""Finds the fastest engine for an ONNX model that still gives the right answers.
+"""Find the fastest engine for an ONNX model that still gives the right answers.
 
 import tuner
 result = tuner.search("model.onnx", trials=50)
 result.best, result.baseline, result.trials      # records and a pandas DataFrame
 result.export("out"); result.report("report.html")
 
-Whatever the caller can fix is raised as tuner.UserError: one line, and a hint what to do.
+Every mistake that the caller can fix raises tuner.UserError: one line, with a hint what to do.
 """
 
 import importlib

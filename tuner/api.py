@@ -46,8 +46,8 @@ OPTIONS = options_of(SearchOptions)
 class Result:
     """A study and what it found; `ending` is None for a study that was only loaded.
 
-    `left` is what going on might still gain and how likely that is, and so why a search stopped by itself;
-    None where nobody can tell.
+    `left` is the gain that is left and its probability, which is why a search stopped by itself;
+    None if it is not known.
     """
 
     study: StudyRecord
@@ -88,11 +88,11 @@ class Result:
         return pd.DataFrame(trial_rows(self.study), columns=columns(self.study)).set_index("number")
 
     def trial(self, number: int) -> TrialRecord:
-        """One trial; raises UserError when the study does not have it."""
+        """Return one trial; raises UserError when the study does not have it."""
         return trial_of(self.study, argument("trial", "number", number, WHOLE))
 
     def export(self, folder: AnyPath, trial: int | None = None) -> Path:
-        """Writes an engine with its evidence into a folder, the recommended one by default.
+        """Write an engine with its evidence into a folder, the recommended one by default.
 
         Raises UserError where there is none, or it cannot be written.
         """
@@ -107,7 +107,7 @@ class Result:
         return export(self.study, chosen, target, self.workspace)
 
     def report(self, path: AnyPath) -> Path:
-        """Writes the report, one HTML file, in place of an earlier one there; raises UserError."""
+        """Write the report, one HTML file, in place of an earlier one there; raises UserError."""
         from dashboards.pages.study import write
 
         file: Path = argument("report", "path", path, PATH)
@@ -159,12 +159,12 @@ def search(  # noqa: PLR0913 - an argument for each option of the command
     progress: bool = False,
     **unknown: Never,
 ) -> Result:
-    """Search a model for its fastest engine that still gives the right answers; raises UserError.
+    """Search for the fastest engine of a model that still gives the right answers; raises UserError.
 
-    The options are those of `tuner search`. Where several values may be given, one may stand alone; times are
-    seconds or text such as 30m; shapes and what is fixed may be a dict of names. None leaves an option to us.
-    `progress` shows what the command shows, on standard error. Ctrl-C ends the search with what was found
-    so far.
+    The options are those of `tuner search`. An option for several values also takes a single one; times are
+    seconds or text such as 30m; shapes and fixed settings may be dicts. None selects the default.
+    `progress` shows what the command shows, on standard error. Ctrl-C ends the search and returns
+    what was found so far.
 
     Options:
         backend: auto, tensorrt, tensorrt-rtx, onnxruntime, fake or replay; with options as
@@ -192,11 +192,11 @@ def search(  # noqa: PLR0913 - an argument for each option of the command
         cold: Also time inferences with caches flushed (cold_ms). Default: False.
         seed: Seed of the search and of random inputs. Default: 0.
         policy: How engines are warmed up and timed, a tuner.Policy.
-        trials: Trials at most, the baseline included. Default: 50.
-        timeout: Time at most, such as 30m; the trial in flight is finished, and the finalists are measured
-            again in three sessions at least. Seconds, or text such as '30m'.
-        trial_timeout: Time of one trial. Seconds, or text such as '30m'. Default: from the baseline's.
-        min_gain: Stop once no more than this is likely to be gained by going on; 0 never does. A share such
+        trials: Maximum number of trials, the baseline included. Default: 50.
+        timeout: Time limit, such as 30m; the running trial is finished, and the finals have at least three
+            sessions. Seconds, or text such as '30m'.
+        trial_timeout: Time limit of one trial. Seconds, or text such as '30m'. Default: from the baseline's.
+        min_gain: Stop once the gain that is left is likely to be less than this; 0 never stops. A share such
             as 0.01, or text such as '1%'. Default: 1%.
         exhaustive: Try every candidate of the space, up to 10,000 of them. Default: False.
         self_test: Times that the baseline is measured again, to know the machine's noise. Default: 5.
@@ -205,11 +205,11 @@ def search(  # noqa: PLR0913 - an argument for each option of the command
         rebuild_finalists: Times that each finalist is built anew with cold caches, to tell luck from
             settings. Default: 0.
         study: Name of the study. Default: after the model.
-        mode: 'continue' with the study if there is one, 'resume' it or fail, or begin a 'new' one. Default:
+        mode: 'continue' the study if there is one, 'resume' it or fail, or begin a 'new' one. Default:
             'continue'.
         remeasure: Measure again what earlier studies measured. Default: False.
-        prior: Begin with what earlier studies of similar models showed. Default: True.
-        workspace: Folder that keeps studies and engines. Default: .tuner.
+        prior: Begin with the results of earlier studies of similar models. Default: True.
+        workspace: Folder for studies, engines, models and inputs. Default: .tuner.
         storage: Database: a path, sqlite:///path or postgresql://... Default: studies.db in the workspace.
         output: Folder for the report and the engine. Default: reports/STUDY in the workspace.
     """

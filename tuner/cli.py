@@ -30,11 +30,14 @@ COMMANDS = {
     "studies": ("tuner.commands.studies", "List the studies."),
     "show": ("tuner.commands.show", "Show a study's trials, or one of them, as a table, JSON or CSV."),
     "dashboard": ("tuner.commands.dashboard", "Write a study's report, one HTML file that opens offline."),
-    "export": ("tuner.commands.export", "Hand over a trial's engine with its evidence."),
-    "measure": ("tuner.commands.measure", "Measure one engine by itself, in our way or in trtexec's."),
+    "export": ("tuner.commands.export", "Export a trial's engine with its evidence."),
+    "measure": (
+        "tuner.commands.measure",
+        "Measure one engine by itself, as a search does or as trtexec does.",
+    ),
     "doctor": (
         "tuner.commands.doctor",
-        "Say what makes this machine noisy, and how small a difference it can tell apart.",
+        "Report what makes this machine noisy, and the smallest difference that it can detect.",
     ),
     "sensitivity": (
         "tuner.commands.sensitivity",
@@ -100,7 +103,7 @@ def tuner() -> None:
 
 
 def main(arguments: list[str] | None = None) -> NoReturn:
-    """Runs the command and exits with its code."""
+    """Run the command and exits with its code."""
     streams.prepare()
     foreign = foreign_package()
     if foreign is not None:
@@ -169,7 +172,7 @@ def _usage(error: click.ClickException) -> int:
 
 
 def _sentences(message: str, hint: str) -> str:
-    """Both in a line, however the message ends."""
+    """Return message and hint as one line."""
     message = message.rstrip().rstrip(".")
     end = "" if not hint else " " if message.endswith(("?", "!")) else ". "
     return f"{message}{end}{hint}"

@@ -13,7 +13,7 @@ PACKAGES = ("engines", "studies", "dashboards")
 
 
 def foreign_package() -> str | None:
-    """What is wrong and what to do, in one line, when a package is not ours; None when all are."""
+    """Return what is wrong and what to do, in one line, when a package is not ours; None when all are."""
     home = Path(__file__).resolve().parent.parent
     for name in PACKAGES:
         found = importlib.util.find_spec(name)
@@ -28,14 +28,14 @@ def foreign_package() -> str | None:
 
 
 def is_command() -> bool:
-    """Whether Python was started as the command: that says the same with its own exit code."""
+    """Return whether Python was started as the command: that says the same with its own exit code."""
     started = sys.orig_argv
     script = sys.argv[0] if sys.argv else ""
     return Path(script).stem == "tuner" or ("-m", "tuner") in pairwise(started)
 
 
 def require_own() -> None:
-    """Raises ImportError, and not UserError, which would have to be imported from such a package."""
+    """Raise ImportError, and not UserError, which would have to be imported from such a package."""
     problem = None if is_command() else foreign_package()
     if problem is not None:
         raise ImportError(problem, name="tuner")

@@ -38,7 +38,7 @@ KINDS = {
 
 
 def draw(view: StudyView) -> Drawing | None:
-    """The chart; None where the baseline was measured only once."""
+    """Return the chart; None where the baseline was measured only once."""
     found = runs(view.study)
     if len(found) < FEWEST_RUNS:
         return None
@@ -46,7 +46,7 @@ def draw(view: StudyView) -> Drawing | None:
 
 
 def runs(study: StudyRecord) -> tuple[BaselineRun, ...]:
-    """Every measurement of the baseline in the order of time, those of the finals among them."""
+    """Return every measurement of the baseline in the order of time, those of the finals among them."""
     name = study.spec.objectives[0].metric
     finals = [
         BaselineRun(one.started_at, "final", value)
@@ -58,7 +58,7 @@ def runs(study: StudyRecord) -> tuple[BaselineRun, ...]:
 
 
 def line(found: Drift, ends: Sequence[datetime]) -> list[float]:
-    """The values of the fitted line at these times."""
+    """Return the values of the fitted line at these times."""
     hours = np.array([_hours(found, run.at) for run in found.runs])
     logs = np.log([run.value.value for run in found.runs])
     slope = math.log(found.change.value) / found.hours

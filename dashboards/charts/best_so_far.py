@@ -45,7 +45,7 @@ class Progress(NamedTuple):
 
 
 def draw(view: StudyView) -> Drawing | None:
-    """The chart, by trial and by time; None before the first trial has finished."""
+    """Return the chart, by trial and by time; None before the first trial has finished."""
     if not view.study.trials:
         return None
     data = progress(view)
@@ -65,7 +65,7 @@ def draw(view: StudyView) -> Drawing | None:
 
 
 def progress(view: StudyView) -> Progress:
-    """Every trial in the order of the search, and the levels of the best so far."""
+    """Return every trial in the order of the search, and the levels of the best so far."""
     objective, roles = view.study.spec.objectives[0], view.roles
     marks, levels = [], []
     for step in view.steps:
@@ -132,7 +132,7 @@ def _figure(data: Progress, xs: Sequence[float], level_xs: Sequence[float], axis
 
 
 def _x_range(xs: Sequence[float]) -> dict[str, Any]:
-    """From the first to the last, with room on the right for the baseline's label."""
+    """Return the range from first to last, with room on the right for the baseline's label."""
     span = max(xs) or 1.0
     return {"range": [-0.03 * span, 1.12 * span], "dtick": 1 if span <= 10 and span == int(span) else None}
 

@@ -38,7 +38,7 @@ class Choices(NamedTuple):
 
 
 def draw(view: StudyView) -> Drawing | None:
-    """The chart; None where no dimension was tried at more than one choice."""
+    """Return the chart; None where no dimension was tried at more than one choice."""
     data = choices(view)
     if not data.rows:
         return None
@@ -46,7 +46,7 @@ def draw(view: StudyView) -> Drawing | None:
 
 
 def choices(view: StudyView, most: int = MOST_ROWS) -> Choices:
-    """Every choice seen of the dimensions with more than one, whole dimensions up to `most` rows."""
+    """Return the choices of each dimension with more than one, whole dimensions up to `most` rows."""
     found = view.effects
     dimensions = [dimension for dimension in found.dimensions if len(dimension.choices) > 1]
     rows: list[Row] = []
@@ -81,7 +81,7 @@ def _title(data: Choices) -> str:
 
 
 def _gain(row: Row, sign: int) -> float:
-    """How far the near end of the interval is on the better side, as a logarithm."""
+    """Return the logarithm of the gain at the less favourable end of the interval."""
     if row.ratio.low is None or row.ratio.high is None:
         return -math.inf
     return -math.log(row.ratio.high) if sign > 0 else math.log(row.ratio.low)
@@ -172,7 +172,7 @@ def _text(row: Row) -> str:
 
 
 def _range(data: Choices) -> tuple[float, float]:
-    """Where the axis ends: all values, and of the intervals no more than as far again on either side."""
+    """Return the ends of the axis: all values, with at most as much room again for intervals."""
     values = [row.ratio.value for row in data.rows]
     room = max(max(values) / min(values), 1.2)
     ends = [bound for row in data.rows for bound in (row.ratio.low, row.ratio.high) if bound]
@@ -182,7 +182,7 @@ def _range(data: Choices) -> tuple[float, float]:
 
 
 def _ticks(low: float, high: float) -> list[float]:
-    """The finest of several scales that puts at most six ticks on the axis."""
+    """Return the finest of several scales that puts at most six ticks on the axis."""
     scales = (
         [0.5 + 0.02 * step for step in range(76)],
         [0.5 + 0.05 * step for step in range(31)],

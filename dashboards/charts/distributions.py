@@ -33,7 +33,7 @@ class Distributions(NamedTuple):
 
 
 def draw(view: StudyView) -> Drawing | None:
-    """The chart; None where no trial was measured."""
+    """Return the chart; None where no trial was measured."""
     data = distributions(view)
     if not data.rows:
         return None
@@ -41,7 +41,7 @@ def draw(view: StudyView) -> Drawing | None:
 
 
 def distributions(view: StudyView, most: int = MOST_TRIALS) -> Distributions:
-    """The `most` trials of the smallest median latency; the best and the baseline are always among them."""
+    """Return the `most` trials of smallest median latency; best and baseline are always included."""
     roles = view.roles
     ordered = [trial for _, trial in sorted(_medians(view.study), key=lambda entry: entry[0])]
     shown = {trial.number for trial in ordered if trial is view.baseline or roles[trial.number] == "best"}

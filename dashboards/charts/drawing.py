@@ -42,7 +42,7 @@ class Drawing:
 
 
 def figure(traces: Sequence[Any], height: int, **layout: Any) -> go.Figure:
-    """A figure in the house style; `layout` adds to it."""
+    """Return a figure in the house style; `layout` adds to it."""
     made = go.Figure(data=list(traces), layout={"template": _template(), "height": height, **layout})
     if len([trace for trace in traces if trace.showlegend is not False]) < 2:
         made.update_layout(showlegend=False)
@@ -50,12 +50,12 @@ def figure(traces: Sequence[Any], height: int, **layout: Any) -> go.Figure:
 
 
 def plain(text: str) -> str:
-    """Text as plotly shows it letter by letter: its labels are read as a kind of HTML."""
+    """Return the text escaped for plotly, which reads labels as a kind of HTML."""
     return escape(text, quote=False)
 
 
 def hover(study: StudyRecord, trial: TrialRecord) -> str:
-    """What is shown of a trial under the pointer: objectives, error, and where it leaves the baseline."""
+    """Return the hover text of a trial: objectives, error, and settings unlike the baseline's."""
     values = [
         f"{objective.metric} {formats.metric(objective.metric, objective_value(trial, objective))}"
         for objective in study.spec.objectives
@@ -72,12 +72,12 @@ def hover(study: StudyRecord, trial: TrialRecord) -> str:
 
 
 def log_scale(values: Sequence[float], spread: float = 8) -> bool:
-    """Whether values differ so much that a linear axis would hide the small ones."""
+    """Return whether the values need a logarithmic axis to show the small ones."""
     return bool(values) and min(values) > 0 and max(values) / min(values) > spread
 
 
 def ends(estimates: Sequence[Estimate], *, logarithmic: bool = False) -> tuple[float, float]:
-    """Where an axis of these values begins and ends: at most a quarter of their span is left to intervals.
+    """Return the ends of an axis of these values, with at most a quarter of their span for intervals.
 
     So one noisy trial does not squeeze the others. What is nowhere negative has no axis below 0.
     """
@@ -96,20 +96,20 @@ def ends(estimates: Sequence[Estimate], *, logarithmic: bool = False) -> tuple[f
 
 
 def value_axis(shown: tuple[float, float], *, logarithmic: bool = False) -> dict[str, Any]:
-    """The part of an axis that is shown, as plotly takes it."""
+    """Return the visible part of an axis, as plotly expects it."""
     if logarithmic:
         return {"type": "log", "range": [math.log10(end) for end in shown]}
     return {"type": "linear", "range": list(shown)}
 
 
 def numbers(trials: Sequence[int], most: int = 20) -> str:
-    """Trial numbers one after the other, and how many more there are."""
+    """Return trial numbers one after the other, and how many more there are."""
     listed = ", ".join(str(number) for number in trials[:most])
     return f"{listed} and {len(trials) - most:,} more" if len(trials) > most else listed
 
 
 def marker(role: str) -> dict[str, Any]:
-    """How trials of a role are drawn."""
+    """Return the marker style for trials of a role."""
     thin = role in ("failed", "infeasible", "pruned")
     line = {"width": 2 if thin else 1, "color": light(role if thin else "surface")}
     return {"symbol": SYMBOLS[role], "size": SIZES[role], "color": light(role), "line": line}
@@ -118,7 +118,7 @@ def marker(role: str) -> dict[str, Any]:
 def bars(
     estimates: Sequence[Estimate], role: str, shown: tuple[float, float] = (-math.inf, math.inf)
 ) -> dict[str, Any]:
-    """Error bars of the 95 % intervals, cut off where nothing is shown; of length zero without one."""
+    """Return error bars of the 95 % intervals, cut off where nothing is shown; of length zero without one."""
     low, high = shown
     return {
         "type": "data",
@@ -134,7 +134,7 @@ def bars(
 def rule(
     axis: Literal["x", "y"], at: float, role: str, label: str = "", dash: str = "solid"
 ) -> dict[str, Any]:
-    """A line right across the plot at a value of one axis; solid ones are behind the grid."""
+    """Return a line right across the plot at a value of one axis; solid ones are below the grid."""
     other = "y" if axis == "x" else "x"
     made: dict[str, Any] = {"type": "line", f"{other}ref": f"{other} domain", f"{other}0": 0, f"{other}1": 1}
     made |= {f"{axis}0": at, f"{axis}1": at, "layer": "below" if dash == "solid" else "above"}
@@ -152,7 +152,7 @@ def rule(
 
 
 def time_unit(longest_seconds: float) -> tuple[str, float]:
-    """The unit in which so long a time is drawn, and its seconds."""
+    """Return the unit for a time of this length, and the seconds in one unit."""
     if longest_seconds < 180:
         return "seconds", 1.0
     return ("minutes", 60.0) if longest_seconds < 3 * 3600 else ("hours", 3600.0)

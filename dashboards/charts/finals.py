@@ -1,4 +1,4 @@
-"""The finals as a forest plot: each finalist's ratio with its interval, and one dot a session behind it."""
+"""The finals as a forest plot: each finalist's ratio with its interval, and one dot a session below it."""
 
 from typing import NamedTuple
 
@@ -26,7 +26,7 @@ class Row(NamedTuple):
 
 
 def draw(view: StudyView) -> Drawing | None:
-    """The chart, against the baseline and against the winner; None without finals."""
+    """Return the chart, against the baseline and against the winner; None without finals."""
     study, held = view.study, view.finals
     if held is None:
         return None
@@ -41,7 +41,7 @@ def draw(view: StudyView) -> Drawing | None:
 
 
 def rows(study: StudyRecord, held: Finals, other: Key) -> tuple[Row, ...]:
-    """The finalists that have a ratio to the other one, in the order of the finals.
+    """Return the finalists that have a ratio to the other one, in the order of the finals.
 
     The baseline, which may be far behind, is only what they are compared with.
     """
@@ -126,7 +126,7 @@ def _ratio(row: Row, place: int) -> go.Scatter:
 
 
 def _range(data: tuple[Row, ...]) -> tuple[float, float]:
-    """Where the axis ends; 1 is on it where that does not squeeze the finalists."""
+    """Return the range of the axis, which includes 1 unless that squeezes the finalists."""
     ends = [
         end for row in data for end in (row.ratio.low, row.ratio.value, row.ratio.high) if end is not None
     ]

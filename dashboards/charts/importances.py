@@ -23,7 +23,7 @@ class Importances(NamedTuple):
 
 
 def draw(view: StudyView) -> Drawing | None:
-    """The chart; None where the trials do not differ in the objective."""
+    """Return the chart; None where the trials do not differ in the objective."""
     data = importances(view)
     if not data.shares:
         return None
@@ -31,7 +31,7 @@ def draw(view: StudyView) -> Drawing | None:
 
 
 def importances(view: StudyView) -> Importances:
-    """The dimensions of which more than one choice was tried, the most important first."""
+    """Return the dimensions of which more than one choice was tried, the most important first."""
     found = view.effects
     shares = tuple(
         (dimension.name, dimension.importance)

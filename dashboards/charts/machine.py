@@ -26,7 +26,7 @@ class Mark(NamedTuple):
 
 
 def draw(view: StudyView) -> Drawing | None:
-    """The chart; None where no trial has telemetry."""
+    """Return the chart; None where no trial has telemetry."""
     found = {name: marks(view, name) for name in SHOWN}
     views = {STATES[name][0].capitalize(): _figure(name, of) for name, of in found.items() if of}
     if not views:
@@ -35,7 +35,7 @@ def draw(view: StudyView) -> Drawing | None:
 
 
 def marks(view: StudyView, name: str) -> tuple[Mark, ...]:
-    """Every trial of which the state is known; shared and stored measurements are of another time."""
+    """Return each trial with a known state, except those that reuse a measurement of another time."""
     roles, found = view.roles, []
     for trial in view.study.trials:
         if trial.measurement is None or trial.reused or trial.same_as is not None:
@@ -83,7 +83,7 @@ def _figure(name: str, found: tuple[Mark, ...]) -> go.Figure:
 
 
 def _range(found: tuple[Mark, ...]) -> list[float]:
-    """With room for what varies by less than a hundredth, which is steady."""
+    """Return the range of the axis; values that vary by less than 1 % look steady."""
     low, high = min(mark.range.low for mark in found), max(mark.range.high for mark in found)
     room = max(0.15 * (high - low), 0.01 * abs(high), 1e-9)
     return [low - room, high + room]

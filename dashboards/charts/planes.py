@@ -68,7 +68,7 @@ class Plane(NamedTuple):
 
 
 def plane(view: StudyView, x_metric: str, y_metric: str) -> Plane | None:
-    """Every trial's two metrics, the limits on them, and the front; None where no trial has both."""
+    """Return every trial's two metrics, the limits on them, and the front; None where no trial has both."""
     study, roles = view.study, view.roles
     points, absent = [], []
     for trial in study.trials:
@@ -101,12 +101,12 @@ def _axis(study: StudyRecord, metric: str, values: Sequence[float]) -> Axis:
 
 
 def _errors() -> tuple[str, ...]:
-    """Measures of accuracy that are 0 where outputs are right, and differ by powers of ten."""
+    """Measure of accuracy that are 0 where outputs are right, and differ by powers of ten."""
     return names_where(lambda metric: metric.source == "accuracy" and metric.better == "minimize")
 
 
 def _floor(values: Sequence[float], limits: Sequence[Constraint]) -> float:
-    """A decade below everything that is not zero."""
+    """Return a value one decade below the smallest nonzero one."""
     positive = [value for value in (*values, *(limit.limit for limit in limits)) if value > 0]
     return 10.0 ** (math.floor(math.log10(min(positive, default=1e-5))) - 1)
 
@@ -126,7 +126,7 @@ def _front(view: StudyView, x_metric: str, y_metric: str) -> tuple[tuple[float, 
 
 
 def note(data: Plane) -> str:
-    """How to read the figure of the plane, and which trials are not in it."""
+    """Return how to read the figure of the plane, and which trials are not in it."""
     parts = []
     limits = ", ".join(str(limit) for limit in (*data.x.limits, *data.y.limits))
     if limits:
@@ -141,7 +141,7 @@ def note(data: Plane) -> str:
 
 
 def figure(data: Plane) -> go.Figure:
-    """The trials as points, the region where all limits are kept shaded, and the Pareto front as a line."""
+    """Return the figure: trials as points, the feasible region shaded, the Pareto front as a line."""
     traces = [_front_line(data)] if data.front else []
     present = {point.role for point in data.points}
     traces += [_points(data, role) for role in drawing.ROLES if role in present]
@@ -181,7 +181,7 @@ def _layout(axis: Axis) -> dict[str, Any]:
 
 
 def _decades(axis: Axis) -> dict[str, Any]:
-    """One tick a decade, or fewer; the floor stands for zero."""
+    """Return at most one tick per decade; the tick at the floor is labelled as zero."""
     powers = range(math.ceil(math.log10(axis.low)), math.floor(math.log10(axis.high)) + 1)
     ticks = [10.0**power for power in powers[:: max(math.ceil(len(powers) / 8), 1)]]
     texts = ["0" if tick == axis.floor else formats.power(tick) for tick in ticks]
@@ -208,13 +208,13 @@ def _region(data: Plane) -> list[dict[str, Any]]:
 
 
 def draw_accuracy(view: StudyView) -> Drawing | None:
-    """The objective against accuracy; None where no trial has both metrics."""
+    """Draw the objective against accuracy; None if no trial has both metrics."""
     data = plane(view, *metrics(view.study))
     return Drawing(_title(data), note(data), {"": figure(data)}) if data else None
 
 
 def metrics(study: StudyRecord) -> tuple[str, str]:
-    """The measure of accuracy that is limited or sought, the user's own first; the first other objective."""
+    """Return the accuracy metric of the study, the user's own first, and the first other objective."""
     named = [constraint.metric for constraint in study.spec.constraints]
     named += [objective.metric for objective in study.spec.objectives]
     own = [metric.name for metric in study.spec.workload.metrics]
@@ -237,7 +237,7 @@ def _title(data: Plane) -> str:
 
 
 def draw_front(view: StudyView) -> Drawing | None:
-    """The first two objectives; None where there is one, or where the accuracy chart shows these two."""
+    """Draw the first two objectives; None for one objective, or if the accuracy chart shows both."""
     objectives = [objective.metric for objective in view.study.spec.objectives]
     if len(objectives) < 2 or set(objectives[:2]) == set(metrics(view.study)):
         return None

@@ -30,12 +30,12 @@ class Sensitivity(NamedTuple):
 
 
 def draw(data: Sensitivity) -> Drawing:
-    """The chart of the nodes that are shown, one at least."""
+    """Return the chart of the nodes that are shown, one at least."""
     return Drawing(_title(data), _note(data), {"": _figure(data)})
 
 
 def error_text(error: float) -> str:
-    """An error as it is written wherever it is shown."""
+    """Return an error as text."""
     return formats.number(error, 3) if math.isfinite(error) else NOT_FINITE
 
 
@@ -86,7 +86,7 @@ def _figure(data: Sensitivity) -> go.Figure:
 
 
 def _axis(lengths: list[float]) -> dict[str, Any]:
-    """Logarithmic from the power of ten below the shortest bar; zero has no bar."""
+    """Return a logarithmic axis from the power of ten below the shortest bar; zero has no bar."""
     axis: dict[str, Any] = {"title": {"text": "error of the outputs"}, "exponentformat": "power", "dtick": 1}
     positive = [length for length in lengths if length > 0]
     if not positive:
@@ -96,6 +96,6 @@ def _axis(lengths: list[float]) -> dict[str, Any]:
 
 
 def _lengths(errors: list[float]) -> list[float]:
-    """How long each bar is; what is not finite is longer than all others."""
+    """Return the length of each bar; a value that is not finite gets the longest."""
     longest = max((error for error in errors if math.isfinite(error)), default=0.0) or 1.0
     return [error if math.isfinite(error) else BEYOND * longest for error in errors]

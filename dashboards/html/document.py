@@ -92,7 +92,7 @@ def _plotly() -> _Library:
 
 
 def _policy() -> str:
-    """Which scripts may run: these two and no other; nothing is fetched, and nothing sent."""
+    """Return a content security policy that allows these two scripts and no network access."""
     scripts = f"script-src '{_plotly().digest}' '{_digest(_asset('page.js'))}'"
     looks = "style-src 'unsafe-inline'; img-src data: blob:"
     return f"default-src 'none'; {scripts}; {looks}; form-action 'none'; base-uri 'none'"

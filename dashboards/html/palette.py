@@ -33,15 +33,15 @@ PALETTE = {
 
 
 def light(role: str) -> str:
-    """The colour that figures are made with."""
+    """Return the colour that figures are made with."""
     return PALETTE[role].light
 
 
 def css_variables(theme: str) -> str:
-    """The declarations of one theme, light or dark, for a style sheet."""
+    """Return the declarations of one theme, light or dark, for a style sheet."""
     return "".join(f"--{role}:{getattr(shades, theme)};" for role, shades in PALETTE.items())
 
 
 def dark_by_light() -> dict[str, str]:
-    """What to exchange in a figure for a dark ground."""
+    """Return the dark colour for each light one."""
     return {shades.light: shades.dark for shades in PALETTE.values()}

@@ -31,7 +31,7 @@ def chart_card(name: str, drawing: Drawing) -> Markup:
 
 
 def _tabs(labels: list[str]) -> Markup:
-    """One button a view; nothing where there is only one."""
+    """Return one button per view; nothing for a single view."""
     if len(labels) < 2:
         return Markup()
     buttons = [

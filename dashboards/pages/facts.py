@@ -109,7 +109,7 @@ def _search(study: StudyRecord) -> list[Fact]:
 
 
 def searched_dimensions(study: StudyRecord) -> tuple[Dimension, ...]:
-    """The dimensions with more than one choice, or in which trials differ all the same."""
+    """Return the dimensions with more than one choice, or with different values in the trials."""
     return tuple(
         dimension
         for dimension in study.spec.space

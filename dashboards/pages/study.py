@@ -30,7 +30,7 @@ def write(view: StudyView, path: Path) -> None:
 
 
 def _part(section: Section, view: StudyView) -> Markup | None:
-    """The section in an element by which it is found; None where it has nothing to show."""
+    """Return the section in an element with its id; None if it has nothing to show."""
     made = section.render(view)
     if made is None:
         return None

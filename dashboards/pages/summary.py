@@ -17,7 +17,7 @@ from studies.finals.verdict import Finalist
 
 
 def verdict_card(view: StudyView) -> Markup:
-    """Return what was found, in a sentence, with what stands behind it."""
+    """Return what was found, in a sentence, with its evidence."""
     study, found = view.study, view.comparison
     pairs = [("trials", f"{len(study.trials):,}")]
     pairs += [(state, f"{verdict.count(study, state):,}") for state in ("feasible", "infeasible", "failed")]
@@ -67,7 +67,7 @@ def settings_card(view: StudyView) -> Markup:
 
 
 def shown_metrics(study: StudyRecord) -> tuple[str, ...]:
-    """The metrics that the study is about: objectives, what constraints limit, and the error."""
+    """Return the metrics that the study is about: objectives, what constraints limit, and the error."""
     named = [objective.metric for objective in study.spec.objectives]
     named += [constraint.metric for constraint in study.spec.constraints]
     return tuple(dict.fromkeys([*named, DEFAULT_ERROR]))
@@ -193,7 +193,7 @@ def _failure_line(trial: TrialRecord, failure: Failure) -> Markup:
 
 
 def _log(text: str, most_lines: int = 12, most_characters: int = 1200) -> Markup:
-    """The end of a failed trial's log, folded away."""
+    """Return the end of a failed trial's log, folded away."""
     end = "\n".join(text.rstrip().splitlines()[-most_lines:])[-most_characters:]
     if not end:
         return Markup()
@@ -205,7 +205,7 @@ def _missed_line(trial: TrialRecord) -> Markup:
 
 
 def trial_link(trial: TrialRecord) -> Markup:
-    """A link to the trial's row in the table."""
+    """Return a link to the trial's row in the table."""
     return element("a", f"Trial {trial.number}", href=f"#trial-{trial.number}")
 
 

@@ -55,7 +55,7 @@ def table(view: StudyView) -> Markup:
 
 
 def columns(study: StudyRecord) -> tuple[Column, ...]:
-    """The columns of the study's table, in their order."""
+    """Return the columns of the study's table, in their order."""
     return (
         Column(
             "trial",
@@ -126,7 +126,7 @@ def _measured(trial: TrialRecord) -> Cell:
 
 
 def _short_cell(metric: str) -> Callable[[TrialRecord], Cell]:
-    """The metric without its interval."""
+    """Return the metric without its interval."""
 
     def cell(trial: TrialRecord) -> Cell:
         value = trial.metrics[metric].value if metric in trial.metrics else None

@@ -12,7 +12,7 @@ WORTH_SAYING = 1.1
 
 
 def deadline(study: StudyRecord, trial: TrialRecord) -> str:
-    """Whether the trial's engine is certified to meet the deadline, why not, and on what that rests.
+    """Return whether the trial's engine is certified to meet the deadline, and the evidence or the reason.
 
     Empty without a deadline or a measurement.
     """
@@ -21,7 +21,7 @@ def deadline(study: StudyRecord, trial: TrialRecord) -> str:
 
 
 def sentence(found: Certificate) -> str:
-    """The certificate in a sentence."""
+    """Return the certificate in a sentence."""
     share, within = f"{found.percentile:g} %", f"{found.deadline_ms:g} ms"
     confidence = f"with {100 * found.confidence:g} % confidence"
     seen = f"{formats.plural(found.misses, 'miss', 'misses')} in {found.samples:,}"
@@ -37,7 +37,7 @@ def sentence(found: Certificate) -> str:
 
 
 def conditions(study: StudyRecord, trial: TrialRecord) -> str:
-    """What the trial's certificate rests on: machine, driver, state of the machine, streams and batch."""
+    """Return the conditions of the certificate: machine, driver, machine state, streams and batch."""
     measurements = _measurements(study, trial)
     if not measurements:
         return ""
@@ -58,6 +58,6 @@ def _worth(found: Certificate) -> str:
 
 
 def _measurements(study: StudyRecord, trial: TrialRecord) -> list[Measurement]:
-    """Those that the certificate counts: the trial's, and of the finals its own engine's."""
+    """Return the measurements that the certificate counts: the trial's, and its engine's in the finals."""
     finals = [one.measurement for one in study.repeats if (one.trial, one.build) == (trial.number, 0)]
     return [one for one in (trial.measurement, *finals) if one is not None]

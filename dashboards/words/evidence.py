@@ -26,13 +26,13 @@ UNFINISHED = "The finals were not held to their end: the same search goes on wit
 
 
 def sentences(view: StudyView) -> tuple[str, ...]:
-    """Everything that is known, the most important first."""
+    """Return all sentences of evidence, the most important first."""
     told = (rivals, out, rebuilds, deadline, detectable, drifted, cut_short, disturbed, shared, luck)
     return tuple(text for tell in told if (text := tell(view)))
 
 
 def rivals(view: StudyView) -> str:
-    """The finalists that do not differ from the winner, or that all do."""
+    """Name the finalists that do not differ significantly from the winner."""
     held = view.finals
     if held is None:
         return "" if not _were_held(view) else UNFINISHED if _ended_early(view) else NO_WINNER
@@ -48,27 +48,27 @@ def rivals(view: StudyView) -> str:
     winner = name_of(held.winner) if held.winner.trial else "the baseline"
     return (
         f"{formats.trials(same).capitalize()} {are} as {quality(objective)} as {winner}, "
-        "as far as can be told."
+        "as far as can be measured."
     )
 
 
 def out(view: StudyView) -> str:
-    """The finalists that were found wrong in the finals; of the baseline that is known before."""
+    """Name the finalists with wrong outputs in the finals; the baseline was checked before."""
     held = view.finals
     wrong = [one for one in held.finalists if one.wrong and one.trial] if held is not None else []
     told = "; ".join(f"{name_of(one)} ({one.wrong})" for one in wrong)
-    return f"Out of the race: {told}." if told else ""
+    return f"Excluded from the finals: {told}." if told else ""
 
 
 def rebuilds(view: StudyView) -> str:
-    """Whether the winner's builds differ, so that luck had a part in it."""
+    """Say whether rebuilds of the winner differ, so that its speed is partly luck."""
     held = view.finals
     found = [one for one in view.rebuilt if held is not None and one.trial == held.winner.trial]
     return rebuilt_sentence(found[0], view.study.spec.objectives[0]) if found else ""
 
 
 def rebuilt_sentence(found: Rebuilt, objective: Objective) -> str:
-    """What building a trial anew showed."""
+    """Say how much rebuilds of a trial differ."""
     ascending = sorted(found.ratios, key=lambda ratio: ratio.value)
     ends = dict.fromkeys(formats.factor(ratio) for ratio in (ascending[0], ascending[-1]))
     times = formats.plural(len(found.ratios), "time")
@@ -79,23 +79,23 @@ def rebuilt_sentence(found: Rebuilt, objective: Objective) -> str:
 
 
 def deadline(view: StudyView) -> str:
-    """Whether the trial to deploy is certified to meet the deadline."""
+    """Return whether the trial to deploy is certified to meet the deadline."""
     chosen = view.recommended
     return deadlines.deadline(view.study, chosen) if chosen is not None else ""
 
 
 def detectable(view: StudyView) -> str:
-    """How small a difference the self-test says can be told here."""
+    """Say how small a difference the self-test can detect."""
     found = view.noise
     if found is None:
         return ""
     difference = formats.share(found.detectable)
     runs = f"the baseline measured {found.runs} times"
-    return f"This machine tells engines apart that differ by {difference} ({runs})."
+    return f"This machine can tell engines apart that differ by {difference} ({runs})."
 
 
 def drifted(view: StudyView) -> str:
-    """How the baseline changed while the study ran."""
+    """Return how the baseline changed while the study ran."""
     found = view.drift
     if found is None:
         return ""
@@ -110,7 +110,7 @@ def drifted(view: StudyView) -> str:
 
 
 def cut_short(view: StudyView) -> str:
-    """How many trials racing ended early, and what that saved."""
+    """Return how many trials racing ended early, and what that saved."""
     numbers, saved = stopped_early(view.study)
     if not numbers:
         return ""
@@ -121,7 +121,7 @@ def cut_short(view: StudyView) -> str:
 
 
 def disturbed(view: StudyView) -> str:
-    """Which trials were measured while the machine was not as it should be."""
+    """Name the trials with disturbed blocks, and the reasons."""
     measured = [(trial.number, trial.measurement) for trial in view.study.trials if trial.measurement]
     reasons = {number: disturbances(measurement.blocks) for number, measurement in measured}
     spoiled = [number for number, why in reasons.items() if why]
@@ -132,7 +132,7 @@ def disturbed(view: StudyView) -> str:
 
 
 def shared(view: StudyView) -> str:
-    """That something else seems to have used the GPU."""
+    """Say that something else seems to have used the GPU."""
     measured = measured_in(view.study.trials, view.study.repeats)
     found = contention(view.study.spec.machine, [is_uneven(one.blocks) for _, one in measured])
     if found is None:
@@ -141,7 +141,7 @@ def shared(view: StudyView) -> str:
 
 
 def luck(view: StudyView) -> str:
-    """That the best of many is a lucky one, where finals could tell and were not held."""
+    """Say that the best of many trials is partly luck, if there were no finals."""
     proven = view.comparison.verdict in ("faster", "slower", "unproven")
     if not proven or _were_held(view):
         return ""
@@ -172,12 +172,12 @@ def _allowed_for(view: StudyView) -> str:
 
 
 def _were_held(view: StudyView) -> bool:
-    """Whether finals were held over all trials, with a winner or without."""
+    """Return whether finals were held over all trials, with a winner or without."""
     return any(one.role == "final" and one.after == len(view.study.trials) for one in view.study.repeats)
 
 
 def _ended_early(view: StudyView) -> bool:
-    """Whether they were stopped before there could be a verdict."""
+    """Return whether the finals were stopped before a verdict was possible."""
     last = ("final", len(view.study.trials))
     sessions = {one.session for one in view.study.repeats if (one.role, one.after) == last}
     return len(sessions) < FEWEST_SESSIONS
@@ -203,7 +203,7 @@ class StoppedEarly(NamedTuple):
 
 
 def stopped_early(study: StudyRecord) -> StoppedEarly:
-    """Savings are what each lacks of the median span of the trials that this study measured to the end."""
+    """Return the trials stopped early; each saved the rest of the median span of complete trials."""
     spans = {
         trial.number: _span(trial.measurement)
         for trial in study.trials

@@ -13,7 +13,7 @@ COLUMNS = ("finalist", "value", "against the winner", "against the baseline", "o
 
 
 class Row(NamedTuple):
-    """One finalist as a reader is told it, in the order of COLUMNS."""
+    """One finalist for the table, in the order of COLUMNS."""
 
     name: str
     value: str
@@ -23,13 +23,13 @@ class Row(NamedTuple):
 
 
 def rows(study: StudyRecord, held: Finals) -> list[tuple[Finalist, Row]]:
-    """The finalists, the best value first."""
+    """Return the finalists, the best value first."""
     objective = study.spec.objectives[0]
     return [(one, _row(one, held, objective)) for one in held.finalists]
 
 
 def name_of(finalist: Finalist) -> str:
-    """The baseline, or the trial's number and that of the rebuild."""
+    """Return the finalist's name: the baseline, or the number of trial and rebuild."""
     if _is_baseline(finalist):
         return "baseline"
     return f"trial {finalist.trial}" + (f", rebuild {finalist.build}" if finalist.build else "")
@@ -40,7 +40,7 @@ def is_winner(finalist: Finalist, held: Finals) -> bool:
 
 
 def session_ratios(study: StudyRecord, held: Finals, other: Key) -> dict[Key, list[float]]:
-    """What each session found of each finalist against another, oriented so that more than 1 is better."""
+    """Return each session's ratio of each finalist to another one; more than 1 is better."""
     values = sessions_of(study, held.after)
     direction = study.spec.objectives[0].direction
     return {

@@ -16,7 +16,7 @@ TIMES = "\N{MULTIPLICATION SIGN}"
 
 
 def number(value: float | None, digits: int = 4) -> str:
-    """The value to so many significant digits; a dash when it is None or not finite."""
+    """Return the value to so many significant digits; a dash when it is None or not finite."""
     if value is None or not math.isfinite(value):
         return MISSING
     if value == 0:
@@ -27,7 +27,7 @@ def number(value: float | None, digits: int = 4) -> str:
 
 
 def quantity(value: float | None, unit: str, digits: int = 4) -> str:
-    """The value with its unit; bytes become KiB, MiB or GiB, and seconds minutes and hours."""
+    """Return the value with its unit; bytes become KiB, MiB or GiB, and seconds minutes and hours."""
     if value is None or not math.isfinite(value):
         return MISSING
     if unit == "bytes":
@@ -38,7 +38,7 @@ def quantity(value: float | None, unit: str, digits: int = 4) -> str:
 
 
 def estimate(found: Estimate | None, unit: str = "") -> str:
-    """The value, plus or minus half its 95 % interval where it has one, with the unit."""
+    """Return the value, plus or minus half its 95 % interval where it has one, with the unit."""
     half_width = _half_width(found)
     if found is None or not half_width or unit == "bytes":
         return quantity(found.value if found else None, unit)
@@ -49,7 +49,7 @@ def estimate(found: Estimate | None, unit: str = "") -> str:
 
 
 def metric(name: str, found: Estimate | None) -> str:
-    """A metric's estimate in that metric's unit."""
+    """Return a metric's estimate in that metric's unit."""
     return estimate(found, unit_of(name))
 
 
@@ -58,7 +58,7 @@ def unit_of(metric: str) -> str:
 
 
 def about(metric: str) -> str:
-    """What the metric is, in words, with its unit: median time of one inference (ms)."""
+    """Return what the metric is, in words, with its unit: median time of one inference (ms)."""
     if metric not in METRICS:
         return metric
     unit = METRICS[metric].unit
@@ -66,29 +66,29 @@ def about(metric: str) -> str:
 
 
 def times(ratio: float) -> str:
-    """A ratio as a factor: 1.42 and a multiplication sign."""
+    """Return a ratio as a factor: 1.42 and a multiplication sign."""
     return f"{number(ratio, 3)}{TIMES}"
 
 
 def factor(found: Estimate) -> str:
-    """A ratio as a factor, with the digits that its interval warrants."""
+    """Return a ratio as a factor, with the digits that its interval warrants."""
     return _factor(found.value, found)
 
 
 def interval(found: Estimate) -> str:
-    """The 95 % interval of a ratio; empty where there is none."""
+    """Return the 95 % interval of a ratio; empty where there is none."""
     return f"95 % interval {bounds(found)}" if bounds(found) else ""
 
 
 def bounds(found: Estimate) -> str:
-    """The ends of a ratio's interval as factors; empty where there is none."""
+    """Return the ends of a ratio's interval as factors; empty where there is none."""
     if found.low is None or found.high is None:
         return ""
     return f"{_factor(found.low, found)} to {_factor(found.high, found)}"
 
 
 def change(found: Estimate) -> str:
-    """A ratio as a change in per cent with its interval: -0.1 % (-0.4 to 0.2)."""
+    """Return a ratio as a change in per cent with its interval: -0.1 % (-0.4 to 0.2)."""
     parts = [None if end is None else 100 * (end - 1) for end in (found.value, found.low, found.high)]
     decimals = max(1, -_exponent(100 * (_half_width(found) or 0.1)))
     value, low, high = (None if part is None else f"{part:.{decimals}f}" for part in parts)
@@ -105,12 +105,12 @@ def percent(share: float) -> str:
 
 
 def share(part: float) -> str:
-    """A small share to two significant digits, in per cent."""
+    """Return a small share to two significant digits, in per cent."""
     return f"{number(100 * part if part > 1e-9 else 0, 2)} %"
 
 
 def duration(seconds: float | None, digits: int = 3) -> str:
-    """Seconds below two minutes, else minutes or hours."""
+    """Return the duration in seconds below two minutes, else in minutes or hours."""
     if seconds is None or not math.isfinite(seconds):
         return MISSING
     if seconds < 120:
@@ -123,7 +123,7 @@ def duration(seconds: float | None, digits: int = 3) -> str:
 
 
 def size(count: float | None) -> str:
-    """Bytes, in the binary unit that reads best."""
+    """Return the size in a binary unit."""
     if count is None or not math.isfinite(count):
         return MISSING
     if abs(count) < 1024:
@@ -136,12 +136,12 @@ def size(count: float | None) -> str:
 
 
 def power(value: float) -> str:
-    """A round number, as on an axis: 0.001 rather than 0.001000."""
+    """Return a round number, as on an axis: 0.001 rather than 0.001000."""
     return f"{value:g}" if 1e-3 <= value < 1e4 else _scientific(value, 1)
 
 
 def setting(value: Value | None) -> str:
-    """A setting as the command line spells it."""
+    """Return a setting as the command line spells it."""
     return MISSING if value is None else text_of(value)
 
 
@@ -158,7 +158,7 @@ def shortened(text: str, length: int = 32) -> str:
 
 
 def trials(numbers: Sequence[int], most: int = 8) -> str:
-    """Trials by their numbers: trial 7, trials 7 and 9, trials 1, 2, 3, ..."""
+    """Return trials by their numbers: trial 7, trials 7 and 9, trials 1, 2, 3, ..."""
     shown = [str(number) for number in numbers[:most]]
     if len(numbers) > most:
         return f"trials {', '.join(shown)}, ..."
@@ -178,7 +178,7 @@ def _half_width(found: Estimate | None) -> float | None:
     if found is None or found.low is None or found.high is None or not math.isfinite(found.value):
         return None
     half_width = (found.high - found.low) / 2
-    # what a float64 makes of equal values is no spread
+    # rounding differences of equal values are not a spread
     return half_width if 1e-12 * abs(found.value) < half_width < math.inf else None
 
 

@@ -29,7 +29,7 @@ class Range(NamedTuple):
 
 
 def states(blocks: Sequence[Block]) -> dict[str, Range]:
-    """The states that were read around the blocks, by name."""
+    """Return the states that were read around the blocks, by name."""
     told = {name: [one.telemetry[name] for one in blocks if name in one.telemetry] for name in STATES}
     return {
         name: Range(float(np.mean(values)), min(values), max(values))
@@ -39,7 +39,7 @@ def states(blocks: Sequence[Block]) -> dict[str, Range]:
 
 
 def throttled(blocks: Sequence[Block]) -> dict[str, float]:
-    """Why clocks were held down, with the share of the blocks in which they were."""
+    """Return the throttle reasons, each with its share of the blocks."""
     reasons = sorted({name for block in blocks for name in block.telemetry if name.startswith(_REASON)})
     return {
         reason.removeprefix(_REASON): sum(reason in block.telemetry for block in blocks) / len(blocks)
@@ -48,24 +48,24 @@ def throttled(blocks: Sequence[Block]) -> dict[str, float]:
 
 
 def waited(blocks: Sequence[Block]) -> float | None:
-    """Seconds that threads of the process waited for a core, by the seconds measured; None if not told."""
+    """Return the time that threads waited for a core divided by the time measured; None if unknown."""
     told = [block for block in blocks if "waited_seconds" in block.telemetry]
     seconds = sum(block.span_seconds for block in told)
     return sum(block.telemetry["waited_seconds"] for block in told) / seconds if seconds else None
 
 
 def disturbances(blocks: Sequence[Block]) -> tuple[str, ...]:
-    """Why blocks should not count, each reason once."""
+    """Return the reasons to discard blocks, each once."""
     return tuple(dict.fromkeys(block.disturbed for block in blocks if block.disturbed))
 
 
 def is_pruned(trial: TrialRecord) -> bool:
-    """Whether its measuring was stopped early, as it was clearly worse than the best by then."""
+    """Return whether racing stopped its measurement early."""
     return trial.measurement is not None and trial.measurement.pruned
 
 
 def marks_of(trial: TrialRecord) -> tuple[str, ...]:
-    """What a reader is to know of the trial beside its state, in a word or two each."""
+    """Return short marks of the trial, such as reused or stopped early."""
     measurement = trial.measurement
     marks = ["reused"] if trial.reused else []
     if trial.same_as is not None:
@@ -80,7 +80,7 @@ def marks_of(trial: TrialRecord) -> tuple[str, ...]:
 
 
 def how_measured(measurement: Measurement) -> str:
-    """The blocks of a measurement in words: how many, whether they sufficed, and which were discarded."""
+    """Return in words how many blocks a measurement has, whether they sufficed, which are discarded."""
     blocks, discarded = measurement.blocks, measurement.discarded
     ended = (
         "stopped early as clearly worse"
@@ -99,7 +99,7 @@ def how_measured(measurement: Measurement) -> str:
 
 
 def facts(measurement: Measurement) -> dict[str, str]:
-    """Everything that is known of a measurement, by name, as a reader is told it."""
+    """Return everything that is known of a measurement, by name."""
     blocks = measurement.blocks
     told = {
         "samples": f"{estimates.sample_count(measurement):,}",
@@ -119,7 +119,7 @@ def facts(measurement: Measurement) -> dict[str, str]:
 
 
 def range_text(name: str, found: Range) -> str:
-    """A state with its unit: its mean, and its ends where they differ from each other as written."""
+    """Return a state with its unit: its mean, and its ends where they differ from each other as written."""
     mean, low, high = (formats.number(value, 3) if value < 10 else f"{value:,.0f}" for value in found)
     unit = STATES[name][1]
     return f"{mean} {unit}" if low == high else f"{mean} {unit} ({low} to {high})"

@@ -21,7 +21,7 @@ COMPARATIVES: Mapping[Adjective, tuple[str, str]] = {
 
 
 def verdict(view: StudyView) -> str:
-    """One sentence: whether the best trial beats the baseline, by how much, and how sure that is."""
+    """Return one sentence: whether the best trial beats the baseline, by how much, and how sure that is."""
     study, found = view.study, view.comparison
     if not study.trials:
         return "No trial has finished yet."
@@ -37,7 +37,7 @@ def verdict(view: StudyView) -> str:
 
 
 def headline(view: StudyView) -> str:
-    """The verdict in a few words, such as how many times faster."""
+    """Return the verdict in a few words, such as how many times faster."""
     found = view.comparison
     if found.verdict in ("no baseline", "nothing feasible"):
         return "Nothing to compare with" if found.best else "Nothing feasible"
@@ -47,7 +47,7 @@ def headline(view: StudyView) -> str:
 
 
 def priors(earlier: Sequence[Prior]) -> str:
-    """The earlier studies that a study began with, how similar they are, and how much was taken from each."""
+    """Return the earlier studies used, with similarity and the number of trials from each."""
     return ", ".join(
         f"{one.study} (similarity {one.similarity:.2f}, {plural(one.observations, 'trial')})"
         for one in earlier
@@ -55,7 +55,7 @@ def priors(earlier: Sequence[Prior]) -> str:
 
 
 def prior_notes(earlier: Sequence[Prior], goes_on: bool) -> tuple[str, ...]:
-    """What a search should say of what it begins with; nothing where there is nothing to learn from."""
+    """Return notes on the earlier studies that a search begins with; empty without any."""
     if not earlier:
         return ()
     verb = "goes on" if goes_on else "begins"
@@ -65,7 +65,7 @@ def prior_notes(earlier: Sequence[Prior], goes_on: bool) -> tuple[str, ...]:
 
 
 def counted(study: StudyRecord) -> str:
-    """How many trials there are of each state, those with none left out."""
+    """Return how many trials there are of each state, those with none left out."""
     counts = {state: count(study, state) for state in ("feasible", "infeasible", "failed")}
     return ", ".join(f"{number:,} {state}" for state, number in counts.items() if number) or "no trials"
 
@@ -75,17 +75,17 @@ def count(study: StudyRecord, state: str) -> int:
 
 
 def value_of(trial: TrialRecord, objective: Objective) -> str:
-    """The trial's objective with its interval and unit."""
+    """Return the trial's objective with its interval and unit."""
     return estimate(objective_value(trial, objective), unit_of(objective.metric))
 
 
 def comparative(objective: Objective, better: bool = True) -> str:
-    """What being better or worse in the objective is called."""
+    """Return the comparative for the objective, such as faster or slower."""
     return COMPARATIVES[quality(objective)][0 if better else 1]
 
 
 def missed(trial: TrialRecord) -> str:
-    """The constraints that the trial misses, with the values that it has instead."""
+    """Return the constraints that the trial misses, with the values that it has instead."""
     parts = []
     needs_many = names_where(lambda one: one.requires == "certify")
     for constraint in trial.violations:
@@ -134,10 +134,10 @@ def _certainty(found: Comparison, ratio: Estimate) -> str:
 
 
 def _too_small(found: Comparison, speedup: Estimate) -> str:
-    """Why the verdict is no difference though the interval excludes 1."""
+    """Return why the verdict is "no difference" although the interval excludes 1."""
     if found.finals is not None or verdict_of(speedup) == "same":
         return ""
-    return ", less than this machine tells apart when each is measured once"
+    return ", less than this machine can tell apart when each is measured once"
 
 
 def _inverse(ratio: Estimate) -> Estimate:
@@ -164,7 +164,7 @@ def _looks_better(found: Comparison) -> bool:
 
 
 def quality(objective: Objective) -> Adjective:
-    """What an engine is called that is good in the objective: small or large in a user's own metric."""
+    """Return the adjective of a good engine: fast for a latency, small or large for a user's metric."""
     if objective.metric in METRICS:
         return METRICS[objective.metric].adjective
     return "small" if objective.direction == "minimize" else "large"

@@ -144,7 +144,10 @@ def test_the_policy_of_measuring_may_be_given(model: Path) -> None:
         ({"min_gain": "100%"}, "--min-gain must be from 0 to less than 100 %, not 100 %"),
         ({"min_gain": float("nan")}, "--min-gain must be from 0 to less than 100 %, not nan %"),
         ({"min_gain": [1]}, "search() wants min_gain as a share, not [1]"),
-        ({"min_gain": 0.01, "exhaustive": True}, "--exhaustive tries everything, whatever --min-gain says"),
+        (
+            {"min_gain": 0.01, "exhaustive": True},
+            "--exhaustive tries every candidate, so --min-gain has no effect",
+        ),
         ({"trials": 20, "exhaustive": True}, "--exhaustive tries 432 candidates, and --trials allows 20"),
         ({"self_test": 2.5}, "search() wants self_test as a whole number, not 2.5"),
         ({"trials": 1.5}, "search() wants trials as a whole number, not 1.5"),

@@ -47,7 +47,7 @@ BAD_OPTIONS: list[tuple[list[str], str]] = [
     (["--min-gain=-1%"], "'-1%' is not a percentage"),
     (["--min-gain", "1"], "--min-gain must be from 0 to less than 100 %, not 100 %. Write 1%, 0.5% or 0.01"),
     (["--min-gain", "150%"], "--min-gain must be from 0 to less than 100 %, not 150 %"),
-    (["--exhaustive", "--min-gain", "1%"], "--exhaustive tries everything, whatever --min-gain says"),
+    (["--exhaustive", "--min-gain", "1%"], "--exhaustive tries every candidate, so --min-gain has no effect"),
     (
         ["--exhaustive", "--trials", "20"],
         "--exhaustive tries 432 candidates, and --trials allows 20. Leave one of them out",

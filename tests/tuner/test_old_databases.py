@@ -52,7 +52,7 @@ def test_search_goes_on_with_an_old_study(command: Command, tmp_path: Path) -> N
     before = json.loads((tmp_path / "show.json").read_text())["trials"]
     as_if_written_here(Path("w/studies.db"), spec_in(Path("today/studies.db")))
     ended = command(*asked, "--workspace", "w", "--trials", len(before) + 1, "--json")
-    assert f"going on with study mlp behind trial {len(before) - 1}: up to 1 more trial" in ended.err
+    assert f"going on with study mlp after trial {len(before) - 1}: up to 1 more trial" in ended.err
     trials = ended.document["trials"]
     assert len(trials) == len(before) + 1
     assert rounded([one["settings"] for one in trials[:-1]]) == rounded([one["settings"] for one in before])

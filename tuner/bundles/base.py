@@ -80,5 +80,5 @@ def read_evidence(folder: Path) -> Evidence | None:
         return earlier.from_json(file.read_bytes(), Evidence)
     except msgspec.DecodeError as error:
         raise UserError(
-            f"{str(file)!r} is no evidence of ours: {error}", "Export the engine again."
+            f"{str(file)!r} is not evidence of an export: {error}", "Export the engine again."
         ) from error

@@ -15,7 +15,7 @@ WHAT_CAN_BE = "Name a folder that tuner export wrote, a plan of TensorRT, or an 
 
 
 def find_engine(path: Path, backend: str) -> EngineFile:
-    """What lies at the path, to be run by the backend (`auto` for whatever can); raises UserError."""
+    """Return the engine at the path, for the backend (`auto`: any that can run it); raises UserError."""
     name, options = parse_backend(backend)
     if not path.exists():
         raise UserError(f"there is no {str(path)!r}", WHAT_CAN_BE)
@@ -26,12 +26,12 @@ def find_engine(path: Path, backend: str) -> EngineFile:
     if evidence is not None and (path.is_dir() or path.name in evidence.files):
         return _bundle(folder, evidence, name, options)
     if path.is_dir():
-        raise UserError(f"the folder {str(path)!r} is no export: it has no {EVIDENCE}", WHAT_CAN_BE)
+        raise UserError(f"the folder {str(path)!r} is not an export: it has no {EVIDENCE}", WHAT_CAN_BE)
     return _file(path, name, options)
 
 
 def _file(path: Path, name: str, options: Settings) -> EngineFile:
-    """A file that a backend runs by itself; one of a name that tells nothing is taken to be the backend's."""
+    """Return a file that a backend runs by itself; with an unknown suffix it is the named backend's."""
     runners = {one: entry.files for one, entry in BACKENDS.items() if entry.files is not None}
     takers = [one for one, files in runners.items() if path.suffix.lower() in files.suffixes]
     if name != "auto":
@@ -41,7 +41,7 @@ def _file(path: Path, name: str, options: Settings) -> EngineFile:
     if not takers:
         suffixes = dict.fromkeys(suffix for files in runners.values() for suffix in files.suffixes)
         raise UserError(
-            f"nothing tells what {str(path)!r} is",
+            f"the kind of {str(path)!r} is not known",
             f"Name its backend with --backend, or call it {', '.join(suffixes)}.",
         )
     files = runners[takers[0]]
@@ -56,7 +56,7 @@ def _not_run_by(name: str, path: Path, what: str) -> UserError:
 
 
 def _installed(names: Sequence[str], files: EngineFiles) -> tuple[str, ...]:
-    """Those of the backends that can be used; raises UserError where none can."""
+    """Return those of the backends that can be used; raises UserError where none can."""
     found = tuple(name for name in names if BACKENDS[name].is_installed())
     if not found:
         commands = " or ".join(BACKENDS[name].install for name in names)

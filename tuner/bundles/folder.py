@@ -38,10 +38,10 @@ def fill(
     write: Callable[[Path], None],
     evidence: Callable[[Mapping[str, Any]], Any],
 ) -> None:
-    """Put what `write` writes, and a document of it, into the folder in place of an earlier export.
+    """Replace an earlier export in the folder by the files that `write` writes and their evidence.
 
     `evidence` returns the document for the size and digest of each file by its name. Raises UserError where
-    the folder holds anything else or cannot be written; an earlier export is then as it was.
+    the folder contains other files or cannot be written; an earlier export is then as it was.
     """
     earlier = check_folder(folder)
     try:
@@ -60,7 +60,7 @@ def fill(
 
 @contextmanager
 def _staging(folder: Path) -> Iterator[Path]:
-    """A folder inside, so that its files need only be renamed; it vanishes at the end."""
+    """Yield a temporary folder inside, from which files are moved by renaming."""
     staging = Path(tempfile.mkdtemp(prefix=f"{_STAGING}{os.getpid()}-", dir=folder))
     try:
         yield staging

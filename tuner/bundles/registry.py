@@ -22,7 +22,7 @@ def export(
 ) -> Path:
     """Write the trial's engine and its evidence into a folder, in place of an earlier export there.
 
-    Raises UserError for a trial without a right engine, for a folder that holds anything else, and where it
+    Raises UserError for a trial without a right engine, for a folder that contains other files, and where it
     cannot be written; an earlier export is then as it was.
     """
     form = BUNDLES[bundle]
@@ -56,7 +56,7 @@ def load(folder: Path, evidence: Evidence) -> EngineFile:
 
 
 def _why_not(trial: TrialRecord) -> str:
-    """Why the trial has no engine that is right; empty where it has one."""
+    """Return why the trial has no engine with right outputs; empty if it has one."""
     if trial.failure is not None:
         return f"it failed at {trial.failure.stage} ({trial.failure.message})"
     if trial.violations:

@@ -22,7 +22,7 @@ STRONGLY_TYPED = 11
 
 
 def trtexec_lines(study: StudyRecord, trial: TrialRecord, workspace: Workspace) -> list[str]:
-    """The line, and a comment for each setting that it cannot give.
+    """Return the command line, and a comment for each setting without an option.
 
     Raises UserError for a trial of another backend, and for one that has no graph.
     """
@@ -45,7 +45,7 @@ def trtexec_lines(study: StudyRecord, trial: TrialRecord, workspace: Workspace) 
 
 
 def _program(study: StudyRecord) -> TrtexecProgram:
-    """The program that does what the study's backend does; raises UserError where there is none."""
+    """Return the program that matches the study's backend; raises UserError if there is none."""
     programs = {name: entry.trtexec for name, entry in BACKENDS.items() if entry.trtexec is not None}
     if study.spec.backend not in programs:
         raise UserError(
@@ -56,7 +56,7 @@ def _program(study: StudyRecord) -> TrtexecProgram:
 
 
 def _graph(spec: StudySpec, trial: TrialRecord, workspace: Workspace) -> Path:
-    """The ONNX file that the engine was built from: the model itself, or one derived from it."""
+    """Return the ONNX file that the engine was built from: the model itself, or one derived from it."""
     graph = trial.evaluation.graph
     if graph is None:
         why = f": it failed at {trial.failure.stage} ({trial.failure.message})" if trial.failure else ""
@@ -76,7 +76,7 @@ def _is_weak(trial: TrialRecord) -> bool:
 
 
 def _major(program: TrtexecProgram, spec: StudySpec) -> int:
-    """Which trtexec's options the program takes: that of the library that ran, or the newest."""
+    """Return the trtexec version whose options apply: that of the library that ran, or the newest."""
     newest = max(VERSIONS)
     if program.library is None:
         return newest
@@ -85,7 +85,7 @@ def _major(program: TrtexecProgram, spec: StudySpec) -> int:
 
 
 def _shapes(spec: StudySpec, trial: TrialRecord) -> list[Option]:
-    """The profile and the shapes that were measured; inputs whose shape is fixed are not to be named."""
+    """Return the profile and the measured shapes; trtexec refuses inputs of fixed shape."""
     workload = spec.workload
     dynamic = [
         facts.name
@@ -112,7 +112,7 @@ def _settings(spec: StudySpec, trial: TrialRecord) -> Iterator[Option]:
 
 
 def _unsaid(spec: StudySpec, trial: TrialRecord) -> Iterator[str]:
-    """What is not at its default and has no option."""
+    """Return the settings without an option that differ from their default."""
     for name, value, default in _with_defaults(spec, trial):
         in_graph = name in IN_GRAPH and not _is_weak(trial)
         if not (name in MAPPERS or name in ELSEWHERE or in_graph) and value != default:
@@ -131,7 +131,7 @@ def _with_defaults(spec: StudySpec, trial: TrialRecord) -> Iterator[tuple[str, V
 
 
 def _run(program: TrtexecProgram, spec: StudySpec, trial: TrialRecord) -> list[Option]:
-    """Waiting for the device is not to be slower than ours, which spins."""
+    """Return the run options; the device is waited for by spinning, as in a study."""
     settings = trial.candidate.settings
     graph = bool(settings.get("cuda_graph"))
     wanted = {"cuda_graph": graph, "transfers": spec.policy.transfers, "spin_wait": True}
@@ -144,7 +144,7 @@ def _run(program: TrtexecProgram, spec: StudySpec, trial: TrialRecord) -> list[O
 
 
 def _device(spec: StudySpec) -> list[Option]:
-    """The GPU and the plugins that the backend was given."""
+    """Return the GPU and the plugins that the backend was given."""
     options = spec.backend_options
     plugins = [path for path in str(options.get("plugins", "")).split("+") if path]
     names = (

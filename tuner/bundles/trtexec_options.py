@@ -32,27 +32,27 @@ RUN_SWITCHES = {
 
 
 def number(option: str) -> Mapper:
-    """An option for every value but those below zero, which leave it to the builder."""
+    """Return an option for values from 0 on; a negative one leaves the choice to the builder."""
     return lambda value, _: [(option, str(value))] if int(value) >= 0 else []
 
 
 def changed(option: str) -> Mapper:
-    """An option for every value but the default."""
+    """Return an option for every value but the default."""
     return lambda value, default: [(option, str(value))] if value != default else []
 
 
 def switch(option: str, value_when_on: str | None = None) -> Mapper:
-    """An option that is off unless given."""
+    """Return an option that is off unless given."""
     return lambda value, _: [(option, value_when_on)] if value else []
 
 
 def pool(name: str, unit: str) -> Mapper:
-    """A memory pool; 0 leaves it as it is."""
+    """Return a memory pool; 0 leaves it as it is."""
     return lambda value, _: [("memPoolSize", f"{name}:{value}{unit}")] if value else []
 
 
 def feature(name: str) -> Mapper:
-    """A preview feature, where it is not as it is by default."""
+    """Return the option of a preview feature that differs from its default."""
     return lambda value, default: [("preview", f"{'+' if value else '-'}{name}")] if value != default else []
 
 
@@ -68,7 +68,7 @@ def _constraints(value: Value, _: Value) -> list[Option]:
 
 
 def _tactics(value: Value, default: Value) -> list[Option]:
-    """What differs from the default, added or taken away."""
+    """Return the tactic sources added to the default, and those removed."""
     wanted, usual = (str(names).split("+") for names in (value, default))
     changes = [
         *(f"+{name}" for name in wanted if name not in usual),
@@ -137,7 +137,7 @@ NOT_IN_TRTEXEC = (
 
 
 def run_switches(wanted: Mapping[str, bool], of: Version) -> list[Option]:
-    """What has to be said where this version does otherwise by default."""
+    """Return the switches needed because this version has other defaults."""
     return [
         (RUN_SWITCHES[name][0 if value else 1], None)
         for name, value in wanted.items()
@@ -146,7 +146,7 @@ def run_switches(wanted: Mapping[str, bool], of: Version) -> list[Option]:
 
 
 def words(options: Iterable[Option]) -> list[str]:
-    """The options as they are typed."""
+    """Return the options as they are typed."""
     joined: dict[str, list[str]] = {}
     found = []
     for name, value in options:

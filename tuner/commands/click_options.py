@@ -17,7 +17,7 @@ UNITS: dict[str, click.ParamType[float]] = {"seconds": Seconds(), "share": Share
 
 
 def options(kind: type, *, but: tuple[str, ...] = ()) -> tuple[Decorator, ...]:
-    """The options of the class in the order of its fields, without those named; Python has some alone."""
+    """Return the options of the class in the order of its fields, except those named."""
     return tuple(
         added
         for name, one in options_of(kind).items()
@@ -27,14 +27,14 @@ def options(kind: type, *, but: tuple[str, ...] = ()) -> tuple[Decorator, ...]:
 
 
 def option(kind: type, name: str, help_text: Help | None = None) -> Decorator:
-    """One option of the class, with another text in --help where one is given."""
+    """Return one option of the class, with another text in --help where one is given."""
     one = options_of(kind)[name]
     (made,) = _made(one, help_text or one.help)
     return made
 
 
 def asked(options: dict[str, Any], kind: type) -> dict[str, Any]:
-    """What click was given for the options of the class: its switches as the values that they stand for."""
+    """Return the values that click read for the options of the class, switches as their values."""
     values = dict(options)
     for name, one in options_of(kind).items():
         switches = one.mark(Switches)

@@ -21,7 +21,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 
 def in_order(*options: Callable[[Any], Any]) -> Callable[[F], F]:
-    """Adds the options and arguments in the order in which --help lists them."""
+    """Add the options and arguments in the order in which --help lists them."""
 
     def add(function: F) -> F:
         for one in reversed(options):
@@ -49,7 +49,7 @@ STOPS = (signal.SIGINT, signal.SIGTERM)
 
 @contextmanager
 def stopping(watcher: "Observer") -> Iterator["Stop"]:
-    """The first Ctrl-C lets the trial in flight finish, the second and any other signal stop at once."""
+    """Finish the running trial at the first Ctrl-C; stop at once at the second and at other signals."""
     # takes as long to load as all that --help needs of ours
     import logging
 
@@ -80,7 +80,7 @@ def stopping(watcher: "Observer") -> Iterator["Stop"]:
 
 @contextmanager
 def printing() -> Iterator[None]:
-    """For a result on standard output: a reader that is gone changes neither it nor the exit code."""
+    """Print a result on standard output; a closed pipe does not change the exit code."""
     try:
         yield
         sys.stdout.flush()

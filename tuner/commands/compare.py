@@ -24,7 +24,7 @@ the limit, or cannot be compared; outputs that only one of them has do not count
 @json_option
 @quiet_option
 def command(*, as_json: bool, quiet: bool, **given: Any) -> int:
-    """Compare the outputs of A and B on the same inputs: A is what B is held to."""
+    """Compare the outputs of A and B on the same inputs: A is the reference."""
     from tuner.cli import FOUND, NOTHING_FEASIBLE
     from tuner.output import compared as shown
     from tuner.progress.watchers import watcher_for

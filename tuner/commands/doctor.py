@@ -15,9 +15,9 @@ from tuner.options.doctor import DoctorOptions
 @json_option
 @quiet_option
 def command(*, as_json: bool, quiet: bool, **given: Any) -> None:
-    """Say what makes this machine noisy, and how small a difference it can tell apart.
+    """Report what makes this machine noisy, and the smallest difference that it can detect.
 
-    The same engine is measured again and again: of MODEL, or of a small network made for it. Nothing of the
+    The same engine is measured again and again: of MODEL, or of a small built-in network. No setting of the
     machine is changed.
     """
     from tuner.progress.watchers import watcher_for

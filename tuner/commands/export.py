@@ -19,7 +19,7 @@ from tuner.terminal import streams
 )
 @click.argument("arguments", nargs=-1, metavar="[STUDY] OUT", type=FilePath())
 def command(*, arguments: tuple[Path, ...], workspace: Path, storage: str | None, trial: int | None) -> None:
-    """Hand over an engine of STUDY, the newest by default, with its evidence, in the folder OUT."""
+    """Export an engine of STUDY, the newest by default, with its evidence, in the folder OUT."""
     from tuner.api import load_study
 
     if not 1 <= len(arguments) <= 2:
@@ -36,7 +36,7 @@ def command(*, arguments: tuple[Path, ...], workspace: Path, storage: str | None
 
 
 def _refuse_study_alone(name: str, workspace: Path, storage: str | None) -> None:
-    """A study named alone is one whose folder was forgotten, and not a folder for the newest study."""
+    """Raise UserError if the only argument names a study: then the folder OUT is missing."""
     from studies.storage.storage import open_storage
     from tuner.workflows.stored import require_storage
 

@@ -57,7 +57,7 @@ def command(context: click.Context, /, *, as_json: bool, quiet: bool, verbose: b
     """Measure the whole space of MODEL, and write it as a landscape that can be replayed.
 
     Candidates are measured in random order, then the best of them again. A landscape is replayed with
-    --backend replay:landscape=FILE. Running the same command again goes on where the last one stopped.
+    --backend replay:landscape=FILE. Run the same command again to continue where the last one stopped.
     """
     from tuner.cli import FOUND, INTERRUPTED
     from tuner.progress.watchers import watcher_for
@@ -85,7 +85,7 @@ def _print(found: "Recorded", as_json: bool) -> None:
 
 
 def command_line(context: click.Context) -> str:
-    """What was typed, without what only says where things lie."""
+    """Return the command line as typed, without options that only name places."""
     return shlex.join(["tuner", str(context.info_name), *_typed(context)])
 
 

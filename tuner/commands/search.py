@@ -50,7 +50,7 @@ def command(
 ) -> int:
     """Find the fastest engine for MODEL that still gives the right answers.
 
-    Running the same command again goes on where the last one stopped.
+    Run the same command again to continue where the last one stopped.
     """
     from tuner.progress.watchers import watcher_for
 
@@ -63,7 +63,7 @@ def command(
 
 
 def _plan(options: SearchOptions, watcher: "Observer", as_json: bool, again: "Callable[[], Observer]") -> int:
-    """Shows the plan, then what is known once the baseline was measured; `again` makes another watcher."""
+    """Show the plan, then what is known once the baseline was measured; `again` makes another watcher."""
     from tuner.documents.base import dump
     from tuner.output import dry_run
     from tuner.workflows import plan
@@ -106,7 +106,7 @@ def _print_outcome(outcome: "Outcome", as_json: bool) -> None:
 
 
 def _code_of_plan(found: "Prediction") -> int:
-    """As the search would end with no more than its baseline; raises what keeps the baseline from running."""
+    """Return the exit code of a search with only its baseline; raises UserError if that cannot run."""
     from tuner.cli import FOUND, INTERRUPTED, NOTHING_FEASIBLE
 
     if found.problem is not None:

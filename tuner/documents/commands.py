@@ -93,7 +93,7 @@ class EndedRecording(Numbered):
 
 class Condition(Document):
     name: Annotated[str, about("what was looked at")]
-    verdict: Annotated[str, about("`fine`, `noisy`, or `unknown` where the machine does not tell")]
+    verdict: Annotated[str, about("`fine`, `noisy`, or `unknown` if the machine does not report it")]
     found: Annotated[str, about("what there is")]
     advice: Annotated[str, about("what to do about it; empty where there is nothing to do")]
 
@@ -137,7 +137,7 @@ class LikeTrtexec(Document):
     throughput_qps: Annotated[float, about("inferences per second, of any batch")]
     latency_ms: Annotated[Times, about("as in trtexec's summary")]
     enqueue_ms: Annotated[
-        Times | None, about("likewise; null where latency is told alone, as are the next three")
+        Times | None, about("likewise; null if only latency is reported, as are the next three")
     ]
     h2d_ms: Annotated[Times | None, about("copies to the device")]
     compute_ms: Annotated[Times | None, about("computing")]
@@ -163,7 +163,7 @@ class MeasuredEngine(Numbered):
     metrics: Annotated[dict[str, Estimate], about("each metric, in its unit")]
     parts: Annotated[
         dict[str, float],
-        about("milliseconds of `enqueue_ms`, `h2d_ms` and `d2h_ms`, measured apart, where the backend tells"),
+        about("milliseconds of `enqueue_ms`, `h2d_ms` and `d2h_ms`, measured separately, if reported"),
     ]
     measurement: Annotated[Measurement, about("how it was measured")]
     notes: Annotated[list[str], about("what to know beside the figures")]

@@ -118,7 +118,7 @@ class Racing(Document):
     ]
     saved_seconds: Annotated[
         float | None,
-        about("about how much measuring that saved, against the median trial; null when it cannot be told"),
+        about("about how much measuring that saved, against the median trial; null if it is not known"),
     ]
 
 

@@ -14,7 +14,7 @@ LAST_COLUMNS = ("behind", "violated", "failed_at", "failure", "seconds", "reused
 
 
 def trial_rows(study: StudyRecord, trials: Iterable[TrialRecord] | None = None) -> list[dict[str, Any]]:
-    """A flat row for each of the trials, all by default; None is what a trial does not have.
+    """Return a flat row for each of the trials, all by default; missing values are None.
 
     Settings and metrics stand under their names, intervals under NAME_low and NAME_high.
     """
@@ -24,7 +24,7 @@ def trial_rows(study: StudyRecord, trials: Iterable[TrialRecord] | None = None) 
 
 
 def columns(study: StudyRecord) -> list[str]:
-    """The columns of the study's rows, in their order: those of metrics only where any trial has them."""
+    """Return the columns of the study's rows in order; a metric has one if any trial has the metric."""
     present = {name for trial in study.trials for name in _row(trial)}
     known = [*METRICS, *(metric.name for metric in study.spec.workload.metrics)]
     metrics = [column for name in known for column in (name, f"{name}_low", f"{name}_high")]
@@ -33,7 +33,7 @@ def columns(study: StudyRecord) -> list[str]:
 
 
 def to_csv(rows: Sequence[Mapping[str, Any]], names: Sequence[str]) -> str:
-    """The rows below the names of their columns, truth as true and false, None as nothing."""
+    """Return the rows as CSV with a header; booleans are true and false, None is empty."""
     text = io.StringIO()
     writer = csv.DictWriter(text, names, restval="", lineterminator="\n")
     writer.writeheader()

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 class Prior(Document):
     study: Annotated[str, about("its name")]
-    similarity: Annotated[float, about("how much it tells of this study, from 0 to 1")]
+    similarity: Annotated[float, about("similarity to the model of this study, from 0 to 1")]
     observations: Annotated[int, about("how many trials were taken from it")]
 
 
@@ -136,7 +136,7 @@ class OutputError(Document):
     cosine: Annotated[float | None, about("cosine of the angle between the two")]
     top1: Annotated[
         float | None,
-        about("share of rows whose highest value is in the same place; null for outputs that rank nothing"),
+        about("share of rows whose highest value is in the same place; null for outputs that are not scores"),
     ]
 
 
@@ -360,7 +360,7 @@ def _source(source: InputSource) -> Source:
 
 
 def _with_place(of: type[T], value: ModelFacts | InputSource | TaskMetric, place: str) -> T:
-    """The document of what has a file: its digest, and where it was last seen."""
+    """Return the document of an object with a file: its digest, and the path at which it was last found."""
     plain: dict[str, Any] = to_plain(value)
     file = plain.pop("file")
     return made(of, {**plain, place: file["where"], "digest": file["digest"]})

@@ -15,12 +15,12 @@ from tuner.options.search import Budget
 
 DEFAULT_TRIALS = 50
 DEFAULT_MIN_GAIN = 0.01
-# to try more than these one by one is no search
+# larger spaces are sampled, not tried one by one
 MOST_CANDIDATES = 10_000
 
 
 def limits_of(budget: Budget, spec: StudySpec, rigour: Rigour) -> Limits:
-    """The limits of the search itself; `rigour` fits its objectives.
+    """Return the limits of the search; `rigour` suits its objectives.
 
     Raises UserError where everything is to be tried and that cannot be.
     """
@@ -30,14 +30,14 @@ def limits_of(budget: Budget, spec: StudySpec, rigour: Rigour) -> Limits:
 
 
 def min_gain(budget: Budget) -> float | None:
-    """The least relative improvement that is worth going on for; None where everything is to be tried."""
+    """Return the smallest relative gain worth searching for; None for an exhaustive search."""
     if budget.exhaustive or budget.min_gain == 0:
         return None
     return DEFAULT_MIN_GAIN if budget.min_gain is None else budget.min_gain
 
 
 def candidates_of(spec: StudySpec) -> int:
-    """The trials after which everything was tried: the baseline comes on top where the space has it not."""
+    """Return the number of trials of an exhaustive search, with a baseline that the space lacks."""
     return spaces.size(spec.space) + (not spaces.contains(spec.space, spec.baseline.settings))
 
 
@@ -59,7 +59,7 @@ def _all_trials(budget: Budget, spec: StudySpec) -> int:
 def lasting(
     policy: Policy, warm_up: float | None, duration: float | None, *, in_one_go: bool = False
 ) -> Policy:
-    """The policy with times in seconds as asked for; None leaves its own."""
+    """Return the policy with the given times in seconds; None keeps its own."""
     if warm_up is not None:
         policy = replace(policy, warmup_seconds=warm_up)
     if duration is None:

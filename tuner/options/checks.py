@@ -18,7 +18,7 @@ SHARES = "Write 1%, 0.5% or 0.01; 0 turns it off."
 
 
 def parse_seconds(text: str) -> float | None:
-    """Seconds of `30m`, `1h30m`, `90s`, `33ms` or `90`; None for anything else."""
+    """Return seconds of `30m`, `1h30m`, `90s`, `33ms` or `90`; None for anything else."""
     text = text.strip().lower()
     parts = re.findall(r"(\d+(?:\.\d+)?)(ms|[smhd]?)", text)
     if not parts or "".join(number + unit for number, unit in parts) != text:
@@ -36,7 +36,7 @@ def parse_share(text: str) -> float | None:
 
 
 def check_options(options: object) -> None:
-    """Checks each option by what its field says of it; raises UserError. None is what was left to us."""
+    """Check each option by what its field says of it; raises UserError. None is what was left to us."""
     for option, value in values_of(options):
         if value is not None:
             _check(option, value)
@@ -56,7 +56,7 @@ def _check(option: Option, value: object) -> None:
 
 
 def check_path(path: Path) -> None:
-    """Raises UserError for a path that could not be stored or shown."""
+    """Raise UserError for a path that could not be stored or shown."""
     try:
         str(path).encode()
     except UnicodeEncodeError as error:

@@ -41,12 +41,12 @@ class Kind:
 
 
 def option(call: str, one: Option, value: Any) -> Any:
-    """The value of the option, out of any spelling that it may have in Python; raises UserError."""
+    """Return the value of the option from any accepted Python type; raises UserError."""
     return None if value is None and one.default is None else argument(call, one.name, value, kind_of(one))
 
 
 def argument(call: str, name: str, value: Any, kind: Kind) -> Any:
-    """The value as the kind has it; raises UserError, which names the argument of the call."""
+    """Return the value converted to the kind; raises UserError with the name of the argument."""
     try:
         return kind.convert(value)
     except (TypeError, msgspec.ValidationError) as error:
@@ -56,7 +56,7 @@ def argument(call: str, name: str, value: Any, kind: Kind) -> Any:
 
 
 def kind_of(one: Option) -> Kind:
-    """What the option is to be: as its spelling or unit has it, and else its type."""
+    """Return the kind of the option, from its spelling or unit, else from its type."""
     spelling, unit = one.mark(Spelling), one.mark(Units)
     if spelling is not None:
         return SPELLINGS[spelling.name]
@@ -76,7 +76,7 @@ def _as(wanted: Any) -> Callable[[Any], Any]:
 
 
 def _several(wanted: Any) -> Callable[[Any], Any]:
-    """Converts a list, or the one that stands for a list of its own."""
+    """Convert a list, or the one that stands for a list of its own."""
 
     def convert(value: Any) -> Any:
         plain = _plain(value)
@@ -92,7 +92,7 @@ def _path(_: type, value: Any) -> Path:
 
 
 def _plain(value: Any) -> Any:
-    """The value without numpy's types, paths and iterators, which msgspec takes for none of its own."""
+    """Return the value with numpy types, paths and iterators converted to types that msgspec knows."""
     if isinstance(value, np.generic | np.ndarray):
         return value.tolist()
     if isinstance(value, os.PathLike):
@@ -156,7 +156,7 @@ UNITS: Mapping[str, Kind] = {
     "seconds": Kind("a time", Amount, _amount(checks.parse_seconds), checks.TIMES),
     "share": Kind("a share", Amount, _amount(checks.parse_share), checks.SHARES),
 }
-# what may be given in more spellings than its type, or is told better
+# options that accept more spellings than their type, or have a better message
 SPELLINGS: Mapping[str, Kind] = {
     "shapes": Kind("text, a list of texts or a dict", Shapes, _shapes, "Write 'x:8x64' or {'x': (8, 64)}."),
     "settings": Kind(

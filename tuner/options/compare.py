@@ -16,13 +16,13 @@ class Places:
     """Where trials are looked up (the newest study by default), and who runs engine files."""
 
     study: Annotated[
-        str | None, Metavar("NAME"), Help("The study of trials that name none.", default="the newest")
+        str | None, Metavar("NAME"), Help("Study of trials that are given without one.", default="the newest")
     ] = None
     workspace: WorkspaceFolder = Path(".tuner")
     storage: Database = None
     backend: Annotated[
         BackendName,
-        Help("Who runs an engine file: tensorrt or tensorrt-rtx; with options as NAME:OPTION=VALUE,..."),
+        Help("Backend of an engine file: tensorrt or tensorrt-rtx; with options as NAME:OPTION=VALUE,..."),
     ] = "auto"
 
 
@@ -30,8 +30,8 @@ class Places:
 class CompareOptions:
     """The options of `tuner compare`; `limit` is the largest relative L2 error."""
 
-    first: Annotated[str, Positional("A"), Help("What the other is compared with.")]
-    second: Annotated[str, Positional("B"), Help("What is compared.")]
+    first: Annotated[str, Positional("A"), Help("The reference.")]
+    second: Annotated[str, Positional("B"), Help("The side that is compared with A.")]
     places: Places = field(default_factory=Places)
     inputs: Annotated[NpzFile, Help("Real inputs, an array for each by its name.", default="random")] = None
     shapes: Annotated[

@@ -27,7 +27,7 @@ class DoctorOptions:
     workspace: Annotated[
         Path | None,
         Metavar("DIR"),
-        Help("Folder whose engines are used, and keeps new ones.", default="a temporary one"),
+        Help("Folder that keeps the engines.", default="a temporary one"),
     ] = None
 
     def __post_init__(self) -> None:

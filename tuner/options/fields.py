@@ -44,13 +44,13 @@ class Option:
         return positional.metavar if positional else given.text if given else None
 
     def mark(self, kind: type[M]) -> M | None:
-        """What is written beside the type, and of several of a kind the one that is nearest to the field."""
+        """Return the annotation of this kind that is nearest to the field; None without one."""
         return next((one for one in reversed(self.marks) if isinstance(one, kind)), None)
 
 
 @cache
 def options_of(kind: type) -> Mapping[str, Option]:
-    """The options of the class and its groups by name, in order; its own before one of a group's."""
+    """Return the options of the class and its groups by name, in order; its own before one of a group's."""
     own = {one.name: one for field in fields(kind) if (one := _option(field)) is not None}
     found: dict[str, Option] = {}
     for field in fields(kind):
@@ -63,7 +63,7 @@ def options_of(kind: type) -> Mapping[str, Option]:
 
 
 def values_of(options: object) -> Iterator[tuple[Option, Any]]:
-    """Each option of the object and its groups, with its value there."""
+    """Return each option of the object and its groups with its value."""
     for field in fields(cast("Any", options)):
         option, value = _option(field), getattr(options, field.name)
         if option is not None:
@@ -73,7 +73,7 @@ def values_of(options: object) -> Iterator[tuple[Option, Any]]:
 
 
 def build(kind: type[T], values: Mapping[str, Any]) -> T:
-    """The object with the values of these options; raises TypeError for a name that is no option's.
+    """Return the object with the values of these options; raises TypeError for an unknown name.
 
     A field without help is set by its own name.
     """
@@ -99,7 +99,7 @@ def _build(kind: type, left: dict[str, Any]) -> object:
 
 
 def _option(field: "Field[Any]") -> Option | None:
-    """What the field describes; None where it has no help, and so is no option."""
+    """Return what the field describes; None if it has no help: then it is not an option."""
     wanted, *marks = get_args(field.type) if hasattr(field.type, "__metadata__") else (field.type,)
     if not any(isinstance(one, Help) for one in marks):
         return None

@@ -24,10 +24,10 @@ ONE_OR_MORE = Range(1, hint="Leave it out.")
 class MeasureOptions:
     """The options of `tuner measure`; times in seconds, None for what was not said."""
 
-    engine: Annotated[Path, Positional(), Help("What tuner export wrote, or the file of an engine.")]
+    engine: Annotated[Path, Positional(), Help("An export of tuner export, or the file of an engine.")]
     backend: Annotated[
         BackendName,
-        Help("Who runs a plan: tensorrt or tensorrt-rtx; with options as NAME:OPTION=VALUE,..."),
+        Help("Backend that runs a plan: tensorrt or tensorrt-rtx; with options as NAME:OPTION=VALUE,..."),
     ] = "auto"
     shapes: Annotated[
         ShapeTexts,
@@ -35,16 +35,18 @@ class MeasureOptions:
     ] = ()
     inputs: Annotated[NpzFile, Help("Real inputs, an array for each by its name.", default="random")] = None
     streams: Annotated[
-        MaybeCount, ONE_OR_MORE, Help("Inferences at a time.", default="the export's, or 1")
+        MaybeCount, ONE_OR_MORE, Help("Concurrent inferences.", default="the export's, or 1")
     ] = None
     cuda_graph: Annotated[bool | None, Help("Launch the inference as a CUDA graph, or not.")] = None
     transfers: Annotated[bool | None, Help("Time the copies to and from the device too, or not.")] = None
     cold: Annotated[bool, Help("Time inferences with caches flushed too.")] = False
-    warm_up: Annotated[Seconds, Range(0), Help("Time to run untimed first, such as 200ms.")] = None
+    warm_up: Annotated[Seconds, Range(0), Help("Time to warm up, such as 200ms.")] = None
     duration: Annotated[
-        Seconds, Help("Time to measure for.", default="until it is known well, at most 3s")
+        Seconds, Help("Time to measure for.", default="until the interval is narrow, at most 3s")
     ] = None
-    iterations: Annotated[MaybeCount, ONE_OR_MORE, Help("Inferences to time on each stream at least.")] = None
+    iterations: Annotated[MaybeCount, ONE_OR_MORE, Help("Minimum number of inferences on each stream.")] = (
+        None
+    )
     like_trtexec: Annotated[
         Literal[10, 11] | None,
         Help("Measure as trtexec of this major version does, and print its summary."),

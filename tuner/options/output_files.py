@@ -12,7 +12,7 @@ from pathlib import Path
 from engines.core.errors import UserError
 from tuner.options.checks import check_path
 
-# of a file that is there already, enough to tell what it is
+# enough of an existing file to recognise its kind
 _HEAD_BYTES = 8192
 
 
@@ -31,7 +31,7 @@ LANDSCAPE = Output("landscape", re.compile(rb'\{"backend":"[^"]*","baseline":\{"
 
 
 def check_output(path: Path, output: Output, reads: Iterable[Path | None] = ()) -> None:
-    """Makes sure that the output can be written there, and that nothing else is lost by it.
+    """Make sure that the output can be written there, and that nothing else is lost by it.
 
     `reads` are the files that it is made from, whether they are there yet or not; None is none. Raises
     UserError.
@@ -51,7 +51,7 @@ def check_output(path: Path, output: Output, reads: Iterable[Path | None] = ()) 
 
 
 def cannot_write(path: Path, output: Output, error: OSError, hint: str) -> UserError:
-    """The error to raise where the system refuses it."""
+    """Return the error to raise if the system refuses to write."""
     reason = error.strerror or type(error).__name__
     return UserError(f"cannot write the {output.what} to {str(path)!r}: {reason}", hint)
 

@@ -30,17 +30,17 @@ class RecordOptions:
         Count,
         Range(0, hint="0 measures everything once."),
         Help(
-            "Times that the best are measured again: 200 of them, then 100, then 50, and fewer of a small "
+            "Number of passes over the best: over 200 of them, then 100, then 50, and over fewer of a small "
             "space."
         ),
     ] = PASSES
-    warm_up: Annotated[Seconds, Range(0), Help("Time to run each untimed first.", default="200ms")] = None
+    warm_up: Annotated[Seconds, Range(0), Help("Time to warm up each.", default="200ms")] = None
     duration: Annotated[
-        Seconds, Help("Time to measure each for.", default="until it is known well, at most 3s")
+        Seconds, Help("Time to measure each for.", default="until the interval is narrow, at most 3s")
     ] = None
     together: Annotated[
         bool,
-        Help("Load engines while others on the GPU load theirs; device memory is not known then."),
+        Help("Load engines while other recordings on the GPU load theirs; device memory is not recorded."),
     ] = False
     output: Annotated[
         Path | None,

@@ -20,7 +20,7 @@ from studies.setup.request import Request
 from tuner.options.checks import check_options
 
 Mode = Literal["continue", "resume", "new"]
-WorkspaceFolder = Annotated[Path, Metavar("DIR"), Help("Folder that keeps studies and engines.")]
+WorkspaceFolder = Annotated[Path, Metavar("DIR"), Help("Folder for studies, engines, models and inputs.")]
 Database = Annotated[
     str | None,
     Spelling("database"),
@@ -31,36 +31,36 @@ Database = Annotated[
 
 @dataclass(frozen=True)
 class Budget:
-    """When a search ends, as the user said it; times in seconds, `min_gain` as a share.
+    """The limits of a search as the user gave them; times in seconds, `min_gain` as a share.
 
-    None is what was left to us; see `tuner.options.budget` for what becomes of it.
+    None selects the default; `tuner.options.budget` computes the limits that apply.
     """
 
     trials: Annotated[
         MaybeCount,
         Range(1, hint="Trial 0 is the baseline."),
-        Help("Trials at most, the baseline included.", default="50"),
+        Help("Maximum number of trials, the baseline included.", default="50"),
     ] = None
     timeout: Annotated[
         Seconds,
         Help(
-            "Time at most, such as 30m; the trial in flight is finished, and the finalists are measured "
-            "again in three sessions at least."
+            "Time limit, such as 30m; the running trial is finished, and the finals have at least three "
+            "sessions."
         ),
     ] = None
-    trial_timeout: Annotated[Seconds, Help("Time of one trial.", default="from the baseline's")] = None
+    trial_timeout: Annotated[Seconds, Help("Time limit of one trial.", default="from the baseline's")] = None
     min_gain: Annotated[
         float | None,
         Units("share"),
         Metavar("PERCENT"),
-        Help("Stop once no more than this is likely to be gained by going on; 0 never does.", default="1%"),
+        Help("Stop once the gain that is left is likely to be less than this; 0 never stops.", default="1%"),
     ] = None
     exhaustive: Annotated[bool, Help("Try every candidate of the space, up to 10,000 of them.")] = False
 
 
 @dataclass(frozen=True)
 class Place:
-    """Which study it is, where everything is kept, and what is taken from earlier studies there."""
+    """The name of the study, where files are kept, and whether earlier studies are used."""
 
     study: Annotated[str | None, Metavar("NAME"), Help("Name of the study.", default="after the model")] = (
         None
@@ -69,14 +69,14 @@ class Place:
         Mode,
         Switches(
             (
-                ("resume", "Go on with a study, or fail if there is none."),
-                ("new", "Begin a new study, even if there is one to go on with."),
+                ("resume", "Continue a study, or fail if there is none."),
+                ("new", "Begin a new study, even if there is one to continue."),
             )
         ),
-        Help("'continue' with the study if there is one, 'resume' it or fail, or begin a 'new' one."),
+        Help("'continue' the study if there is one, 'resume' it or fail, or begin a 'new' one."),
     ] = "continue"
     remeasure: Annotated[bool, Help("Measure again what earlier studies measured.")] = False
-    prior: Annotated[bool, Help("Begin with what earlier studies of similar models showed.")] = True
+    prior: Annotated[bool, Help("Begin with the results of earlier studies of similar models.")] = True
     workspace: WorkspaceFolder = Path(".tuner")
     storage: Database = None
     output: Annotated[
@@ -98,7 +98,9 @@ class SearchOptions:
     def __post_init__(self) -> None:
         check_options(self)
         if self.budget.exhaustive and self.budget.min_gain:
-            raise UserError("--exhaustive tries everything, whatever --min-gain says", "Give one of them.")
+            raise UserError(
+                "--exhaustive tries every candidate, so --min-gain has no effect", "Give one of them."
+            )
         if self.place.mode not in ("continue", "resume", "new"):
             raise UserError(
                 f"the mode cannot be {self.place.mode!r}",
@@ -112,6 +114,6 @@ class SearchOptions:
 
 
 def storage_url(workspace: Path, storage: str | None) -> str:
-    """The database to use, a path or a URL: the workspace's own unless another is named."""
+    """Return the database, a path or a URL: the workspace's own unless another is given."""
     # as a path and not as a URL, in which %, ? and # would mean something else
     return str(workspace / "studies.db") if storage is None else storage

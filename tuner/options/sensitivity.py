@@ -14,7 +14,7 @@ class SensitivityOptions:
 
     model: Annotated[Path, Positional(), Help("The ONNX file whose nodes are ranked.")]
     precision: Annotated[
-        Literal["fp16", "bf16", "int8", "fp8", "int4"], Help("What each node is lowered to.")
+        Literal["fp16", "bf16", "int8", "fp8", "int4"], Help("Precision that each node is lowered to.")
     ] = "int8"
     shapes: Annotated[ShapeTexts, Help("Shapes of the inputs, such as x:8x3x224x224,y:1x128.")] = ()
     inputs: Annotated[NpzFile, Help("Real inputs, an array for each.", default="random")] = None

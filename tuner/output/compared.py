@@ -18,7 +18,7 @@ HEADINGS = ("relative L2", "max abs", "mean abs", "cosine", "SNR", "top-1")
 
 
 def print_result(result: Result, *, every_tensor: bool) -> None:
-    """What was compared and how, each output, what is inside two graphs, and the verdict."""
+    """Print what was compared and how, each output, what is inside two graphs, and the verdict."""
     _print_what(result)
     print()
     _print_outputs(result)
@@ -33,7 +33,7 @@ def print_result(result: Result, *, every_tensor: bool) -> None:
 
 
 def notes(result: Result) -> Iterator[str]:
-    """What the user should know beside the figures."""
+    """Return what the user should know beside the figures."""
     yield from result.notes
     first, second = result.sides
     comparison = result.comparison
@@ -46,7 +46,7 @@ def notes(result: Result) -> Iterator[str]:
 
 
 def graph_lines(result: Result) -> Iterator[str]:
-    """Where two graphs go apart, in a sentence or two."""
+    """Return the first difference of two graphs, in a sentence or two."""
     assert result.graphs is not None
     graphs, limit = result.graphs, formats.power(result.limit)
     found = first_beyond(graphs, result.limit)
@@ -71,13 +71,13 @@ def first_beyond(graphs: GraphsCompared, limit: float) -> NodeCompared | None:
 
 
 def input_errors(graphs: GraphsCompared, node: NodeCompared) -> Mapping[str, Compared]:
-    """What was compared of the node's inputs, by name."""
+    """Return what was compared of the node's inputs, by name."""
     by_name = {one.compared.name: one.compared for one in graphs.tensors}
     return {name: by_name[name] for name in node.inputs}
 
 
 def document(result: Result) -> commands.ComparedSides:
-    """The same for other programs."""
+    """Return the result as a document."""
     first, second = (commands.Side(name=side.name, about=side.about) for side in result.sides)
     comparison, graphs = result.comparison, result.graphs
     return commands.ComparedSides(

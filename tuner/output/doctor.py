@@ -11,7 +11,7 @@ VERDICTS = ("noisy", "fine", "unknown")
 
 
 def print_diagnosis(diagnosis: Diagnosis) -> None:
-    """The diagnosis for people, what is noisy first."""
+    """Print the diagnosis for people, what is noisy first."""
     table = new_table("condition", "verdict", "found", "what to do")
     for one in sorted(diagnosis.conditions, key=lambda one: VERDICTS.index(one.verdict)):
         add_row(table, one.name, one.verdict, one.found, one.advice)

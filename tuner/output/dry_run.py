@@ -16,7 +16,7 @@ LONGEST_REASON = 300
 
 
 def plan_document(plan: Plan, options: SearchOptions, prediction: Prediction) -> commands.SearchPlan:
-    """The plan for other programs."""
+    """Return the plan as a document."""
     spec = plan.spec
     return commands.SearchPlan(
         schema=SCHEMA,
@@ -47,7 +47,7 @@ def plan_document(plan: Plan, options: SearchOptions, prediction: Prediction) ->
 
 
 def print_plan(plan: Plan, options: SearchOptions) -> None:
-    """The plan for people."""
+    """Print the plan for people."""
     spec, machine = plan.spec, plan.spec.machine
     shapes = format_shapes({name: of.optimum for name, of in spec.workload.plan.ranges.items()})
     print(f"model        {spec.workload.model.file.where} at {shapes}")
@@ -67,7 +67,7 @@ def print_plan(plan: Plan, options: SearchOptions) -> None:
 
 
 def prediction_lines(plan: Plan, options: SearchOptions, prediction: Prediction) -> list[str]:
-    """What the baseline showed, and how long the search will take."""
+    """Return what the baseline showed, and how long the search will take."""
     if prediction.stopped:
         return ["Interrupted: the time of the search is predicted from its baseline, which was not measured."]
     if prediction.baseline is None:
@@ -82,7 +82,7 @@ def prediction_lines(plan: Plan, options: SearchOptions, prediction: Prediction)
 
 
 def within_limits(plan: Plan, options: SearchOptions, prediction: Prediction) -> Forecast | None:
-    """The forecast, cut to --timeout where that is given."""
+    """Return the forecast, cut to --timeout where that is given."""
     ahead = prediction.forecast
     if ahead is None or options.budget.timeout is None or plan.limits.seconds is None:
         return ahead
@@ -90,7 +90,7 @@ def within_limits(plan: Plan, options: SearchOptions, prediction: Prediction) ->
 
 
 def measuring_seconds(plan: Plan, options: SearchOptions) -> tuple[float, float]:
-    """The least and the most time that warming up and measuring take; builds and checks come on top."""
+    """Return the minimum and maximum time of warm-up and measurement, without builds and checks."""
     policy = options.request.policy or Policy()
     least = policy.warmup_seconds + policy.minimum_seconds
     most = 5 * policy.warmup_seconds + policy.maximum_seconds
@@ -98,7 +98,7 @@ def measuring_seconds(plan: Plan, options: SearchOptions) -> tuple[float, float]
 
 
 def _baseline_line(plan: Plan, prediction: Prediction) -> str:
-    """What the baseline is, what it took, and where it is kept."""
+    """Return a line on the baseline: its value, its time, and where it is stored."""
     record = prediction.baseline
     assert record is not None
     known = (
@@ -186,7 +186,7 @@ def _cost(plan: Plan, options: SearchOptions) -> list[str]:
 
 
 def _again(plan: Plan) -> list[str]:
-    """What is measured besides the trials."""
+    """Return the measurements besides the trials."""
     rigour, trials = plan.rigour, plan.trials
     if trials <= 1:
         return []

@@ -21,19 +21,19 @@ CAPTURED = "cuda_graph"
 
 
 def notes(measured: Measured) -> tuple[str, ...]:
-    """What the user should know beside the figures."""
+    """Return what the user should know beside the figures."""
     found = list(measured.found.notes)
     blocks = measured.found.measurement.blocks
     if measured.run.get(CAPTURED) and any(block.telemetry.get(CAPTURED) == 0 for block in blocks):
         found.append("the engine cannot be captured as a CUDA graph, and was launched without one")
     if measured.policy.parts and not trtexec.summary(measured.found.measurement).parts:
         left_out = ", ".join(trtexec.PARTS.values())
-        found.append(f"{measured.backend} tells latency alone: {left_out} are left out")
+        found.append(f"{measured.backend} reports latency only: {left_out} are left out")
     return tuple(found)
 
 
 def print_measured(measured: Measured) -> None:
-    """What was measured and how, a line each."""
+    """Print what was measured and how, a line each."""
     found, measurement = measured.found, measured.found.measurement
     about = f" ({measured.engine.about})" if measured.engine.about else ""
     table = new_table()
@@ -52,7 +52,7 @@ def print_measured(measured: Measured) -> None:
 
 
 def print_like_trtexec(measured: Measured, major: int) -> None:
-    """Trtexec's lines about the times, without their dates."""
+    """Print trtexec's lines about the times, without their dates."""
     measurement = measured.found.measurement
     summary, version = trtexec.summary(measurement), trtexec.VERSIONS[major]
     said = trtexec.prolog_lines(summary, measurement.warmup_runs, measured.policy)
@@ -63,7 +63,7 @@ def print_like_trtexec(measured: Measured, major: int) -> None:
 
 
 def document(measured: Measured, major: int | None) -> commands.MeasuredEngine:
-    """The same for other programs, trtexec's figures included where it was to be matched."""
+    """Return the result as a document, with trtexec's figures if it was to be matched."""
     found, policy = measured.found, measured.policy
     return commands.MeasuredEngine(
         schema=documents.SCHEMA,
@@ -84,12 +84,12 @@ def document(measured: Measured, major: int | None) -> commands.MeasuredEngine:
 
 
 def metrics(measured: Measured) -> dict[str, Estimate]:
-    """Every metric that a measurement alone has."""
+    """Return every metric of a measurement."""
     return metrics_of(Evaluation(Candidate(run=measured.run), measurement=measured.found.measurement))
 
 
 def parts(measurement: Measurement) -> dict[str, float]:
-    """What launching and copying take apart from the inference, in milliseconds, where it is told."""
+    """Return the times of enqueue and copies in milliseconds, if reported."""
     found = {name: estimates.state(measurement, name) for name in ("enqueue_ms", "h2d_ms", "d2h_ms")}
     return {name: state.value for name, state in found.items() if state is not None}
 

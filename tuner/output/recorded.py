@@ -13,7 +13,7 @@ from tuner.workflows.record import Recorded
 
 
 def recorded_document(recorded: Recorded) -> EndedRecording:
-    """The end of a recording for other programs."""
+    """Return the end of a recording as a document."""
     study, best = recorded.study, _best(recorded.study)
     return EndedRecording(
         schema=SCHEMA,
@@ -31,7 +31,7 @@ def recorded_document(recorded: Recorded) -> EndedRecording:
 
 
 def print_recorded(recorded: Recorded) -> None:
-    """The end of a recording for people."""
+    """Print the end of a recording for people."""
     study, best = recorded.study, _best(recorded.study)
     counts = (f"{_count(study, 'failed')} failed", f"{_count(study, 'infeasible')} infeasible")
     runs = formats.plural(len(study.trials) + len(study.repeats), "run")
@@ -51,7 +51,7 @@ def print_recorded(recorded: Recorded) -> None:
 
 
 def _best(study: StudyRecord) -> tuple[TrialRecord, float] | None:
-    """The best feasible trial over all its runs, and its value there; None without one."""
+    """Return the best feasible trial over all its runs, and its value there; None without one."""
     values = values_of(study)
     best = best_of(study, 1)
     trial = study.trial(best[0]) if best else None

@@ -11,7 +11,7 @@ from tuner.workflows.sensitivity import Ranked
 
 
 def print_ranking(ranked: Ranked, top: int) -> None:
-    """The ranking for people, and what to do with it."""
+    """Print the ranking for people, and what to do with it."""
     shares = squared_shares([one.error for one in ranked.nodes])
     table = new_table("rank", "node", "operator", "error alone", "share")
     for place, (one, share) in enumerate(list(zip(ranked.nodes, shares, strict=True))[:top], 1):
@@ -25,7 +25,7 @@ def print_ranking(ranked: Ranked, top: int) -> None:
 
 
 def squared_shares(errors: list[float]) -> list[float | None]:
-    """Each error's part in the sum of squares, as independent errors add; None where one is not finite."""
+    """Return each error's share of the sum of squares; None if an error is not finite."""
     squares = [error**2 for error in errors]
     total = sum(squares)
     if not math.isfinite(total):
@@ -34,7 +34,7 @@ def squared_shares(errors: list[float]) -> list[float | None]:
 
 
 def advice(ranked: Ranked) -> str:
-    """What to do with the ranking, in a sentence."""
+    """Return what to do with the ranking, in a sentence."""
     endless = [one for one in ranked.nodes if not math.isfinite(one.error)]
     kept = " ".join(
         f"--keep-fp32 {shlex.quote(glob.escape(one.node))}" for one in endless or ranked.nodes[:1]

@@ -18,7 +18,7 @@ from tuner.terminal.tables import add_row, new_table, one_line, plain, print_tab
 
 
 def print_studies(summaries: Sequence[StudySummary]) -> None:
-    """A row a study, the newest last."""
+    """Print a row a study, the newest last."""
     if not summaries:
         print("There are no studies yet: tuner search MODEL makes the first.")
         return
@@ -30,7 +30,7 @@ def print_studies(summaries: Sequence[StudySummary]) -> None:
 
 
 def print_study(study: StudyRecord) -> None:
-    """A row a trial, and what the study found."""
+    """Print a row a trial, and what the study found."""
     view = StudyView(study)
     dimensions = [
         one.name for one in study.spec.space if one in searched(study.spec.space) or _varies(study, one)
@@ -52,12 +52,12 @@ def print_study(study: StudyRecord) -> None:
 
 
 def _varies(study: StudyRecord, dimension: Dimension) -> bool:
-    """Whether trials differ in it, as they do where the baseline lies outside of a fixed space."""
+    """Return whether trials differ in it, as a baseline outside of a fixed space does."""
     return len({trial.candidate.settings.get(dimension.name) for trial in study.trials}) > 1
 
 
 def print_trial(study: StudyRecord, trial: TrialRecord) -> None:
-    """Everything known of one trial."""
+    """Print everything known of one trial."""
     table = new_table()
     for name, told in (*_what(study, trial), *_measured(study, trial), *_made(trial)):
         add_row(table, name, told)
@@ -70,7 +70,7 @@ Fact = tuple[str, str]
 
 
 def _what(study: StudyRecord, trial: TrialRecord) -> Iterator[Fact]:
-    """What was tried, and what became of it."""
+    """Return the candidate and the state of its trial."""
     yield "trial", f"{trial.number} of {study.name}"
     yield "state", ", ".join([trial.state, *marks_of(trial)])
     if _why(trial):
@@ -97,7 +97,7 @@ def _measured(study: StudyRecord, trial: TrialRecord) -> Iterator[Fact]:
 
 
 def _made(trial: TrialRecord) -> Iterator[Fact]:
-    """What each stage took, and what is known of the engine."""
+    """Return the seconds of each stage, and the facts of the engine."""
     seconds = trial.evaluation.stage_seconds
     for stage in (name for name in get_args(Stage) if name in seconds):
         yield f"{stage} took", formats.duration(seconds[stage])
@@ -108,7 +108,7 @@ def _made(trial: TrialRecord) -> Iterator[Fact]:
 
 
 def _finals(study: StudyRecord, trial: TrialRecord) -> Iterator[Fact]:
-    """What the finals showed of the trial and of its rebuilds."""
+    """Return what the finals showed of the trial and of its rebuilds."""
     held = finals(study)
     for one, row in finalists.rows(study, held) if held is not None else ():
         if one.trial == trial.number:

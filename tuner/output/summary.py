@@ -32,7 +32,7 @@ ENDINGS = {
 
 
 def print_outcome(outcome: "Outcome") -> None:
-    """The end of a search, on standard output."""
+    """Print the end of a search, on standard output."""
     view = StudyView(outcome.study)
     if sys.stdout.isatty():
         print()
@@ -42,7 +42,7 @@ def print_outcome(outcome: "Outcome") -> None:
 
 
 def print_tables(view: StudyView) -> None:
-    """Baseline and best side by side, and the finals where they were held."""
+    """Print baseline and best side by side, and the finals if they ran."""
     from tuner.terminal.tables import print_table
 
     held = view.finals
@@ -52,7 +52,7 @@ def print_tables(view: StudyView) -> None:
 
 
 def lines_after(view: StudyView) -> list[str]:
-    """The verdict, what stands behind it, and a line for each reason that trials are not feasible."""
+    """Return the verdict, its evidence, and a line for each reason of infeasible trials."""
     study = view.study
     reasons = reasons_of(study.trials)
     more = len(reasons) - MOST_REASONS
@@ -64,7 +64,7 @@ def lines_after(view: StudyView) -> list[str]:
 
 
 def reasons_of(trials: Iterable[TrialRecord]) -> list[str]:
-    """Why trials failed or are infeasible, one line a reason with the trials that it concerns."""
+    """Return the reasons of failed and infeasible trials, one line each with the trials."""
     missed: dict[str, list[TrialRecord]] = {}
     failed: dict[str, list[TrialRecord]] = {}
     for trial in trials:
@@ -79,7 +79,7 @@ def reasons_of(trials: Iterable[TrialRecord]) -> list[str]:
 
 
 def next_steps(outcome: "Outcome") -> list[str]:
-    """Where the results are, and what to type next."""
+    """Return where the results are, and what to type next."""
     name = shlex.quote(outcome.study.name)
     ending = [_ending(outcome)] if _ending(outcome) else []
     chosen = StudyView(outcome.study).recommended
@@ -94,7 +94,7 @@ def next_steps(outcome: "Outcome") -> list[str]:
 
 
 def comparison_table(view: StudyView) -> "Table":
-    """Baseline and best, a column each, with intervals; the settings in which they differ below."""
+    """Return baseline and best, a column each, with intervals, above the settings that differ."""
     from tuner.terminal.tables import add_row, new_table
 
     study, found = view.study, view.comparison
@@ -111,13 +111,13 @@ def comparison_table(view: StudyView) -> "Table":
 
 
 def _shown_metrics(study: StudyRecord) -> tuple[str, ...]:
-    """The objectives, and what is shown of every study."""
+    """Return the objectives, and what is shown of every study."""
     objectives = [objective.metric for objective in study.spec.objectives]
     return tuple(dict.fromkeys([*objectives, *names_where(lambda metric: metric.summarised)]))
 
 
 def finals_table(study: StudyRecord, held: Finals) -> "Table":
-    """A row a finalist, the best value first; columns that say nothing are left out."""
+    """Return a row for each finalist, the best value first, without empty columns."""
     from tuner.terminal.tables import add_row, new_table
 
     told = [row for _, row in finalists.rows(study, held)]
@@ -143,7 +143,7 @@ def _ending(outcome: "Outcome") -> str:
 
 
 def _converged(trials: int, limits: "Limits", left: "Left") -> str:
-    """After how many trials, what is left to gain, and what it takes to go on."""
+    """Say after how many trials the search stopped, what gain is left, and how to continue."""
     wanted = limits.min_gain or 0.0
     least = f"{100 * wanted:g} %"
     if left.least > wanted:
@@ -169,7 +169,7 @@ def _failure(trial: TrialRecord) -> str:
 
 
 def _nearest(trials: Sequence[TrialRecord]) -> str:
-    """The constraints missed, with the values of the trial that misses them by least."""
+    """Return the constraints missed, with the values of the trial that misses them by least."""
     nearest = min(trials, key=lambda trial: tuple(trial.violations.values()))
     return (
         verdict.missed(nearest).replace("(is ", "(at best ") if len(trials) > 1 else verdict.missed(nearest)

@@ -94,7 +94,7 @@ class Following(Silent):
             self._what, self._since = what, time.monotonic()
 
     def _say(self, *lines: str, style: str = "dim") -> None:
-        """Prints lines; `style` is rich's, for those who have one."""
+        """Print lines; `style` is rich's, for those who have one."""
 
 
 def _standing(

@@ -13,18 +13,18 @@ if TYPE_CHECKING:
 
 
 def beginning(name: str, limits: "Limits", records: "tuple[TrialRecord, ...]") -> str:
-    """What is about to happen."""
+    """Return a line on what the search is about to do."""
     left = limits.trials - len(records)
     if not records:
         return f"study {name}: up to {formats.plural(limits.trials, 'trial')}"
     if left <= 0:
         return f"study {name} has {formats.plural(len(records), 'trial')} already"
     last = len(records) - 1
-    return f"going on with study {name} behind trial {last}: up to {formats.plural(left, 'more trial')}"
+    return f"going on with study {name} after trial {last}: up to {formats.plural(left, 'more trial')}"
 
 
 def trial_line(record: "TrialRecord", standing: Progress) -> str:
-    """What came of a trial, in a line."""
+    """Return the result of a trial in a line."""
     if record.failure is not None:
         line = (
             f"failed at {record.failure.stage} ({formats.shortened(one_line(record.failure.message), 300)})"
@@ -41,7 +41,7 @@ def trial_line(record: "TrialRecord", standing: Progress) -> str:
 
 
 def standing_line(standing: Progress) -> str:
-    """The best so far against the baseline."""
+    """Return the best so far against the baseline."""
     if standing.best is None:
         return "nothing feasible yet" if standing.finished else "no trial has finished yet"
     value = formats.metric(standing.objective.metric, standing.best)
@@ -56,7 +56,7 @@ def standing_line(standing: Progress) -> str:
 
 
 def counts_line(standing: Progress) -> str:
-    """Trials so far, what failed, the time passed and left, and whether more is likely."""
+    """Return trials so far, what failed, the time passed and left, and whether more is likely."""
     left = standing.seconds_left()
     parts = [
         f"{standing.finished} of {standing.trials} trials",
@@ -70,7 +70,7 @@ def counts_line(standing: Progress) -> str:
 
 
 def _chance_of_more(standing: Progress) -> str:
-    """How likely what is worth going on for is; the search stops once that is unlikely."""
+    """Return the probability of a gain of at least --min-gain; the search stops once it is low."""
     left, wanted = standing.left, standing.min_gain
     if left is None or wanted is None:
         return ""
@@ -81,10 +81,10 @@ def _chance_of_more(standing: Progress) -> str:
 
 
 def settings_text(candidate: "Candidate") -> str:
-    """The settings as NAME=VALUE."""
+    """Return the settings as NAME=VALUE."""
     return " ".join(f"{name}={formats.setting(value)}" for name, value in candidate.settings.items())
 
 
 def log_lines(record: "TrialRecord", verbose: bool) -> list[str]:
-    """What the vendor's library printed in this trial, where that is asked for."""
+    """Return what the vendor's library printed in this trial, where that is asked for."""
     return [line for line in plain(record.log).splitlines() if line.strip()] if verbose else []

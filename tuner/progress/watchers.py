@@ -25,7 +25,7 @@ COUNTS_EVERY = 10
 
 
 def watcher_for(*, quiet: bool = False, verbose: bool = False) -> "Observer":
-    """Live on a terminal, lines elsewhere, silent when asked to be quiet; `verbose` adds each trial's log."""
+    """Return a live display on a terminal, lines elsewhere, or silence; `verbose` adds trial logs."""
     if quiet:
         return Silent()
     if streams.is_screen(sys.stderr):

@@ -16,7 +16,7 @@ _ERRORS = "tuner.plain"
 
 
 def prepare() -> None:
-    """Makes both streams safe to print anything to."""
+    """Make both streams safe to print anything to."""
     codecs.register_error(_ERRORS, _plain)
     # a stream that was closed before we started is None, and print() would take the other one for it
     sys.stdout = sys.stdout or _nowhere()
@@ -28,7 +28,7 @@ def prepare() -> None:
 
 
 def say(*lines: str) -> None:
-    """Prints to standard error; nobody may be listening any more, and that is no reason to stop."""
+    """Print to standard error; a closed stream is ignored."""
     try:
         print(*lines, sep="\n", file=sys.stderr, flush=True)
     except (OSError, ValueError):
@@ -36,7 +36,7 @@ def say(*lines: str) -> None:
 
 
 def discard(stream: TextIO) -> None:
-    """Lets whatever is still written to the stream vanish, so that nothing complains of it at exit."""
+    """Discard later writes to the stream, so that they cause no error at exit."""
     with suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())
@@ -44,12 +44,12 @@ def discard(stream: TextIO) -> None:
 
 
 def is_screen(stream: TextIO) -> bool:
-    """Whether the stream is a terminal on which something can be redrawn."""
+    """Return whether the stream is a terminal on which something can be redrawn."""
     return stream.isatty() and os.environ.get("TERM", "") not in ("", "dumb", "unknown")
 
 
 def has_color() -> bool:
-    """Whether an error may be coloured."""
+    """Return whether an error may be coloured."""
     return is_screen(sys.stderr) and not os.environ.get("NO_COLOR")
 
 

@@ -17,12 +17,12 @@ _ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\
 
 
 def one_line(text: str) -> str:
-    """The text in a line; a vendor's message may have many."""
+    """Return the text as one line."""
     return " ".join(text.split())
 
 
 def plain(text: str) -> str:
-    """The text without anything that a terminal would obey."""
+    """Return the text without control characters and escape sequences."""
     text = _ESCAPES.sub("", text).replace("\r\n", "\n")
     return "".join(character for character in text if character.isprintable() or character in "\n\t")
 
@@ -37,7 +37,7 @@ WIDEST = 100_000
 
 
 def new_table(*headings: str) -> Table:
-    """A table without lines; no headings for one that needs none."""
+    """Return a table without lines; no headings for one that needs none."""
     table = Table(box=None, pad_edge=False, header_style="bold", show_header=bool(headings))
     for heading in headings:
         table.add_column(heading, no_wrap=True)
@@ -45,12 +45,12 @@ def new_table(*headings: str) -> Table:
 
 
 def add_row(table: Table, *cells: str) -> None:
-    """Adds text as it is, in one line: brackets in it are no markup."""
+    """Add text as it is, in one line: brackets in it are not markup."""
     table.add_row(*(Text(" ".join(cell.split())) for cell in cells))
 
 
 def print_table(table: Table) -> None:
-    """Prints the table in its own width."""
+    """Print the table in its own width."""
     # rich is to write to no pipe of ours: it ends the program when the reader has gone
     text = io.StringIO()
     console = Console(file=text, width=WIDEST, force_terminal=streams.is_screen(sys.stdout))

@@ -63,7 +63,7 @@ class Bisection:
 
 
 def bisect(study: StudyRecord, trial: TrialRecord, workspace: Workspace, observer: "Observer") -> Bisection:
-    """Finds the nodes that a trial must keep in FP32; raises UserError where that is no question."""
+    """Find the nodes that a trial must keep in FP32; raises UserError if the trial cannot be bisected."""
     spec = study.spec
     _require_lowered(trial)
     # a study that lies elsewhere may have been made with another one
@@ -83,14 +83,14 @@ def bisect(study: StudyRecord, trial: TrialRecord, workspace: Workspace, observe
 
 
 def accuracy_limits(spec: StudySpec) -> tuple[Constraint, ...]:
-    """The study's constraints on what is right, the default one where it has none."""
+    """Return the study's constraints on accuracy, the default one if it has none."""
     own = {metric.name for metric in spec.workload.metrics}
     found = tuple(one for one in spec.constraints if one.metric in {*accuracy_metrics(), *own})
     return found or (DEFAULT_ERROR_LIMIT,)
 
 
 def smallest_set(ranked: Sequence[str], is_right: IsRight) -> tuple[str, ...] | None:
-    """The nodes without any one of which the engine is wrong; None where keeping all of them does not help.
+    """Return nodes that must all stay in FP32; None if keeping all nodes does not help.
 
     `ranked` are the nodes that may be kept, the most hurtful first. A prefix of them is found by doubling,
     and what it holds in vain is taken out as QuickXplain does (Junker, AAAI 2004), which asks about
@@ -104,7 +104,7 @@ def smallest_set(ranked: Sequence[str], is_right: IsRight) -> tuple[str, ...] | 
 
 
 def _helpful_prefix(ranked: Sequence[str], is_right: IsRight) -> tuple[str, ...] | None:
-    """A prefix, at most twice as long as it must be, that helps; None without one."""
+    """Return a prefix, at most twice as long as it must be, that helps; None without one."""
     count = 0
     while not is_right(tuple(ranked[:count])):
         if count >= len(ranked):
@@ -116,7 +116,7 @@ def _helpful_prefix(ranked: Sequence[str], is_right: IsRight) -> tuple[str, ...]
 def _explained(
     background: tuple[str, ...], added: tuple[str, ...], nodes: tuple[str, ...], is_right: IsRight
 ) -> tuple[str, ...]:
-    """What of the nodes is needed beside the background, which just got what is `added`."""
+    """Return the nodes that are needed besides the background, to which `added` was just added."""
     if added and is_right(background):
         return ()
     if len(nodes) == 1:
@@ -157,7 +157,7 @@ class _Attempts:
 
 
 def keeping(candidate: Candidate, nodes: Sequence[str]) -> Candidate:
-    """The candidate with these nodes in FP32 and no others."""
+    """Return the candidate with these nodes in FP32 and no others."""
     settings = {name: value for name, value in candidate.graph.items() if name != "keep_fp32"}
     return replace(candidate, graph=Settings(settings, **{KEPT_NODES: "\n".join(nodes)}))
 
@@ -203,7 +203,7 @@ def _opening(spec: StudySpec, workload: Workload, workspace: Workspace) -> Open:
 
 
 def bisection_document(found: Bisection) -> commands.Bisection:
-    """The bisection for other programs."""
+    """Return the bisection as a document."""
     last = _last(found)
     attempts = [
         commands.Attempt(kept=list(one.kept), right=one.right, error=one.error, failure=one.failure or None)
@@ -222,7 +222,7 @@ def bisection_document(found: Bisection) -> commands.Bisection:
 
 
 def lines(found: Bisection) -> list[str]:
-    """What was found, and what to do with it."""
+    """Return what was found, and what to do with it."""
     limits = " and ".join(map(str, found.limits))
     built = formats.plural(len(found.attempts), "engine")
     if found.nodes is None:

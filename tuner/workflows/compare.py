@@ -58,7 +58,7 @@ class Result:
 
 
 def compare(options: CompareOptions, say: Say) -> Result:
-    """Compares the two; `say` is told what is being done. Raises UserError where they cannot be."""
+    """Compare the two; `say` receives progress messages. Raises UserError if they cannot be compared."""
     sides = (find_side(options.first, options.places), find_side(options.second, options.places))
     running = [side for side in sides if side.outputs is None]
     _refuse_what_makes_no_sense(options, sides)
@@ -104,7 +104,7 @@ def _refuse_what_makes_no_sense(options: CompareOptions, sides: Sides) -> None:
         )
     if len(given) == 1 and options.inputs is None:
         raise UserError(
-            f"nothing tells which inputs the outputs in {given[0]!r} are of", "Give them with --inputs NPZ."
+            f"the inputs of the outputs in {given[0]!r} are not known", "Give them with --inputs NPZ."
         )
 
 
@@ -135,7 +135,7 @@ def _compare_runs(options: CompareOptions, sides: Sides, runs: list[_Run]) -> Re
 
 
 def _described(run: _Run) -> tuple[EngineFile | None, Taker]:
-    """The engine with the backend that can run it, and what the side takes."""
+    """Return the engine with the backend that can run it, and what the side takes."""
     side, engine = run.side, run.side.engine
     if engine is None:
         assert side.model is not None
@@ -211,7 +211,7 @@ def _graphs(options: CompareOptions, runs: Sequence[_Run]) -> GraphsCompared | N
 
 
 def _type_notes(takers: Sequence[Taker], inputs: SameInputs) -> list[str]:
-    """What was rounded to be given to both."""
+    """Return notes on inputs that were rounded so that both sides get the same."""
     if len(takers) < 2:
         return []
     first, second = ({facts.name: facts.dtype for facts in taker.model.inputs} for taker in takers)

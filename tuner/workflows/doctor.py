@@ -71,7 +71,7 @@ class Diagnosis:
 
 
 def diagnose(options: DoctorOptions, watcher: "Observer", host: Host) -> Diagnosis:
-    """Looks at the machine, then measures it; raises UserError for what the user must mend."""
+    """Look at the machine, then measures it; raises UserError for what the user must fix."""
     with _workspace(options) as workspace:
         watcher.preparing("reading the model")
         model = options.model or save_tiny_model(workspace.caches / "tiny.onnx")
@@ -91,7 +91,7 @@ def diagnose(options: DoctorOptions, watcher: "Observer", host: Host) -> Diagnos
 
 
 def diagnosis_document(diagnosis: Diagnosis) -> commands.Diagnosis:
-    """The diagnosis for other programs."""
+    """Return the diagnosis as a document."""
     return commands.Diagnosis(
         schema=documents.SCHEMA,
         model=str(diagnosis.model) if diagnosis.model else None,
@@ -116,7 +116,7 @@ def _while_idle(host: Host) -> tuple[Condition, ...]:
 
 
 def _gpu(backend: Open, workspace: Workspace) -> tuple[Condition, ...]:
-    """The GPU that is measured, or the first where there is one beside what is measured."""
+    """Return the GPU that is measured, or the first one if another backend is measured."""
     if BACKENDS[backend.backend].needs_gpu:
         return questions.gpu_conditions(workspace, int(backend.options.get("device", 0)))
     if not questions.has_gpu(workspace):
@@ -130,7 +130,7 @@ def _gpu(backend: Open, workspace: Workspace) -> tuple[Condition, ...]:
 def _self_test(
     question: Question, workspace: Workspace, runs: int, watcher: "Observer"
 ) -> tuple[SelfTest, list[Block]]:
-    """The test, and every block that was timed in it."""
+    """Run the self-test; return it with every block timed in it."""
     watcher.preparing(f"starting the backend {question.backend.backend}")
     with Worker(question.backend, workspace) as worker:
         spec, _ = specify(question, worker.open())
@@ -156,7 +156,7 @@ def _prepare(worker: Worker, question: Question, watcher: "Observer") -> None:
 
 
 def _measure(worker: Worker, baseline: Candidate, what: str, watcher: "Observer") -> Evaluation:
-    """The baseline measured once more; that it fails is the user's to mend."""
+    """Measure the baseline once more; raises UserError if it fails."""
     watcher.preparing(what)
     found = worker.evaluate(baseline, LONGEST_RUN_SECONDS, lambda *_: watcher.preparing(what))
     if found.failure is not None:
@@ -185,7 +185,7 @@ def _test_document(test: SelfTest) -> commands.SelfTest:
 
 
 def save_tiny_model(path: Path) -> Path:
-    """Writes a few matrix products with nonlinearities between, the same bytes on every run.
+    """Write a few matrix products with nonlinearities between, the same bytes on every run.
 
     It has 6 MiB, and 100 million multiplications.
     """

@@ -34,7 +34,7 @@ class Measured:
 
 
 def plan(options: MeasureOptions) -> tuple[EngineFile, Policy]:
-    """The engine, its run settings as asked for, and how it will be timed; raises UserError."""
+    """Return the engine, its run settings as asked for, and how it will be timed; raises UserError."""
     parse_shapes(options.shapes)
     engine = find_engine(options.engine, options.backend)
     _refuse_without_device(engine, options)
@@ -45,7 +45,7 @@ def plan(options: MeasureOptions) -> tuple[EngineFile, Policy]:
 def measure(
     options: MeasureOptions, engine: EngineFile, policy: Policy, on_stage: Callable[[Stage], None]
 ) -> Measured:
-    """Measures the engine with the first backend that can run it; raises UserError where none can."""
+    """Measure the engine with the first backend that can run it; raises UserError where none can."""
     refusals = []
     for backend in engine.backends:
         try:
@@ -96,7 +96,7 @@ def _refuse_without_device(engine: EngineFile, options: MeasureOptions) -> None:
 
 
 def _run_settings(engine: EngineFile, options: MeasureOptions) -> Settings:
-    """The engine's own, trtexec's where it is to be matched, and what was asked for."""
+    """Return the run settings: the engine's, then trtexec's if it is matched, then the user's."""
     changes: dict[str, int | bool] = {}
     if options.like_trtexec:
         changes = {"streams": 1, "cuda_graph": trtexec.VERSIONS[options.like_trtexec].cuda_graph}
@@ -110,7 +110,7 @@ def _run_settings(engine: EngineFile, options: MeasureOptions) -> Settings:
 
 
 def _backend_options(engine: EngineFile, options: MeasureOptions) -> Settings:
-    """The engine's, and what has the backend load all that trtexec does."""
+    """Return the engine's backend options, with those that load all that trtexec loads."""
     program = BACKENDS[engine.backends[0]].trtexec
     if options.like_trtexec and program is not None:
         return Settings({**program.backend_options, **engine.options})

@@ -69,7 +69,7 @@ class Draft:
     opening: Opening
 
     def predict(self, observer: Observer) -> Prediction:
-        """Measures the baseline as trial 0 of the study where that was not done; an interrupt ends it."""
+        """Measure the baseline as trial 0 of the study where that was not done; an interrupt ends it."""
         plan, known = self.plan, self._known()
         if known is not None:
             records = plan.records or (known,)
@@ -87,7 +87,7 @@ class Draft:
         return forecast(plan.spec, extent_of(plan.spec.space), records, plan.rigour, plan.trials)
 
     def _known(self) -> TrialRecord | None:
-        """The baseline as this study measured it, or another where the search would take it from there."""
+        """Return the baseline from this study, or from one whose results the search would reuse."""
         if self.plan.records:
             return self.plan.records[0]
         if self.options.place.remeasure:
@@ -119,7 +119,7 @@ class Draft:
 
 @contextmanager
 def drafted(options: SearchOptions, observer: Observer) -> Iterator[Draft]:
-    """The plan, with the backend kept open; raises UserError for what the search would refuse."""
+    """Return the plan, with the backend kept open; raises UserError for what the search would refuse."""
     with opened_for(options, observer) as opening:
         for note in opening.question.notes:
             observer.note(note)

@@ -50,7 +50,7 @@ class Recorded:
 
 
 def run(options: RecordOptions, observer: Observer, stop: Stop) -> Recorded:
-    """Records or goes on recording; raises UserError for what the user must mend."""
+    """Begin or continue a recording; raises UserError for what the user must fix."""
     search = _as_asked(options)
     place, budget = search.place, search.budget
     reads = _reads(search)
@@ -84,7 +84,7 @@ def run(options: RecordOptions, observer: Observer, stop: Stop) -> Recorded:
 
 
 def _as_asked(options: RecordOptions) -> SearchOptions:
-    """The search's part of the options, with a policy that is timed as recording was asked to."""
+    """Return the options of the search, with the times that the recording was given."""
     request = options.search.request
     policy = lasting(request.policy or Policy(), options.warm_up, options.duration)
     policy = replace(policy, loads_together=options.together)
@@ -92,7 +92,7 @@ def _as_asked(options: RecordOptions) -> SearchOptions:
 
 
 def _reads(search: SearchOptions) -> tuple[Path | None, ...]:
-    """What a landscape cannot replace: the files that it is made from."""
+    """Return the files that a landscape is made from and must not replace."""
     request, place = search.request, search.place
     replayed = parse_backend(request.backend)[1].get("landscape")
     url = parse_url(storage_url(place.workspace, place.storage))
@@ -112,7 +112,7 @@ def _check_known(spec: StudySpec) -> None:
 
 
 def _count(options: RecordOptions, spec: StudySpec) -> int:
-    """The candidates to measure, the baseline included."""
+    """Return how many candidates to measure, the baseline included."""
     every = candidates_of(spec)
     if options.candidates is None and every > MOST_CANDIDATES:
         raise UserError(
@@ -136,7 +136,7 @@ def _measure(loop: StudyLoop, limits: Limits, options: RecordOptions, stop: Stop
 
 
 def _early(stop: Stop, end: float) -> Ending | None:
-    """Why it has to end now; None while it may go on."""
+    """Return why the recording has to end now; None while it may continue."""
     if stop.requested:
         return "interrupted"
     return "timeout" if time.monotonic() >= end else None
@@ -145,7 +145,7 @@ def _early(stop: Stop, end: float) -> Ending | None:
 def _again(
     loop: StudyLoop, limits: Limits, options: RecordOptions, early: Callable[[], Ending | None]
 ) -> Ending | None:
-    """The passes over the best that were not made yet; how they ended if early."""
+    """Run the remaining passes over the best; return why they ended early, or None."""
     number = 1
     trials = len(loop.storage.finished(loop.name))
     for count, times in schedule(trials, options.passes):
@@ -182,7 +182,7 @@ def _write(study: StudyRecord, options: RecordOptions, file: Path, observer: Obs
     try:
         save(file, landscape_of(study, options.command))
     except OSError as error:
-        hint = "Everything measured is saved: mend that, and run the same command again."
+        hint = "Everything measured is saved: fix that, and run the same command again."
         raise cannot_write(file, LANDSCAPE, error, hint) from error
     return file
 

@@ -34,7 +34,7 @@ REPORT = "report.html"
 
 
 def run(options: SearchOptions, observer: Observer, stop: Stop) -> Outcome:
-    """Runs or goes on with the study; raises UserError for what the user must fix."""
+    """Run or continue the study; raises UserError for what the user must fix."""
     place, timeout = options.place, options.budget.timeout
     with opened_for(options, observer) as opening:
         storage, workspace, executor = opening.storage, opening.workspace, opening.executor
@@ -73,13 +73,13 @@ def run(options: SearchOptions, observer: Observer, stop: Stop) -> Outcome:
 
 
 def _check_folder(output: Path) -> None:
-    """Makes sure that engine and report can be written there, and replace nobody's files."""
+    """Make sure that engine and report can be written there, and replace nobody's files."""
     check_folder(output / ENGINE)
     check_output(output / REPORT, output_files.REPORT)
 
 
 def opened_for(options: SearchOptions, observer: Observer) -> AbstractContextManager[Opening]:
-    """What the options ask for, with the backend open."""
+    """Yield the search that the options describe, with the backend open."""
     folder, url = options.place.workspace, storage_url(options.place.workspace, options.place.storage)
     return opened(options.request, folder, url, options.rigour, observer)
 
@@ -92,7 +92,7 @@ def _run(loop: StudyLoop, limits: Limits, stop: Stop) -> Ended:
 
 
 def _build_again(chosen: TrialRecord, executor: Executor, observer: Observer) -> TrialRecord:
-    """Builds an engine that is known from storage alone, made in another workspace or deleted since."""
+    """Build an engine that is known from storage alone, made in another workspace or deleted since."""
     what = f"building the engine of trial {chosen.number} again"
     observer.preparing(what)
     job = Job(chosen.number, chosen.candidate, BASELINE_SECONDS)

@@ -41,7 +41,7 @@ class Ranked:
 
 
 def rank(options: SensitivityOptions, watcher: "Observer") -> Ranked:
-    """Ranks the nodes; raises UserError for what the user must mend, and where nothing can be ranked."""
+    """Rank the nodes; raises UserError for what the user must fix, and where nothing can be ranked."""
     if options.output is not None:
         check_output(options.output, CHART, (options.model, options.inputs))
     watcher.preparing("reading the model")
@@ -60,7 +60,7 @@ def rank(options: SensitivityOptions, watcher: "Observer") -> Ranked:
 
 
 def ranking_document(ranked: Ranked) -> Ranking:
-    """The ranking for other programs; an error that is not finite is None."""
+    """Return the ranking as a document; an error that is not finite is None."""
     nodes = [
         RankedNode(
             rank=place,
@@ -78,7 +78,7 @@ def ranking_document(ranked: Ranked) -> Ranking:
 
 
 def chart(ranked: Ranked, top: int) -> "Sensitivity":
-    """What the chart shows."""
+    """Return what the chart shows."""
     from dashboards.charts.sensitivity import Sensitivity
 
     return Sensitivity(ranked.workload.model.file.name, ranked.precision, ranked.nodes, top)
@@ -106,7 +106,7 @@ def _require_float(workload: Workload) -> None:
 
 
 def _ranked(workload: Workload, precision: str, watcher: "Observer") -> tuple[NodeError, ...]:
-    """As a search ranks them; nothing is kept."""
+    """Rank the nodes as a search does, and keep nothing."""
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         workspace = Workspace(Path(folder)).create()
         with Worker(None, workspace) as worker:

@@ -36,7 +36,7 @@ class Side:
 
 
 def find_side(text: str, places: Places) -> Side:
-    """What the text names, a file before a trial; raises UserError."""
+    """Return the side that the text names, a file before a trial; raises UserError."""
     path = Path(text)
     check_path(path)
     trial = _TRIAL.fullmatch(text)

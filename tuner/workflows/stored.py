@@ -11,7 +11,7 @@ from tuner.options.search import storage_url
 
 
 def read_stored(name: str | None, workspace: Path, storage: str | None) -> StudyRecord:
-    """Reads the study, the newest by default; raises UserError where there is none."""
+    """Read the study, the newest by default; raises UserError where there is none."""
     with open_storage(require_storage(workspace, storage)) as opened:
         names = opened.study_names()
         if name is None and not names:
@@ -20,7 +20,7 @@ def read_stored(name: str | None, workspace: Path, storage: str | None) -> Study
 
 
 def trial_of(study: StudyRecord, number: int) -> TrialRecord:
-    """Gives one trial; raises UserError when the study does not have it."""
+    """Return one trial; raises UserError when the study does not have it."""
     found = study.trial(number)
     if found is None:
         last = max((one.number for one in study.trials), default=-1)
@@ -32,7 +32,7 @@ def trial_of(study: StudyRecord, number: int) -> TrialRecord:
 
 
 def require_storage(workspace: Path, storage: str | None) -> str:
-    """The name of a database that exists; raises UserError where there is none to read."""
+    """Return the name of a database that exists; raises UserError where there is none to read."""
     check_path(workspace)
     url = parse_url(storage_url(workspace, storage))
     if url.get_backend_name() == "sqlite" and not str(url.database).startswith("file:"):

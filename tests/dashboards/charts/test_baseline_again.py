@@ -41,7 +41,7 @@ def test_the_title_says_whether_it_drifted_and_the_line_is_drawn(
     assert drawing is not None
     assert drawing.title.startswith(title)
     assert "95 % interval" in drawing.note
-    assert "This machine tells engines apart" in drawing.note
+    assert "This machine can tell engines apart" in drawing.note
     figure = drawing.views[""]
     assert [trace.name for trace in figure.data][:4] == [kind.name for kind in KINDS.values()]
     assert figure.data[-1].line.dash == dash

@@ -53,7 +53,8 @@ def test_finalists_that_do_not_differ_from_the_winner_are_as_fast() -> None:
     assert held is not None
     others = sorted({1, 2, 3} - {held.winner.trial})
     assert evidence.rivals(StudyView(study)) == (
-        f"Trials {others[0]} and {others[1]} are as fast as trial {held.winner.trial}, as far as can be told."
+        f"Trials {others[0]} and {others[1]} are as fast as trial {held.winner.trial}, "
+        "as far as can be measured."
     )
     assert "is as fast as" in evidence.rivals(StudyView(close_study(factors=(1.0, 1.0, 1.1))))
 
@@ -87,7 +88,7 @@ def spoiled(study: StudyRecord, *trials: int) -> StudyRecord:
 
 def test_a_finalist_that_was_wrong_in_the_finals_is_named_with_the_reason() -> None:
     found = evidence.out(StudyView(spoiled(close_study(), 1)))
-    assert found == "Out of the race: trial 1 (misses error<=0.01 in session 1)."
+    assert found == "Excluded from the finals: trial 1 (misses error<=0.01 in session 1)."
     assert evidence.out(StudyView(close_study())) == ""
 
 
@@ -118,7 +119,8 @@ def test_the_self_test_says_what_can_be_told_apart() -> None:
     found = noise(study)
     assert found is not None
     per_cent = re.fullmatch(
-        r"This machine tells engines apart that differ by ([\d.]+) % \(the baseline measured \d+ times\)\.",
+        r"This machine can tell engines apart that differ by ([\d.]+) % "
+        r"\(the baseline measured \d+ times\)\.",
         evidence.detectable(StudyView(study)),
     )
     assert per_cent is not None

@@ -66,7 +66,7 @@ def test_a_difference_too_small_for_the_machine_is_said_to_be_that() -> None:
     assert sentence.startswith(
         "No significant difference from the baseline: keep it. Trial 1, the best, is 1.0"
     )
-    assert sentence.endswith("), less than this machine tells apart when each is measured once.")
+    assert sentence.endswith("), less than this machine can tell apart when each is measured once.")
     assert "(95 % interval 1.0" in sentence
 
 

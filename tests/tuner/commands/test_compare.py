@@ -161,7 +161,7 @@ def test_an_export_is_compared_with_its_trial(command: Command, searched: Path) 
 def test_outputs_and_a_trial_need_the_inputs(command: Command, searched: Path) -> None:
     np.savez("out.npz", output=np.ones(64, np.float32))
     said = command("compare", "0", "out.npz", "--workspace", searched).complaint
-    assert "nothing tells which inputs the outputs in 'out.npz' are of" in said
+    assert "the inputs of the outputs in 'out.npz' are not known" in said
 
 
 def test_a_trial_whose_engine_is_gone_says_how_to_get_it_back(
@@ -229,8 +229,8 @@ BAD: list[tuple[list[str], str]] = [
     (["tiny.onnx", "text.onnx"], "'text.onnx' is not an ONNX model but a text"),
     (["text.npz", "tiny.onnx"], "'text.npz' is not an npz file of plain arrays"),
     (["none.npz", "tiny.onnx"], "'none.npz' contains no arrays"),
-    (["tiny.onnx", "thing.bin"], "nothing tells what 'thing.bin' is"),
-    (["tiny.onnx", "empty"], "the folder 'empty' is no export"),
+    (["tiny.onnx", "thing.bin"], "the kind of 'thing.bin' is not known"),
+    (["tiny.onnx", "empty"], "the folder 'empty' is not an export"),
     (["tiny.onnx", "trial:7"], "there are no studies in '.tuner'"),
     (["tiny.onnx", "net/trial:7", "--workspace", "nowhere"], "there are no studies in 'nowhere'"),
     (
@@ -247,8 +247,8 @@ BAD: list[tuple[list[str], str]] = [
     (["tiny.onnx", "tiny.onnx", "--limit", "nan"], "--limit must be zero or more, not nan"),
     (["tiny.onnx", "tiny.onnx", "--limit", "low"], "'low' is not a valid float"),
     (["tiny.onnx", "thing.bin", "--backend", "magic"], "unknown backend 'magic'"),
-    (["tiny.onnx", "a.npz"], "nothing tells which inputs the outputs in 'a.npz' are of"),
-    (["a.npz", "tiny.onnx"], "nothing tells which inputs the outputs in 'a.npz' are of"),
+    (["tiny.onnx", "a.npz"], "the inputs of the outputs in 'a.npz' are not known"),
+    (["a.npz", "tiny.onnx"], "the inputs of the outputs in 'a.npz' are not known"),
     (["a.npz", "b.npz"], "a.npz gives y, and b.npz gives z"),
     (["a.npz", "a.npz", "--inputs", "x.npz"], "a.npz and a.npz are outputs already, and nothing is run"),
     (["b.npz", "tiny.onnx", "--inputs", "x.npz", "-q"], "b.npz gives z, and tiny.onnx gives y"),

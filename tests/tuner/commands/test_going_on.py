@@ -19,7 +19,7 @@ def _settings(document: Any) -> list[dict[str, Any]]:
 def test_the_same_command_goes_on_where_the_last_one_stopped(command: Command, model: Path) -> None:
     command("search", model, *FAKE, "--trials", 3)
     ended = command("search", model, *FAKE, "--trials", 5)
-    assert "going on with study tiny behind trial 2: up to 2 more trials" in ended.err
+    assert "going on with study tiny after trial 2: up to 2 more trials" in ended.err
     assert [line.partition(":")[0] for line in ended.err.splitlines() if line.startswith("trial")] == [
         "trial 3",
         "trial 4",
@@ -52,7 +52,7 @@ def test_resume_goes_on_and_takes_the_study_named(command: Command, model: Path)
     command("search", model, *FAKE, "--trials", 2, "--study", "a")
     command("search", model, *FAKE, "--trials", 2, "--study", "b")
     ended = command("search", model, *FAKE, "--trials", 3, "--study", "a", "--resume")
-    assert "going on with study a behind trial 1" in ended.err
+    assert "going on with study a after trial 1" in ended.err
 
 
 def test_new_begins_another_study_and_answers_what_is_known_from_storage(
@@ -97,7 +97,7 @@ def test_a_timeout_ends_the_search_and_the_next_run_goes_on(command: Command, mo
     first = command("search", model, *slow, "--trials", 3, "--timeout", "0.1s", "--json")
     assert (first.code, first.document["ending"], len(first.document["trials"])) == (0, "timeout", 1)
     second = command("search", model, *slow, "--trials", 3)
-    assert "going on with study tiny behind trial 0: up to 2 more trials" in second.err
+    assert "going on with study tiny after trial 0: up to 2 more trials" in second.err
     assert second.code == 0
 
 
@@ -116,7 +116,7 @@ def test_a_study_goes_on_in_another_folder_when_its_model_is_deleted(
     ended = command(*search, "--trials", 6)
     assert "tiny.onnx is gone: the copy in the workspace is used" in ended.err
     assert "data.npz is gone: the copy in the workspace is used" in ended.err
-    assert "going on with study tiny behind trial 3: up to 2 more trials" in ended.err
+    assert "going on with study tiny after trial 3: up to 2 more trials" in ended.err
     shown = command("show", "--json").document
     assert [one["settings"] for one in shown["trials"][:4]] == _settings(first)
     assert command("export", "engine").code == 0
@@ -129,7 +129,7 @@ def test_a_model_that_was_moved_is_the_same_study(command: Command, model: Path,
     moved.parent.mkdir()
     shutil.move(model, moved)
     ended = command("search", moved, *FAKE, "--trials", 4)
-    assert "going on with study tiny behind trial 2: up to 1 more trial" in ended.err
+    assert "going on with study tiny after trial 2: up to 1 more trial" in ended.err
 
 
 def test_a_model_that_is_nowhere_is_no_file(command: Command, model: Path, tmp_path: Path) -> None:

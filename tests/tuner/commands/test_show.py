@@ -152,7 +152,7 @@ def test_a_study_is_shown_with_its_finals(capsys: pytest.CaptureFixture[str]) ->
     shown = capsys.readouterr().out
     assert "feasible, stopped early" in shown
     assert "against the baseline" in shown
-    assert "This machine tells engines apart" in shown
+    assert "This machine can tell engines apart" in shown
 
 
 def test_a_failed_trial_is_shown_with_stage_kind_and_message(

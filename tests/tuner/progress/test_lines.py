@@ -18,8 +18,7 @@ def test_the_beginning_says_whether_it_goes_on(study: StudyRecord) -> None:
     assert beginning("s", Limits(12), ()) == "study s: up to 12 trials"
     assert beginning("s", Limits(1), ()) == "study s: up to 1 trial"
     assert (
-        beginning("s", Limits(13), study.trials)
-        == "going on with study s behind trial 11: up to 1 more trial"
+        beginning("s", Limits(13), study.trials) == "going on with study s after trial 11: up to 1 more trial"
     )
     assert beginning("s", Limits(12), study.trials) == "study s has 12 trials already"
     assert beginning("s", Limits(3), study.trials) == "study s has 12 trials already"
