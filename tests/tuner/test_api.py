@@ -21,7 +21,7 @@ def empty_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def test_what_the_package_names_is_there() -> None:
+def test_public_names_exist() -> None:
     for name in tuner.__all__:
         assert getattr(tuner, name) is not None
     assert issubclass(tuner.UserError, Exception)
@@ -163,7 +163,7 @@ def test_a_mistake_is_a_user_error(model: Path, options: dict[str, Any], said: s
     assert said in str(mistake.value)
 
 
-def test_loading_takes_the_newest_or_the_one_named(model: Path) -> None:
+def test_load_study_reads_the_newest_or_the_named_one(model: Path) -> None:
     with pytest.raises(tuner.UserError, match="there are no studies in"):
         tuner.load_study()
     for name in ("a", "b"):

@@ -40,7 +40,7 @@ def test_load_study_annotates_and_defaults_as_search_does(name: str) -> None:
     assert defaults[0] == defaults[1]
 
 
-def test_a_name_that_is_no_option_s_is_refused_by_type_checkers_and_at_run_time() -> None:
+def test_unknown_option_is_refused_by_type_checkers_and_at_run_time() -> None:
     assert get_type_hints(tuner.search)["unknown"] is Never
     with pytest.raises(tuner.UserError, match=r"no option 'trails'. Did you mean trials\?"):
         # mypy reports an ignored error that is none

@@ -34,38 +34,38 @@ def _save(
 # the model
 
 
-def test_no_such_file(command: Command) -> None:
+def test_missing_model_file_is_refused(command: Command) -> None:
     said = command("search", "nothing.onnx").complaint
     assert said == "no such file: 'nothing.onnx'. Check the path of the model."
 
 
-def test_a_folder(command: Command, tmp_path: Path) -> None:
+def test_folder_as_model_is_refused(command: Command, tmp_path: Path) -> None:
     (tmp_path / "models").mkdir()
     assert command("search", "models").complaint == "'models' is a folder. Give the ONNX file inside it."
 
 
-def test_an_empty_path_as_an_unset_variable_gives(command: Command) -> None:
+def test_empty_path_is_refused(command: Command) -> None:
     assert "the path is empty" in command("search", "").complaint
 
 
-def test_not_onnx(command: Command, tmp_path: Path) -> None:
+def test_file_that_is_not_onnx_is_refused(command: Command, tmp_path: Path) -> None:
     (tmp_path / "m.onnx").write_text("import torch\n")
     assert "not an ONNX model but a text" in command("search", "m.onnx").complaint
 
 
-def test_random_bytes(command: Command, tmp_path: Path) -> None:
+def test_random_bytes_are_refused(command: Command, tmp_path: Path) -> None:
     (tmp_path / "m.onnx").write_bytes(np.random.default_rng(0).bytes(4000))
     assert "'m.onnx'" in command("search", "m.onnx").complaint
 
 
 @pytest.mark.parametrize("share", [0.02, 0.5, 0.99])
-def test_a_truncated_file(command: Command, model: Path, share: float) -> None:
+def test_truncated_model_is_refused(command: Command, model: Path, share: float) -> None:
     data = model.read_bytes()
     model.write_bytes(data[: int(len(data) * share)])
     assert re.search(r"cut off|damaged|has no graph|opset", command("search", model).complaint)
 
 
-def test_missing_external_weights(command: Command, tmp_path: Path) -> None:
+def test_missing_external_weights_are_refused(command: Command, tmp_path: Path) -> None:
     weights = numpy_helper.from_array(np.ones((4, 512), np.float32), "w")
     path = _save(tmp_path / "m.onnx", helper.make_node("MatMul", ["x", "w"], ["y"]), weights=[weights])
     onnx.save(onnx.load(path), path, save_as_external_data=True, location="weights.bin", size_threshold=0)
@@ -74,7 +74,7 @@ def test_missing_external_weights(command: Command, tmp_path: Path) -> None:
     assert "'weights.bin' are missing" in said
 
 
-def test_a_model_without_inputs(command: Command, tmp_path: Path) -> None:
+def test_model_without_inputs(command: Command, tmp_path: Path) -> None:
     weights = numpy_helper.from_array(np.ones(3, np.float32), "w")
     path = _save(tmp_path / "m.onnx", helper.make_node("Relu", ["w"], ["y"]), inputs=[], weights=[weights])
     assert "the model has no inputs" in command("search", path).complaint
@@ -136,9 +136,7 @@ def test_a_model_that_the_backend_cannot_run_leaves_no_study(command: Command, t
     ],
     ids=" ".join,
 )
-def test_shapes_that_the_model_cannot_take(
-    command: Command, model: Path, options: list[str], said: str
-) -> None:
+def test_wrong_shapes_are_refused(command: Command, model: Path, options: list[str], said: str) -> None:
     assert said in command("search", model, "--backend", "fake", *options).complaint
 
 
@@ -161,13 +159,13 @@ BAD_INPUTS: dict[str, tuple[dict[str, np.ndarray], str]] = {
 
 
 @pytest.mark.parametrize("name", BAD_INPUTS)
-def test_inputs_that_the_model_cannot_take(command: Command, model: Path, tmp_path: Path, name: str) -> None:
+def test_wrong_inputs_are_refused(command: Command, model: Path, tmp_path: Path, name: str) -> None:
     arrays, said = BAD_INPUTS[name]
     np.savez(tmp_path / "data.npz", **arrays)  # type: ignore[arg-type]
     assert said in command("search", model, "--backend", "fake", "--inputs", "data.npz").complaint
 
 
-def test_inputs_without_one_that_the_model_needs(command: Command, tmp_path: Path) -> None:
+def test_missing_input_is_refused(command: Command, tmp_path: Path) -> None:
     model = models.save("mixed_types", tmp_path)
     np.savez(tmp_path / "data.npz", features=np.zeros((1, 16), np.float32))
     said = command("search", model, "--backend", "fake", "--inputs", "data.npz").complaint
@@ -202,7 +200,7 @@ def _damaged(path: Path) -> None:
         (_damaged, "is not an npz file, or is damaged"),
     ],
 )
-def test_a_file_of_inputs_that_is_none(
+def test_invalid_inputs_file_is_refused(
     command: Command, model: Path, tmp_path: Path, make: Callable[[Path], None], said: str
 ) -> None:
     make(tmp_path / "data.npz")
@@ -233,7 +231,7 @@ def test_plugins_are_for_tensorrt(command: Command, tmp_path: Path) -> None:
     ],
 )
 @pytest.mark.usefixtures("model")
-def test_a_pipe_is_refused_instead_of_waited_for(
+def test_pipe_is_refused_at_once(
     command: Command, pipe: Callable[[str], Path], name: str, arguments: Sequence[str]
 ) -> None:
     pipe(name)

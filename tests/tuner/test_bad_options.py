@@ -93,7 +93,9 @@ BAD_OPTIONS: list[tuple[list[str], str]] = [
 
 
 @pytest.mark.parametrize(("options", "said"), BAD_OPTIONS, ids=[" ".join(o) for o, _ in BAD_OPTIONS])
-def test_an_option_that_makes_no_sense(command: Command, model: Path, options: list[str], said: str) -> None:
+def test_invalid_option_is_refused_in_one_line(
+    command: Command, model: Path, options: list[str], said: str
+) -> None:
     backend = [] if "--backend" in options else ["--backend", "fake"]
     assert said in command("search", model, *backend, *options).complaint
 
@@ -162,7 +164,9 @@ BAD_READS: list[tuple[list[str], str]] = [
 
 
 @pytest.mark.parametrize(("arguments", "said"), BAD_READS, ids=[" ".join(a) for a, _ in BAD_READS])
-def test_reading_what_is_not_there(command: Command, searched: Path, arguments: list[str], said: str) -> None:
+def test_missing_study_or_trial_is_refused(
+    command: Command, searched: Path, arguments: list[str], said: str
+) -> None:
     assert said in command(*arguments, "--workspace", searched).complaint
 
 
@@ -173,14 +177,14 @@ def test_a_workspace_without_studies(command: Command, tmp_path: Path, name: str
     assert not (tmp_path / "nowhere").exists()
 
 
-def test_a_database_that_is_not_there_is_not_made_by_reading(command: Command, tmp_path: Path) -> None:
+def test_reading_does_not_create_a_database(command: Command, tmp_path: Path) -> None:
     said = command("show", "--storage", "sqlite:///typo.db").complaint
     assert said == f"there is no database {tmp_path / 'typo.db'}. Check what --storage names."
     assert not (tmp_path / "typo.db").exists()
 
 
 @pytest.mark.parametrize("arguments", [["completion"], ["completion", "tcsh"]])
-def test_completion_for_no_shell_that_is_known(command: Command, arguments: list[str]) -> None:
+def test_completion_for_unknown_shell_is_refused(command: Command, arguments: list[str]) -> None:
     said = command(*arguments).complaint
     assert "'SHELL'" in said
     assert "fish" in said
@@ -193,5 +197,5 @@ def test_completion_for_no_shell_that_is_known(command: Command, arguments: list
         ("fly", "there is no command 'fly'. "),
     ],
 )
-def test_a_command_that_is_none(command: Command, name: str, said: str) -> None:
+def test_unknown_command_is_refused(command: Command, name: str, said: str) -> None:
     assert command(name, "model.onnx").complaint == f"{said}See 'tuner --help'."

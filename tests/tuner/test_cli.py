@@ -20,7 +20,7 @@ from tuner.terminal import streams
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["-h"]])
-def test_help_lists_the_commands_with_what_they_do(command: Command, arguments: list[str]) -> None:
+def test_help_lists_every_command_with_its_description(command: Command, arguments: list[str]) -> None:
     ended = command(*arguments)
     assert (ended.code, ended.err) == (0, "")
     assert "\\b" not in ended.out
@@ -43,7 +43,7 @@ def test_every_command_has_help_for_itself_and_each_of_its_options(command: Comm
             assert parameter.help.endswith((".", "]", "..."))
 
 
-def test_the_list_of_commands_says_what_each_command_says_of_itself() -> None:
+def test_command_list_matches_help_of_each_command() -> None:
     for name, (_, about) in COMMANDS.items():
         subcommand = tuner.get_command(click.Context(tuner), name)
         assert subcommand is not None
@@ -62,7 +62,7 @@ def test_version(command: Command) -> None:
     assert command("--version").out == f"tuner {package.__version__}\n"
 
 
-def test_without_a_command_the_help_is_shown_and_it_was_wrong_use(command: Command) -> None:
+def test_no_command_shows_help_with_exit_code_2(command: Command) -> None:
     ended = command()
     assert ended.code == 2
     assert ended.err.startswith("Usage: tuner ")
@@ -112,7 +112,7 @@ def test_completion_offers_commands_options_and_choices(tmp_path: Path, typed: s
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else "",
 )
-def test_what_goes_wrong_is_one_line_and_an_exit_code(
+def test_error_is_one_line_with_exit_code(
     command: Command, monkeypatch: pytest.MonkeyPatch, raised: BaseException, code: int, line: str
 ) -> None:
     _fail_with(monkeypatch, raised)
@@ -122,7 +122,7 @@ def test_what_goes_wrong_is_one_line_and_an_exit_code(
     assert ended.err.count("\n") == 1
 
 
-def test_a_mistake_of_ours_shows_where_it_was_made(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_internal_error_shows_traceback(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     _fail_with(monkeypatch, ZeroDivisionError("ours"))
     with pytest.raises(ZeroDivisionError):
         command("studies")
@@ -142,7 +142,7 @@ def _fail_with(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
     monkeypatch.setattr(LazyGroup, "get_command", fail)
 
 
-def test_no_colour_where_it_is_not_wanted(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_colour_is_off_when_unwanted(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "\x1b" not in command("studies").err
     monkeypatch.setattr(streams, "has_color", lambda: True)
     assert command("studies").err.startswith("\x1b[31m\x1b[1merror:\x1b[0m there are no studies")
@@ -170,19 +170,19 @@ def _shell(script: str, workspace: Path, **variables: str | None) -> "subprocess
     ("what", "reader"),
     [("show --workspace $W", "true"), ("show --csv --workspace $W", "head -n 1"), ("--help", "true")],
 )
-def test_a_reader_that_has_seen_enough_is_no_error(searched: Path, what: str, reader: str) -> None:
+def test_closed_pipe_is_not_an_error(searched: Path, what: str, reader: str) -> None:
     ran = _shell(f"$T {what} | {reader}; echo ${{PIPESTATUS[0]}} >&2", searched)
     assert ran.stderr == "0\n"
 
 
-def test_a_search_whose_progress_nobody_reads_goes_on(model: Path) -> None:
+def test_search_continues_when_stderr_is_closed(model: Path) -> None:
     search = f"$T search {model} --backend fake --trials 5 --self-test 0 --finalists 0 --json"
     ran = _shell(f"{search} 2>&1 >out.json | true; echo ${{PIPESTATUS[0]}}", model.parent / "w")
     assert ran.stdout == "0\n"
     assert '"new_trials": 5' in (model.parent / "out.json").read_text()
 
 
-def test_a_search_whose_result_nobody_reads_keeps_its_exit_code(model: Path) -> None:
+def test_search_keeps_exit_code_when_stdout_is_closed(model: Path) -> None:
     script = (
         f"$T search {model} --backend fake --trials 2 -q --constraint 'latency_ms<=0.001' | true;"
         " echo ${PIPESTATUS[0]}"
@@ -191,7 +191,7 @@ def test_a_search_whose_result_nobody_reads_keeps_its_exit_code(model: Path) -> 
 
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
-def test_closed_streams_are_no_error(searched: Path, closed: str) -> None:
+def test_closed_streams_are_not_an_error(searched: Path, closed: str) -> None:
     ran = _shell(f"$T show --workspace $W {closed}; echo code $? > code", searched)
     assert (searched.parent / "code").read_text() == "code 0\n"
     assert "trial" not in ran.stderr, "results went where errors go"
@@ -212,9 +212,7 @@ def test_output_to_a_full_disk_is_an_error(searched: Path) -> None:
     ],
     ids=lambda variables: next(iter(variables)),
 )
-def test_a_terminal_without_unicode_gets_something_to_read(
-    searched: Path, variables: dict[str, str | None]
-) -> None:
+def test_ascii_terminal_gets_replacement_characters(searched: Path, variables: dict[str, str | None]) -> None:
     ran = _shell("$T show --workspace $W", searched, **variables)
     assert ran.returncode == 0
     assert ran.stderr == ""
@@ -223,7 +221,7 @@ def test_a_terminal_without_unicode_gets_something_to_read(
     assert "x faster than the baseline" in ran.stdout
 
 
-def test_an_environment_without_anything_in_it(searched: Path) -> None:
+def test_empty_environment_works(searched: Path) -> None:
     ran = subprocess.run(
         [sys.executable, "-m", "tuner", "show", "--workspace", searched],
         env={},

@@ -34,7 +34,7 @@ def test_a_search_with_it_finds_what_is_faster_and_right(model: Path, tmp_path: 
     assert result.study.spec.machine.libraries == {"tiny": "1"}
 
 
-def test_the_owner_is_told_which_device_it_measures_on(model: Path, tmp_path: Path) -> None:
+def test_backend_reports_its_device(model: Path, tmp_path: Path) -> None:
     workspace = Workspace(tmp_path / "w").create()
     root = str(workspace.root.resolve())
     opening = Open("tiny", Settings(), root, workload_of(model), QUICK, concurrent=False)
@@ -45,7 +45,7 @@ def test_the_owner_is_told_which_device_it_measures_on(model: Path, tmp_path: Pa
     assert opened.warnings == ("it is slow",)
 
 
-def test_what_its_entry_does_not_promise_is_refused(command: Command, model: Path, tmp_path: Path) -> None:
+def test_unsupported_feature_is_refused(command: Command, model: Path, tmp_path: Path) -> None:
     (tmp_path / "plugin.so").write_bytes(b"")
     said = command("search", model, "--backend", "tiny", "--plugins", tmp_path / "plugin.so").complaint
     assert "the backend tiny takes no plugins. Use --backend tensorrt, or leave them out." in said

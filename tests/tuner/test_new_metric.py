@@ -65,6 +65,6 @@ def test_a_limit_on_it_that_no_trial_keeps_leaves_none_feasible(model: Path, tmp
     assert all(f"{NAME}<=1e-09" in trial.violations for trial in result.study.trials)
 
 
-def test_without_the_entry_nobody_knows_it(model: Path, tmp_path: Path) -> None:
+def test_metric_without_entry_is_unknown(model: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=f"unknown metric '{NAME}'"):
         tuner.search(model, objectives=(NAME,), backend="fake", workspace=tmp_path / "w")

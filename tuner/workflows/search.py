@@ -79,7 +79,7 @@ def _check_folder(output: Path) -> None:
 
 
 def opened_for(options: SearchOptions, observer: Observer) -> AbstractContextManager[Opening]:
-    """Yield the search that the options describe, with the backend open."""
+    """Return a context that opens the search that the options describe, with its backend."""
     folder, url = options.place.workspace, storage_url(options.place.workspace, options.place.storage)
     return opened(options.request, folder, url, options.rigour, observer)
 

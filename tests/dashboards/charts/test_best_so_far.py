@@ -88,7 +88,7 @@ def test_a_failed_trial_lies_on_the_rail_even_with_a_value() -> None:
     assert [mark.estimate is None for mark in marks] == [False, True]
 
 
-def test_long_searches_are_told_in_longer_units_of_time() -> None:
+def test_long_searches_use_longer_time_units() -> None:
     drawing = best_so_far.draw(StudyView(study_record(60)))
     assert drawing is not None
     assert drawing.views["By time"].layout.xaxis.title.text == "time (minutes)"
@@ -100,7 +100,7 @@ def test_values_far_apart_get_a_logarithmic_axis() -> None:
     assert drawing.views["By trial"].layout.yaxis.type == "log"
 
 
-def test_a_noisy_trial_hides_no_other() -> None:
+def test_noisy_trial_does_not_hide_others() -> None:
     noisy = measured(OTHER, np.random.default_rng(0), latency_ms=2.5, error=0.0, blocks=2, noise=0.0)
     assert noisy.measurement is not None
     blocks = [

@@ -56,7 +56,7 @@ def test_choices_beyond_the_cap_are_counted_by_whole_dimensions() -> None:
     assert data.left_out == 5
 
 
-def test_choices_that_cannot_be_told_apart_are_admitted() -> None:
+def test_indistinguishable_choices_are_reported() -> None:
     study = study_of(*(made(p, o, t, t) for p, o in (("fp32", "all"), ("int8", "none")) for t in (2, 4, 8)))
     drawing = choices.draw(StudyView(study))
     assert drawing is not None

@@ -80,7 +80,7 @@ def test_a_winning_baseline_is_one_view() -> None:
     assert list(drawing.views) == ["Against the winner"]
 
 
-def test_one_is_marked_where_it_does_not_squeeze_the_finalists() -> None:
+def test_ratio_one_is_marked_if_it_fits() -> None:
     drawing = chart.draw(StudyView(close_study()))
     assert drawing is not None
     far, near = drawing.views.values()

@@ -24,7 +24,7 @@ def test_the_title_names_what_decides_most() -> None:
     assert max(bars.x) == bars.x[-1]
 
 
-def test_too_few_trials_are_admitted() -> None:
+def test_too_few_trials_are_reported() -> None:
     drawing = importances.draw(StudyView(study_record(4, failing=0)))
     assert drawing is not None
     assert drawing.title == "Too few trials to say what decides"

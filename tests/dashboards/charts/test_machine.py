@@ -30,7 +30,7 @@ def test_every_trial_with_telemetry_has_the_range_of_its_blocks() -> None:
     assert found[1].range.low == 1200.0
 
 
-def test_what_ran_at_another_time_says_nothing_of_this_study() -> None:
+def test_reused_measurements_are_not_drawn() -> None:
     study = with_telemetry(study_record(3, failing=0))
     reused = replace(study.trials[2], reused=True)
     study = replace(study, trials=(*study.trials[:2], reused))
@@ -46,7 +46,7 @@ def test_there_is_a_view_for_each_state_and_disturbed_trials_are_ringed() -> Non
     assert (rings.name, list(rings.x)) == ("disturbed", [1])
 
 
-def test_a_quiet_machine_is_said_to_stand_still() -> None:
+def test_steady_machine_is_reported() -> None:
     drawing = machine.draw(StudyView(steady(with_telemetry(study_record(3, failing=0)))))
     assert drawing is not None
     assert drawing.title == "The clock stood at 1,500 MHz in all trials"

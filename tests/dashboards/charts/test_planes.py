@@ -105,7 +105,7 @@ def test_the_front_is_drawn_only_where_both_metrics_are_objectives() -> None:
     assert accuracy(study).front == ()
 
 
-def test_without_a_trial_that_has_both_there_is_no_plane() -> None:
+def test_no_plane_without_a_trial_with_both_metrics() -> None:
     assert (
         plane(StudyView(study_of(failed(made(1.0).candidate, *FAILURES[0]))), "error", "latency_ms") is None
     )

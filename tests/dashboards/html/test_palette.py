@@ -25,7 +25,7 @@ def test_text_and_marks_stand_out_from_their_ground(theme: str, role: str, groun
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("ground", ["ground", "surface"])
-def test_what_is_pale_can_still_be_seen(theme: str, ground: str) -> None:
+def test_pale_marks_are_visible(theme: str, ground: str) -> None:
     assert 3 <= contrast(getattr(PALETTE["pruned"], theme), getattr(PALETTE[ground], theme)) < 4.5
 
 

@@ -131,7 +131,7 @@ def test_the_page_opens_from_a_file_draws_every_chart_and_asks_for_nothing(reade
     assert reader.page.locator(".plot").count() == 5
 
 
-def test_what_was_measured_again_is_drawn_and_told(thorough: Reader) -> None:
+def test_repeats_are_drawn_and_described(thorough: Reader) -> None:
     assert_complete(thorough)
     assert thorough.page.locator(".plot").count() == 8
     assert thorough.page.locator(".finals tbody tr").count() == 4

@@ -55,7 +55,7 @@ def test_machine_backend_and_versions_are_named() -> None:
     assert (found["onnxruntime"], found["python"]) == ("1.31.1", "3.11.9")
 
 
-def test_the_search_is_told_by_its_aim_space_and_cost() -> None:
+def test_search_facts_have_objective_space_and_cost() -> None:
     study = study_record(40)
     reused = replace(study.trials[5], reused=True)
     found = pairs(replace(study, trials=(*study.trials[:5], reused, *study.trials[6:])))
@@ -65,7 +65,7 @@ def test_the_search_is_told_by_its_aim_space_and_cost() -> None:
     assert found["trials"].endswith("1 answered from storage")
 
 
-def test_what_a_study_was_begun_with_is_named() -> None:
+def test_earlier_studies_are_named() -> None:
     study = study_record(1)
     assert "begun with" not in pairs(study)
     priors = (Prior("resnet-50", 0.834, 50), Prior("mlp", 0.4, 1))

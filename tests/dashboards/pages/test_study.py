@@ -75,7 +75,7 @@ def failed_and_good() -> list[Evaluation]:
 
 
 @pytest.mark.parametrize("name", STUDIES)
-def test_every_study_has_a_page_without_numbers_that_are_none(name: str) -> None:
+def test_page_of_every_study_has_no_invalid_numbers(name: str) -> None:
     page = without_library(render(StudyView(STUDIES[name]())))
     body = re.sub(r"<script>.*?</script>|<style>.*?</style>", "", page, flags=re.DOTALL)
     words = re.findall(r"\b(?:nan|inf|infinity|undefined)\b", body, flags=re.IGNORECASE)
@@ -83,7 +83,7 @@ def test_every_study_has_a_page_without_numbers_that_are_none(name: str) -> None
     assert "None" not in body
 
 
-def test_names_from_outside_cannot_bring_markup() -> None:
+def test_names_are_escaped() -> None:
     page = without_library(render(StudyView(awkward_study())))
     assert len(re.findall("<script", page)) == 3 + len(charts_of(page))
     assert "alert('x')</script>" not in page
@@ -109,7 +109,7 @@ def test_figures_are_embedded_for_every_chart_that_has_something_to_show() -> No
     assert list(charts["best-so-far"]) == ["By trial", "By time"]
 
 
-def test_what_was_measured_again_has_charts_of_its_own() -> None:
+def test_repeats_have_their_own_charts() -> None:
     assert list(charts_of(render(StudyView(thorough_study())))) == [
         name for name in CHARTS if name != "front"
     ]
@@ -142,7 +142,7 @@ def test_folders_on_the_way_are_made(tmp_path: Path) -> None:
     assert (tmp_path / "a" / "b" / "page.html").is_file()
 
 
-def test_a_place_that_cannot_be_written_is_a_users_mistake(tmp_path: Path) -> None:
+def test_unwritable_path_is_a_user_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match=r"cannot write the report to .*page\.html"):
         write(StudyView(study_record(1)), tmp_path / "file" / "page.html")

@@ -88,7 +88,7 @@ def test_the_finalists_are_a_table_with_links_to_their_trials() -> None:
     assert "Finalists" not in summary(study_record(10))
 
 
-def test_what_stands_behind_the_verdict_is_listed_below_it() -> None:
+def test_evidence_is_listed_below_the_verdict() -> None:
     html = summary(close_study())
     listed = re.findall("<li>(.*?)</li>", html.split("</section>")[0])
     assert [line.replace("\N{NO-BREAK SPACE}", " ") for line in listed] == list(

@@ -90,7 +90,7 @@ def test_trials_answered_from_storage_say_so() -> None:
     assert cells(study, 1)["state"][0] == "infeasible, reused"
 
 
-def test_what_the_machine_said_has_columns_where_it_said_anything() -> None:
+def test_telemetry_has_columns_if_reported() -> None:
     found = cells(thorough_study(), 4)
     assert found["samples"] == ("2,400", "2400")
     assert found["clock"][0] == "1,498 MHz"

@@ -64,7 +64,7 @@ def test_finalists_that_all_differ_are_beaten() -> None:
     assert found.startswith("No other finalist is as fast (trials ")
 
 
-def test_a_lone_finalist_has_no_rivals_and_nothing_is_said_without_finals() -> None:
+def test_no_rivals_for_lone_finalist_or_without_finals() -> None:
     assert evidence.rivals(StudyView(study_record(5))) == ""
     study = with_baseline_again(
         study_of(
@@ -92,14 +92,14 @@ def test_a_finalist_that_was_wrong_in_the_finals_is_named_with_the_reason() -> N
     assert evidence.out(StudyView(close_study())) == ""
 
 
-def test_finals_without_a_winner_say_so_and_nobody_is_told_to_hold_them() -> None:
+def test_finals_without_winner_say_so_without_advice() -> None:
     study = spoiled(close_study(), 0, 1, 2, 3)
     assert finals(study) is None
     assert evidence.rivals(StudyView(study)) == evidence.NO_WINNER
     assert evidence.luck(StudyView(study)) == ""
 
 
-def test_rebuilds_tell_settings_from_luck() -> None:
+def test_rebuilds_separate_settings_from_luck() -> None:
     alike = evidence.rebuilds(StudyView(close_study(rebuilds=3)))
     assert alike.startswith("Built anew 3 times, trial ")
     assert "it is the settings, not the luck of a build (spread between builds " in alike
@@ -129,7 +129,7 @@ def test_the_self_test_says_what_can_be_told_apart() -> None:
 
 
 @pytest.mark.parametrize(("drift", "word"), [(0.05, "slower"), (-0.05, "faster")])
-def test_drift_is_told_with_what_was_done_about_it(drift: float, word: str) -> None:
+def test_drift_is_reported_with_its_correction(drift: float, word: str) -> None:
     told = evidence.drifted(StudyView(thorough_study(drift=drift)))
     assert told.startswith(f"Drift: the machine became {word} by ")
     assert told.endswith("finalists were chosen by the baseline of their time, and then measured in turn.")
@@ -170,7 +170,7 @@ def test_disturbed_trials_are_named_with_the_reason() -> None:
     assert evidence.disturbed(StudyView(study_record(5))) == ""
 
 
-def test_what_else_uses_a_gpu_shows_in_trials_and_in_what_was_measured_again() -> None:
+def test_contention_counts_trials_and_repeats() -> None:
     study = with_baseline_again(study_record(5, failing=0), random())
     gpu = replace(study, spec=replace(study.spec, machine=replace(study.spec.machine, kind="gpu")))
     assert evidence.shared(StudyView(gpu)) == ""
@@ -184,7 +184,7 @@ def test_what_else_uses_a_gpu_shows_in_trials_and_in_what_was_measured_again() -
     assert evidence.shared(StudyView(replace(study, repeats=again))) == ""
 
 
-def test_luck_is_for_those_who_held_no_finals() -> None:
+def test_luck_is_mentioned_only_without_finals() -> None:
     alone = study_record(20, failing=0)
     assert evidence.luck(StudyView(alone)) == (
         "The best of many trials is partly luck, for which the interval does not allow: the same search with "
@@ -209,7 +209,7 @@ def test_the_deadline_is_that_of_the_trial_to_deploy() -> None:
     assert evidence.deadline(StudyView(study_record(5))) == ""
 
 
-def test_everything_is_told_once_and_a_plain_study_is_told_nothing() -> None:
+def test_each_sentence_appears_once_and_none_for_a_plain_study() -> None:
     told = evidence.sentences(
         StudyView(thorough_study(drift=0.05, constraints=["error<=0.01", "p99_bound_ms<=33"]))
     )

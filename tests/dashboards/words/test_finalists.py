@@ -55,7 +55,7 @@ def test_sessions_are_compared_with_each_other_and_oriented() -> None:
             assert math.exp(sum(logs) / len(logs)) == pytest.approx(one.against_baseline.value)
 
 
-def test_rebuilds_that_are_alike_are_no_luck() -> None:
+def test_equal_rebuilds_are_not_luck() -> None:
     found = rebuilt(close_study(rebuilds=3))
     held = finals(close_study(rebuilds=3))
     assert held is not None

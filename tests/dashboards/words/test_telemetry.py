@@ -31,12 +31,12 @@ def test_reasons_for_throttling_have_their_share_of_the_blocks() -> None:
     assert telemetry.throttled([]) == {}
 
 
-def test_waiting_is_told_by_the_time_of_the_blocks_that_tell_it() -> None:
+def test_waiting_time_is_divided_by_time_of_blocks_that_report_it() -> None:
     assert telemetry.waited([block(waited_seconds=0.1), block()]) == pytest.approx(0.2)
     assert telemetry.waited([block()]) is None
 
 
-def test_a_reader_is_told_how_it_was_measured_and_what_was_discarded() -> None:
+def test_measurement_and_discarded_blocks_are_described() -> None:
     calm = [block() for _ in range(6)]
     assert telemetry.how_measured(measurement(*calm)) == "6 blocks, converged"
     assert telemetry.how_measured(measurement(*calm, converged=False)) == "6 blocks, not converged"
@@ -66,7 +66,7 @@ def test_the_facts_of_a_measurement_have_units_and_leave_out_what_is_not_known()
     }
 
 
-def test_enough_inferences_tell_how_evenly_they_took() -> None:
+def test_jitter_needs_enough_inferences() -> None:
     waited = Block(np.tile([1.0, 1.0, 2.0, 1.0, 2.0], 4), 0.5, 0.0)
     told = telemetry.facts(measurement(waited, waited))
     assert told["jitter"] == "2.00 times from the 10th to the 90th percentile"

@@ -77,7 +77,7 @@ def test_nothing_better_says_to_keep_the_baseline() -> None:
     )
 
 
-def test_a_baseline_alone_beats_nothing() -> None:
+def test_baseline_alone_has_no_comparison() -> None:
     assert verdict.verdict(StudyView(study_of(reference(2.0)))) == "Only the baseline was tried so far."
 
 

@@ -30,7 +30,7 @@ def test_a_derived_graph_is_the_file_in_the_workspace(tmp_path: Path) -> None:
     assert lines(study(), tmp_path, graph=GRAPH, precision="fp16")[1:] == []
 
 
-def test_what_has_no_option_is_a_comment() -> None:
+def test_setting_without_option_is_a_comment() -> None:
     assert comments(study(), strict_nans=True, tactic_dram_mib=512) == [
         "# not in trtexec: strict_nans=true",
         "# not in trtexec: tactic_dram_mib=512",
@@ -38,14 +38,14 @@ def test_what_has_no_option_is_a_comment() -> None:
     assert comments(study()) == []
 
 
-def test_a_dimension_that_is_not_known_here_is_not_left_out_in_silence() -> None:
+def test_unknown_dimension_is_a_comment() -> None:
     dimension = Dimension("new_dimension", "run", (0, 1), 0, "")
     of = study(space=(*study().spec.space, dimension))
     assert comments(of, new_dimension=1) == ["# not in trtexec: new_dimension=1"]
     assert comments(of, new_dimension=0) == []
 
 
-def test_the_users_inputs_are_told() -> None:
+def test_inputs_of_the_user_are_a_comment() -> None:
     workload = replace(study().spec.workload, inputs=InputSource(file=file_at("data.npz", "0")))
     (said,) = comments(study(workload=workload))
     assert said.startswith("# not in trtexec: the inputs of data.npz")

@@ -148,7 +148,7 @@ def test_a_trial_in_fp32_has_nothing_to_keep(bisect: Command) -> None:
     )
 
 
-def test_a_trial_that_failed_to_build_is_no_case_of_wrong_outputs(command: Command, searched: Path) -> None:
+def test_trial_that_failed_to_build_cannot_be_bisected(command: Command, searched: Path) -> None:
     trials = tuner.load_study("net", workspace=searched).study.trials
     refused = next(one for one in trials if one.failure and one.failure.stage == "build")
     assert refused.failure is not None
@@ -167,7 +167,7 @@ def test_a_trial_that_failed_to_build_is_no_case_of_wrong_outputs(command: Comma
         ((), "missing argument 'TRIAL'"),
     ],
 )
-def test_a_mistake_is_one_line(bisect: Command, arguments: tuple[object, ...], complaint: str) -> None:
+def test_user_mistake_is_one_line(bisect: Command, arguments: tuple[object, ...], complaint: str) -> None:
     assert bisect(*arguments).complaint.startswith(complaint)
 
 
@@ -206,7 +206,7 @@ def test_every_lowered_precision_can_be_bisected(precision: str) -> None:
 # how it is judged
 
 
-def test_only_limits_on_what_is_right_count() -> None:
+def test_only_accuracy_constraints_count() -> None:
     spec = study_spec(constraints=["latency_ms<=1", "error<=0.5"])
     assert bisecting.accuracy_limits(spec) == (Constraint("error", "<=", 0.5),)
     timed = replace(spec, constraints=spec.constraints[:1])
@@ -217,7 +217,7 @@ def test_only_limits_on_what_is_right_count() -> None:
     assert bisecting.accuracy_limits(tasked) == (limit,)
 
 
-def test_an_engine_that_cannot_be_made_is_not_right_and_says_why() -> None:
+def test_engine_that_cannot_be_built_counts_as_wrong() -> None:
     chosen = candidate("int8", "all", 1, False)
     evaluation = Evaluation(chosen, failure=Failure("check", "not_finite", "the output y has 3 NaN"))
     attempt = bisecting._judged(("a", "b"), evaluation, (Constraint("error", "<=", 0.01),))

@@ -93,7 +93,7 @@ def test_comparing_ends_at_the_first_beyond_unless_all_are_asked_for(
     assert last == {"first": "c", "all": "y"}
 
 
-def test_outputs_of_one_alone_are_told_and_do_not_count(command: Command, model: Path) -> None:
+def test_outputs_of_one_side_are_reported_and_ignored(command: Command, model: Path) -> None:
     more = onnx.load(model)
     more.graph.output.append(onnx.ValueInfoProto(name="r"))
     onnx.save(onnx.shape_inference.infer_shapes(more), "more.onnx")
@@ -258,7 +258,7 @@ BAD: list[tuple[list[str], str]] = [
 
 
 @pytest.mark.parametrize(("arguments", "said"), BAD, ids=[" ".join(arguments) for arguments, _ in BAD])
-def test_what_makes_no_sense_is_one_line(
+def test_invalid_arguments_are_refused_in_one_line(
     command: Command, tmp_path: Path, arguments: list[str], said: str
 ) -> None:
     files(tmp_path)

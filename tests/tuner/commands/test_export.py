@@ -111,9 +111,7 @@ def test_the_current_folder_may_be_exported_to(
     assert (tmp_path / "empty" / "evidence.json").is_file()
 
 
-def test_what_a_killed_export_left_does_not_stand_in_the_way(
-    command: Command, searched: Path, tmp_path: Path
-) -> None:
+def test_leftovers_of_a_killed_export_are_ignored(command: Command, searched: Path, tmp_path: Path) -> None:
     (tmp_path / "out" / ".unfinished-1-x").mkdir(parents=True)
     assert command("export", "out", "--workspace", searched).code == 0
 

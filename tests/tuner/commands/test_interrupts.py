@@ -118,7 +118,7 @@ def test_signals_are_given_back_afterwards() -> None:
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
 
 
-def test_what_the_database_logs_of_an_interrupted_connection_is_not_shown() -> None:
+def test_database_log_of_interrupted_connection_is_hidden() -> None:
     pool = logging.getLogger("sqlalchemy.pool.impl.QueuePool")
     with stopping(Silent()):
         assert not pool.isEnabledFor(logging.ERROR)

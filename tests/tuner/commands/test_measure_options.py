@@ -30,7 +30,7 @@ def settled(path: Path, **options: Any) -> tuple[EngineFile, Policy]:
         ({"streams": 1.5}, "--streams must be a whole number, not 1.5"),
     ],
 )
-def test_what_is_no_time_and_no_number_is_refused(options: dict[str, Any], said: str) -> None:
+def test_invalid_times_and_numbers_are_refused(options: dict[str, Any], said: str) -> None:
     with pytest.raises(UserError, match=re.escape(said)):
         MeasureOptions(Path("engine"), **options)
 
@@ -51,7 +51,7 @@ def test_defaults_are_those_of_the_version(
     assert policy.block_seconds == policy.maximum_seconds == policy.minimum_seconds == 3.0
 
 
-def test_what_is_asked_for_goes_before_the_versions_defaults(exported: Path) -> None:
+def test_given_options_override_trtexec_defaults(exported: Path) -> None:
     asked = {
         "streams": 4,
         "cuda_graph": True,

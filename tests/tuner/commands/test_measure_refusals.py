@@ -64,7 +64,7 @@ BAD: list[tuple[list[str], str]] = [
 
 
 @pytest.mark.parametrize(("arguments", "said"), BAD, ids=[" ".join(arguments) for arguments, _ in BAD])
-def test_what_makes_no_sense_is_one_line(
+def test_invalid_arguments_are_refused_in_one_line(
     command: Command, tmp_path: Path, arguments: list[str], said: str
 ) -> None:
     files(tmp_path)

@@ -50,7 +50,7 @@ def test_the_whole_space_is_recorded_once_and_the_best_again(landscape: Landscap
     assert order != sorted(order, key=int)
 
 
-def test_what_it_is_of_is_written_without_paths(landscape: Landscape, tmp_path: Path) -> None:
+def test_landscape_has_provenance_without_paths(landscape: Landscape, tmp_path: Path) -> None:
     assert landscape.command.startswith("tuner record tiny.onnx --passes 7 --backend ")
     assert "--output" not in landscape.command
     assert landscape.workload.model.file.name == "tiny.onnx"
@@ -171,9 +171,7 @@ def test_device_memory_is_not_asked_of_engines_that_are_loaded_together(
 
 
 @pytest.mark.parametrize("option", [("--candidates", 0), ("--passes", -1), ("--duration", "0s")])
-def test_numbers_that_cannot_be_are_refused(
-    option: tuple[str, object], command: Command, model: Path
-) -> None:
+def test_invalid_numbers_are_refused(option: tuple[str, object], command: Command, model: Path) -> None:
     assert f"{option[0]} must be" in command("record", model, "--backend", FAKE, *option).complaint
 
 
@@ -204,7 +202,7 @@ def test_a_file_that_cannot_be_written_is_refused_before_anything_is_measured(
     assert not list(Path(".tuner/engines").iterdir())
 
 
-def test_a_landscape_that_cannot_be_written_in_the_end_is_told_in_a_line(
+def test_unwritable_landscape_is_one_line(
     command: Command, model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def save(*_: object) -> None:

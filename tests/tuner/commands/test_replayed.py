@@ -37,7 +37,7 @@ def arguments(command: Command, tmp_path: Path) -> tuple[object, ...]:
         (("--inputs", "data.npz"), "recorded without --inputs"),
     ],
 )
-def test_what_was_not_recorded_is_refused_before_anything_runs(
+def test_unrecorded_setting_is_refused_before_anything_runs(
     asked: tuple[str, ...], complaint: str, command: Command, arguments: tuple[object, ...]
 ) -> None:
     np.savez("data.npz", x=np.ones((2, 3, 12, 12), np.float32))
@@ -55,7 +55,7 @@ def test_what_was_not_recorded_is_refused_before_anything_runs(
         (",landscape=l.json.gz", "the backend's option 'landscape' is given twice"),
     ],
 )
-def test_options_that_cannot_be_are_refused(
+def test_invalid_replay_options_are_refused(
     options: str, complaint: str, command: Command, arguments: tuple[object, ...]
 ) -> None:
     assert complaint in command(*arguments, "--backend", f"{REPLAY}{options}").complaint

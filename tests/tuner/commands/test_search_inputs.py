@@ -12,7 +12,7 @@ from tests.command import Command
 FAKE = ("--backend", "fake")
 
 
-def test_dimensions_that_nobody_gave_are_1_and_the_command_says_so(command: Command, model: Path) -> None:
+def test_missing_dynamic_dimensions_are_1_with_a_note(command: Command, model: Path) -> None:
     ended = command("search", model, *FAKE, "--trials", 1)
     assert "note: input 'x': dimension 'batch' is dynamic and was not given: 1 is used" in ended.err
     given = command("search", model, *FAKE, "--trials", 1, "--shapes", "x:2x3x12x12")

@@ -41,7 +41,7 @@ def test_every_trial_has_a_row_with_state_metrics_settings_and_why(
             assert "misses error<=0.01 (is " in line
 
 
-def test_how_evenly_inferences_took_is_told(document: Any) -> None:
+def test_jitter_is_shown(document: Any) -> None:
     told = [trial["measurement"]["jitter"] for trial in document["trials"] if trial["measurement"]]
     assert all(one is None or 1 < one < 1.1 for one in told)
     assert any(told)

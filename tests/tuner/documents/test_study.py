@@ -77,7 +77,7 @@ def _with_own_data(spec: StudySpec) -> StudySpec:
     return replace(spec, workload=own)
 
 
-def test_what_is_left_to_gain_is_told_with_the_gain_that_its_chance_is_for(
+def test_remaining_gain_is_reported_with_its_probability(
     studies: list[StudyRecord],
 ) -> None:
     outcome = Outcome(studies[0], "converged", Path("r"), None, 1, left=Left(0.002, 0.04, 0.031))
@@ -86,7 +86,7 @@ def test_what_is_left_to_gain_is_told_with_the_gain_that_its_chance_is_for(
     assert [document[name] for name in names] == [0.002, 0.04, 0.031]
 
 
-def test_documents_are_what_their_types_say(studies: list[StudyRecord]) -> None:
+def test_documents_match_their_types(studies: list[StudyRecord]) -> None:
     for study in studies:
         text = dump(study_document(StudyView(study)))
         assert msgspec.json.decode(text, type=Study) == study_document(StudyView(study))
@@ -116,7 +116,7 @@ def test_search_prints_the_study_and_how_it_ended(command: Command, model: Path)
     assert (document.ending, document.new_trials, len(document.trials)) == ("complete", 8, 8)
 
 
-def test_what_was_measured_again_is_told_in_numbers(studies: list[StudyRecord]) -> None:
+def test_repeats_are_in_the_document(studies: list[StudyRecord]) -> None:
     document = document_of(studies[2])
     # trial 0, five runs behind it, and four anchors
     assert document["noise"]["runs"] == 10
@@ -139,7 +139,7 @@ def test_what_was_measured_again_is_told_in_numbers(studies: list[StudyRecord]) 
     assert document["repeats"][-1]["failure"] == "no"
 
 
-def test_what_was_not_measured_again_is_null(studies: list[StudyRecord]) -> None:
+def test_missing_repeats_are_null(studies: list[StudyRecord]) -> None:
     document = document_of(studies[0])
     assert [document[name] for name in ("noise", "drift", "finals", "repeats")] == [None, None, None, []]
     assert document["racing"] == {"stopped_early": [], "saved_seconds": None}

@@ -27,32 +27,32 @@ def _with_choices(count: int) -> StudySpec:
     return replace(SPEC, space=(Dimension("knob", "run", tuple(range(count)), 0, ""),))
 
 
-def test_fifty_trials_that_stop_at_one_per_cent_are_the_default() -> None:
+def test_default_is_fifty_trials_and_one_per_cent() -> None:
     assert _limits() == (50, 0.01)
     assert _limits(trials=7, min_gain=0.02) == (7, 0.02)
 
 
-def test_no_least_gain_turns_stopping_off() -> None:
+def test_min_gain_zero_turns_stopping_off() -> None:
     assert _limits(min_gain=0.0) == (50, None)
 
 
-def test_everything_is_every_candidate_whatever_is_left_to_gain() -> None:
+def test_exhaustive_tries_every_candidate() -> None:
     assert _limits(exhaustive=True) == (72, None)
     assert _limits(exhaustive=True, trials=72) == (72, None)
     assert _limits(exhaustive=True, trials=1000) == (72, None)
 
 
-def test_a_baseline_outside_the_space_comes_on_top() -> None:
+def test_baseline_outside_the_space_adds_a_trial() -> None:
     narrowed = (replace(SPEC.space[0], choices=("fp16",)), *SPEC.space[1:])
     assert _limits(replace(SPEC, space=narrowed), exhaustive=True) == (25, None)
 
 
-def test_fewer_trials_than_everything_is_a_contradiction() -> None:
+def test_exhaustive_with_fewer_trials_is_refused() -> None:
     with pytest.raises(UserError, match="--exhaustive tries 72 candidates, and --trials allows 71"):
         _limits(exhaustive=True, trials=71)
 
 
-def test_too_large_a_space_is_to_be_narrowed_first() -> None:
+def test_exhaustive_refuses_too_large_a_space() -> None:
     assert _limits(_with_choices(MOST_CANDIDATES - 1), exhaustive=True)[0] == MOST_CANDIDATES
     with pytest.raises(UserError, match="would try 10,001 candidates") as raised:
         _limits(_with_choices(MOST_CANDIDATES), exhaustive=True)
@@ -60,7 +60,7 @@ def test_too_large_a_space_is_to_be_narrowed_first() -> None:
 
 
 @pytest.mark.parametrize("share", ["x", None, [1], True, -0.1, 1, 1.5, float("nan"), float("inf")])
-def test_what_is_no_share_is_refused(share: object) -> None:
+def test_invalid_share_is_refused(share: object) -> None:
     if share is None:
         assert _limits(min_gain=share) == (50, 0.01)
         return

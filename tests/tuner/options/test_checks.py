@@ -17,7 +17,7 @@ from tuner.options.checks import parse_seconds
         ("0", 0.0),
     ],
 )
-def test_times_as_people_write_them(text: str, seconds: float) -> None:
+def test_times_are_read_in_every_spelling(text: str, seconds: float) -> None:
     assert parse_seconds(text) == seconds
 
 
@@ -25,5 +25,5 @@ NO_TIMES = ["", " ", "soon", "5x", "-5", "1 h", "1h 30m", "h", "1..5s", "1e3", "
 
 
 @pytest.mark.parametrize("text", NO_TIMES)
-def test_what_is_no_time(text: str) -> None:
+def test_invalid_time_is_none(text: str) -> None:
     assert parse_seconds(text) is None

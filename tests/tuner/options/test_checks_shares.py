@@ -24,5 +24,5 @@ def test_a_share_is_read_with_and_without_its_sign(text: str, share: float) -> N
 
 
 @pytest.mark.parametrize("text", ["", "%", "one", "1%%", "-1%", "1,5%", "1e-2", "nan", "inf", "."])
-def test_anything_else_is_none(text: str) -> None:
+def test_invalid_share_is_none(text: str) -> None:
     assert parse_share(text) is None

@@ -56,7 +56,7 @@ def test_what_is_in_range_passes(given: dict[str, Any]) -> None:
         ({"path": Path("a\udcff")}, "the path 'a\\udcff' is not text in UTF-8."),
     ],
 )
-def test_anything_else_is_told_in_one_line(given: dict[str, Any], said: str) -> None:
+def test_value_out_of_range_is_refused_in_one_line(given: dict[str, Any], said: str) -> None:
     with pytest.raises(UserError) as mistake:
         check_options(Some(**given))
     assert str(mistake.value).startswith(said)

@@ -36,7 +36,7 @@ def test_every_option_has_a_type_and_every_special_spelling_an_option() -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in OPTIONS if name != "model"])
-def test_what_an_option_is_by_default_may_be_given(name: str) -> None:
+def test_default_value_of_an_option_is_accepted(name: str) -> None:
     default = OPTIONS[name].default
     assert option("search", OPTIONS[name], default) == default
     if default is not None:
@@ -76,7 +76,7 @@ def test_what_an_option_is_by_default_may_be_given(name: str) -> None:
         ("fix", {"cuda_graph": [True, np.bool_(False)]}, ("cuda_graph=true,false",)),
     ],
 )
-def test_python_s_own_spellings_are_taken(name: str, given: Any, kept: Any) -> None:
+def test_python_types_are_accepted(name: str, given: Any, kept: Any) -> None:
     found = option("search", OPTIONS[name], given)
     assert found == kept
     assert type(found) is type(kept)
@@ -118,7 +118,7 @@ def test_python_s_own_spellings_are_taken(name: str, given: Any, kept: Any) -> N
         ({"output": 5}, "search() wants output as a path, not 5"),
     ],
 )
-def test_a_value_of_a_wrong_type_is_told_in_one_line(options: dict[str, Any], said: str) -> None:
+def test_wrong_type_is_refused_in_one_line(options: dict[str, Any], said: str) -> None:
     with pytest.raises(tuner.UserError) as mistake:
         tuner.search(**{"model": "net.onnx", "backend": "fake", **options})
     assert said in str(mistake.value)
@@ -134,7 +134,7 @@ def test_a_value_of_a_wrong_type_is_told_in_one_line(options: dict[str, Any], sa
         ({"storage": 5}, "load_study() wants storage as text, not 5"),
     ],
 )
-def test_loading_tells_a_wrong_type_in_one_line(given: dict[str, Any], said: str) -> None:
+def test_load_study_refuses_wrong_type_in_one_line(given: dict[str, Any], said: str) -> None:
     with pytest.raises(tuner.UserError) as mistake:
         tuner.load_study(**given)
     assert str(mistake.value) == said
@@ -151,7 +151,7 @@ def test_loading_tells_a_wrong_type_in_one_line(given: dict[str, Any], said: str
         ("report", (None,), "report() wants path as a path, not None"),
     ],
 )
-def test_a_result_tells_a_wrong_type_in_one_line(call: str, given: tuple[Any, ...], said: str) -> None:
+def test_result_refuses_wrong_type_in_one_line(call: str, given: tuple[Any, ...], said: str) -> None:
     result = tuner.Result(study_record(1), Workspace(Path("w")))
     with pytest.raises(tuner.UserError) as mistake:
         getattr(result, call)(*given)
@@ -163,7 +163,7 @@ def test_a_trial_may_be_numbered_by_numpy() -> None:
     assert result.trial(np.int64(1)) is result.study.trials[1]  # type: ignore[arg-type]
 
 
-def test_none_leaves_an_option_to_us(model: Path) -> None:
+def test_none_selects_the_default(model: Path) -> None:
     nothing: dict[str, Any] = dict.fromkeys(("constraints", "objectives", "plugins", "racing", "fix"))
     found = tuner.search(model, backend="fake", trials=2, prior=False, **nothing)
     assert len(found.trials) == 2

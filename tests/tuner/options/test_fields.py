@@ -54,12 +54,12 @@ def test_values_reach_the_fields_of_groups_and_fields_without_help() -> None:
     ]
 
 
-def test_a_name_that_is_no_option_is_refused() -> None:
+def test_unknown_option_name_is_refused() -> None:
     with pytest.raises(TypeError, match="Outer has no speed"):
         build(Outer, {"model": Path("m"), "speed": 2})
 
 
-def test_what_is_written_nearest_to_the_field_counts() -> None:
+def test_mark_nearest_to_the_field_counts() -> None:
     @dataclass(frozen=True)
     class Other:
         count: Annotated[Count, Metavar("TIMES"), Help("How often.")] = 1

@@ -41,7 +41,7 @@ WRITERS = ((_landscape, LANDSCAPE), (_report, REPORT), (_chart, CHART))
 
 
 @pytest.mark.parametrize(("write", "own"), WRITERS)
-def test_an_earlier_one_may_be_replaced_by_its_own_kind_alone(
+def test_output_replaces_only_a_file_of_its_kind(
     write: Callable[[Path], None], own: Output, tmp_path: Path
 ) -> None:
     path = tmp_path / "written"
@@ -67,13 +67,13 @@ def test_an_earlier_one_may_be_replaced_by_its_own_kind_alone(
     # what gzip writes has the time in it, and tests must have the same names in every process
     ids=["text", "database", "page", "too short", "empty gzip", "json in gzip", "cut gzip"],
 )
-def test_what_is_not_ours_is_kept(output: Output, content: bytes, tmp_path: Path) -> None:
+def test_other_files_are_kept(output: Output, content: bytes, tmp_path: Path) -> None:
     (tmp_path / "mine").write_bytes(content)
     with pytest.raises(UserError, match=r"Name another file, or move this one away\."):
         check_output(tmp_path / "mine", output)
 
 
-def test_an_empty_file_is_no_loss_and_folders_on_the_way_are_made(tmp_path: Path) -> None:
+def test_empty_file_is_replaced_and_folders_are_created(tmp_path: Path) -> None:
     (tmp_path / "empty").touch()
     check_output(tmp_path / "empty", REPORT)
     check_output(tmp_path / "a" / "b" / "new", REPORT)
@@ -85,13 +85,13 @@ def test_a_device_is_not_replaced() -> None:
         check_output(Path("/dev/null"), REPORT)
 
 
-def test_a_pipe_is_not_waited_for(pipe: Callable[[str], Path]) -> None:
+def test_pipe_as_output_is_refused_at_once(pipe: Callable[[str], Path]) -> None:
     with pytest.raises(UserError, match="is not a regular file"):
         check_output(pipe("report.html"), REPORT)
 
 
 @pytest.mark.parametrize("link", [os.symlink, os.link])
-def test_what_the_output_is_made_from_is_kept_by_whatever_name(
+def test_input_of_the_output_is_kept_under_any_name(
     link: Callable[[Path, Path], None], tmp_path: Path
 ) -> None:
     read, name = tmp_path / "l.json.gz", tmp_path / "other.json.gz"
@@ -102,7 +102,7 @@ def test_what_the_output_is_made_from_is_kept_by_whatever_name(
     check_output(name, LANDSCAPE, (tmp_path / "third",))
 
 
-def test_what_is_to_be_made_first_is_kept_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_input_that_does_not_exist_yet_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match="which it is made from"):
         check_output(Path("w/../studies.db"), LANDSCAPE, (tmp_path / "studies.db",))
@@ -166,7 +166,7 @@ def test_the_api_writes_a_report_over_a_report_alone(searched: Path, tmp_path: P
     assert result.report(tmp_path / "r.html") == result.report(tmp_path / "r.html")
 
 
-def test_a_chart_keeps_the_model_and_whatever_else_there_is(command: Command, tmp_path: Path) -> None:
+def test_chart_does_not_replace_model_or_other_files(command: Command, tmp_path: Path) -> None:
     mlp = models.save("mlp", tmp_path)
     before = mlp.read_bytes()
     assert "which it is made from" in command("sensitivity", mlp, "--output", mlp).complaint

@@ -72,7 +72,7 @@ def test_finalists_are_no_more_than_there_are_candidates(command: Command, model
         (("engine_bytes",), ""),
     ],
 )
-def test_what_could_tell_nothing_of_the_objectives_is_not_promised(
+def test_measurements_useless_for_the_objectives_are_not_planned(
     command: Command, model: Path, objectives: tuple[str, ...], said: str
 ) -> None:
     named = [part for name in objectives for part in ("--objective", name)]
@@ -106,7 +106,7 @@ def test_a_baseline_that_another_study_measured_is_not_measured_again(command: C
     assert not other["measured_baseline"]["known"], "it is timed in another way"
 
 
-def test_what_is_to_be_measured_anew_is_not_known_from_another_study(command: Command, model: Path) -> None:
+def test_remeasure_does_not_reuse_another_study(command: Command, model: Path) -> None:
     command("search", model, *FAKE, "--trials", 1, "--study", "first")
     options = ("--constraint", "error<=0.1", "--study", "other", "--remeasure")
     planned = command("search", model, *FAKE, "--dry-run", *options, "--json").document
@@ -115,7 +115,7 @@ def test_what_is_to_be_measured_anew_is_not_known_from_another_study(command: Co
     assert not trial["reused"]
 
 
-def test_a_study_that_is_done_has_nothing_left(command: Command, model: Path) -> None:
+def test_complete_study_has_no_trials_left(command: Command, model: Path) -> None:
     command("search", model, *FAKE, "--trials", 2, "--study", "done")
     ended = command("search", model, *FAKE, "--trials", 2, "--study", "done", "--dry-run")
     assert ended.out.splitlines()[-1] == "The study done has its 2 trials already."
@@ -131,7 +131,7 @@ def test_a_time_limit_says_how_far_it_goes(command: Command, model: Path) -> Non
     assert cut["prediction"]["total_seconds"]["expected"] < whole["total_seconds"]["expected"]
 
 
-def test_everything_is_predicted_for_an_exhaustive_search(command: Command, model: Path) -> None:
+def test_exhaustive_search_predicts_every_candidate(command: Command, model: Path) -> None:
     fixed = ("--exhaustive", "--precision", "fp32", "--fix", "profile=wide")
     planned = command("search", model, *FAKE, "--dry-run", "--json", *fixed).document
     assert planned["trials"] == planned["candidates"] == 48
@@ -193,7 +193,7 @@ def test_no_more_trials_are_planned_than_there_are_candidates(command: Command, 
     assert (inside["candidates"], inside["trials"]) == (2, 2)
 
 
-def test_what_this_machine_cannot_use_is_left_out_with_the_reason(command: Command, model: Path) -> None:
+def test_unsupported_choices_are_left_out_with_the_reason(command: Command, model: Path) -> None:
     options = ["--backend", "onnxruntime", "--dry-run"]
     excluded = command("search", model, *options, "--json").document["space"][0]["excluded"]
     out = command("search", model, *options).out

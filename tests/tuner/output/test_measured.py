@@ -22,7 +22,7 @@ def test_trtexecs_lines_are_marked_as_its_log_marks_them(capsys: pytest.CaptureF
     assert lines[-3] == "[W]   If you are using --noCudaGraph, removing it may increase throughput."
 
 
-def test_what_launching_and_copies_take_is_shown_apart(capsys: pytest.CaptureFixture[str]) -> None:
+def test_enqueue_and_copy_times_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
     block = Block(np.ones(4), 1.0, 0.0, telemetry={"enqueue_ms": 0.25, "h2d_ms": 0.5, "clock_mhz": 1755.0})
     print_measured(measured(block))
     lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
@@ -31,7 +31,7 @@ def test_what_launching_and_copies_take_is_shown_apart(capsys: pytest.CaptureFix
 
 
 @pytest.mark.parametrize(("captured", "said"), [(0.0, True), (1.0, False)])
-def test_a_cuda_graph_that_was_not_made_is_told(captured: float, said: bool) -> None:
+def test_missing_cuda_graph_is_reported(captured: float, said: bool) -> None:
     block = Block(np.ones(4), 1.0, 0.0, telemetry={"cuda_graph": captured})
     told = notes(measured(block, cuda_graph=True))
     assert any("cannot be captured" in note for note in told) == said

@@ -43,7 +43,7 @@ def study() -> StudyRecord:
     return study_record(10, failing=0)
 
 
-def test_the_same_reason_is_said_once_with_its_trials(study: StudyRecord) -> None:
+def test_reason_is_listed_once_with_its_trials(study: StudyRecord) -> None:
     trial = study.trials[1]
     messages = ["it is so", "as in trial 1: it is so", "it\nis   so", "otherwise"]
     trials = [_failing(trial, number, message) for number, message in enumerate(messages, 1)]
@@ -70,7 +70,7 @@ def test_what_misses_a_constraint_says_how_near_the_nearest_came() -> None:
     assert "(is " in reasons_of(missing[:1])[0]
 
 
-def test_a_multitude_of_reasons_is_cut_short_and_says_where_the_rest_is(study: StudyRecord) -> None:
+def test_long_list_of_reasons_is_shortened(study: StudyRecord) -> None:
     trial = study.trials[1]
     trials = tuple(_failing(trial, number, f"reason {number}") for number in range(1, MOST_REASONS + 4))
     lines = lines_after(StudyView(replace(study, name="a b", trials=(study.trials[0], *trials))))
@@ -84,7 +84,7 @@ def test_a_long_message_is_shortened(study: StudyRecord) -> None:
     assert reason.endswith("…")
 
 
-def test_what_to_type_next_can_be_typed(study: StudyRecord) -> None:
+def test_next_commands_are_valid(study: StudyRecord) -> None:
     steps = next_steps(_outcome(replace(study, name="my study")))
     assert steps[-1] == (
         "Next    tuner show 'my study'  |  tuner dashboard 'my study' --open  |  tuner export 'my study' DIR"
@@ -102,7 +102,7 @@ def test_what_to_type_next_can_be_typed(study: StudyRecord) -> None:
         ({"ending": "complete", "new_trials": 0}, "Nothing was left to do: resnet-tiny has its 10 trials"),
     ],
 )
-def test_how_it_ended_is_said_first(study: StudyRecord, changes: dict[str, object], said: str) -> None:
+def test_ending_comes_first(study: StudyRecord, changes: dict[str, object], said: str) -> None:
     assert next_steps(_outcome(study, **changes))[0].startswith(said)
 
 
@@ -124,7 +124,7 @@ def test_a_search_that_stopped_by_itself_says_what_is_left_and_how_to_go_on(stud
     )
 
 
-def test_a_complete_search_needs_no_word_on_how_it_ended(study: StudyRecord) -> None:
+def test_complete_search_has_no_line_on_its_ending(study: StudyRecord) -> None:
     assert next_steps(_outcome(study))[0].startswith("Engine  out/engine (trial ")
 
 

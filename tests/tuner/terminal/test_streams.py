@@ -39,7 +39,7 @@ def test_characters_that_a_stream_lacks_are_replaced_by_something_to_read(
     assert stream.buffer.getvalue() == written
 
 
-def test_names_that_are_no_text_can_be_printed() -> None:
+def test_undecodable_names_can_be_printed() -> None:
     stream = sys.stdout = _stream("utf-8")
     streams.prepare()
     print("m\udcff.onnx", end="", flush=True)  # noqa: T201
@@ -57,7 +57,7 @@ def test_streams_that_were_closed_take_what_is_printed_to_them(monkeypatch: pyte
         stream.close()
 
 
-def test_what_is_said_to_nobody_stops_nothing() -> None:
+def test_message_to_closed_pipe_is_ignored() -> None:
     read, write = os.pipe()
     os.close(read)
     with os.fdopen(write, "w") as broken:
@@ -66,7 +66,7 @@ def test_what_is_said_to_nobody_stops_nothing() -> None:
         streams.say("second")
 
 
-def test_a_closed_stream_stops_nothing() -> None:
+def test_message_to_closed_stream_is_ignored() -> None:
     sys.stderr = io.StringIO()
     sys.stderr.close()
     streams.say("into the void")
@@ -95,5 +95,5 @@ def test_what_a_terminal_can_do(
     assert streams.has_color() is color
 
 
-def test_a_file_is_no_terminal() -> None:
+def test_file_is_not_a_terminal() -> None:
     assert not streams.is_screen(io.StringIO())

@@ -18,7 +18,7 @@ def test_a_text_of_many_lines_in_one() -> None:
         ("größe", "größe"),
     ],
 )
-def test_nothing_that_a_terminal_would_obey(text: str, shown: str) -> None:
+def test_control_characters_are_removed(text: str, shown: str) -> None:
     assert plain(text) == shown
 
 

@@ -44,7 +44,7 @@ def test_conditions_and_the_smallest_difference_are_said(command: Command) -> No
     assert lines[-1] == "That was a made-up network; tuner doctor MODEL says it of yours."
 
 
-def test_what_is_noisy_comes_first_and_what_is_unknown_last(command: Command) -> None:
+def test_noisy_facts_come_first_and_unknown_last(command: Command) -> None:
     table = command("doctor", "--runs", 0).out.splitlines()[1:]
     verdicts = [re.split(r" {2,}", line)[1] for line in table]
     assert verdicts == sorted(verdicts, key=["noisy", "fine", "unknown"].index)
@@ -89,7 +89,7 @@ def test_throttled_blocks_are_found(command: Command) -> None:
     assert found["throttling under load"] == "noisy"
 
 
-def test_what_else_uses_the_gpu_is_found(command: Command) -> None:
+def test_other_processes_on_the_gpu_are_found(command: Command) -> None:
     document = command("doctor", "--backend", "fake:waiting=0.3", "--runs", 3, "--json").document
     found = {one["name"]: one["verdict"] for one in document["conditions"]}
     assert found["sharing under load"] == "noisy"
@@ -154,7 +154,7 @@ def test_inputs_that_are_not_there_are_wrong_use(command: Command, model: Path) 
     assert "gone.npz" in command("doctor", model, *FAKE, "-q", "--inputs", "gone.npz").complaint
 
 
-def test_a_file_that_is_no_model_is_wrong_use(command: Command, tmp_path: Path) -> None:
+def test_invalid_model_file_is_wrong_use(command: Command, tmp_path: Path) -> None:
     (tmp_path / "text.onnx").write_text("no model")
     assert "text.onnx" in command("doctor", "text.onnx", *FAKE, "-q").complaint
 
@@ -173,7 +173,7 @@ def test_a_backend_for_gpus_without_one_is_wrong_use(
 
 
 @pytest.mark.processes
-def test_a_baseline_that_fails_is_said_with_its_stage(
+def test_failed_baseline_is_reported_with_its_stage(
     command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(doctor, "LONGEST_RUN_SECONDS", 0.0)

@@ -68,7 +68,7 @@ def test_an_error_that_is_not_finite_is_none_in_the_document(command: Command, t
     assert (last["error"] > 0, last["finite"]) == (True, True)
 
 
-def test_random_data_is_said_and_real_data_is_not(command: Command, mlp: Path, tmp_path: Path) -> None:
+def test_note_on_random_data_only_without_real_data(command: Command, mlp: Path, tmp_path: Path) -> None:
     assert "those of random inputs" in command("sensitivity", mlp).err
     np.savez(tmp_path / "data.npz", features=np.ones((8, 64), np.float32))
     for option in ("--inputs", "--calibration"):
@@ -122,7 +122,9 @@ def test_a_model_with_nothing_to_lower_is_refused(command: Command, tmp_path: Pa
         (["--shapes", "y:1x64"], "the model has no input 'y'"),
     ],
 )
-def test_a_mistake_is_one_line(command: Command, mlp: Path, arguments: list[object], complaint: str) -> None:
+def test_user_mistake_is_one_line(
+    command: Command, mlp: Path, arguments: list[object], complaint: str
+) -> None:
     assert command("sensitivity", mlp, *arguments, "-q").complaint.startswith(complaint)
 
 
@@ -176,7 +178,7 @@ def test_ctrl_c_while_ranking_leaves_no_process(mlp: Path, task: Path) -> None:
         run.communicate()
 
 
-def test_no_such_model_is_one_line(command: Command) -> None:
+def test_missing_model_is_one_line(command: Command) -> None:
     assert command("sensitivity", "no.onnx").complaint.startswith("no such file: 'no.onnx'")
 
 
