@@ -137,7 +137,9 @@ def shared(view: StudyView) -> str:
     found = contention(view.study.spec.machine, [is_uneven(one.blocks) for _, one in measured])
     if found is None:
         return ""
-    return f"{found.told[0].upper()}{found.told[1:]}. When it has ended, search anew: --new --remeasure."
+    return (
+        f"{found.message[0].upper()}{found.message[1:]}. When it has ended, search anew: --new --remeasure."
+    )
 
 
 def luck(view: StudyView) -> str:

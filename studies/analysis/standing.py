@@ -1,4 +1,4 @@
-"""Where a running search stands: the best so far against the baseline, and the time left."""
+"""Track the progress of a running search: the best so far against the baseline, and the time left."""
 
 import time
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ from studies.search.stopping import Left
 
 @dataclass
 class Progress:
-    """What is known after each trial of a run that may go on behind an earlier one.
+    """What is known after each trial of a run, which may resume an earlier one.
 
     `trials` and `seconds` are the limits of the search, the finals not included; `min_gain` is the least that
     is worth going on for (None for anything), and `left` what is still to be gained, None before it is known.
@@ -40,11 +40,11 @@ class Progress:
 
     @property
     def objective(self) -> Objective:
-        """The first of them."""
+        """Return the first objective."""
         return self.spec.objectives[0]
 
     def add_all(self, records: Iterable[TrialRecord]) -> None:
-        """What an earlier run left."""
+        """Add the trials of an earlier run."""
         for record in records:
             self._count(record)
         self._look_ahead()
@@ -55,12 +55,12 @@ class Progress:
 
     @property
     def elapsed(self) -> float:
-        """Seconds since the run began."""
+        """Return the seconds since the run began."""
         return time.monotonic() - self._begun
 
     @property
     def speedup(self) -> float | None:
-        """The best by the baseline, more than 1 when better; None until both are known.
+        """Return how many times better the best is than the baseline; None until both are known.
 
         Without an interval: the best so far is the luckiest so far, and the verdict comes at the end.
         """
@@ -70,7 +70,8 @@ class Progress:
         return ratio if self.objective.direction == "maximize" else 1 / ratio
 
     def seconds_left(self) -> float | None:
-        """From what the trials took so far, the finals included; None before anything was measured.
+        """Estimate the seconds left from the trials so far, finals included; None before anything was
+        measured.
 
         With a time limit the search is cut short, and the finals to the sessions that are always held.
         """

@@ -1,4 +1,4 @@
-"""How much measuring goes into being believed, beside the trials themselves."""
+"""Decide what a search measures more than once: self-test, anchors, finals and rebuilds."""
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated
@@ -46,7 +46,7 @@ TRIALS_ALONE = Rigour(self_test_runs=0, anchor_every=0, racing=False, finalists=
 
 
 def fitting(rigour: Rigour, objectives: "tuple[Objective, ...]") -> Rigour:
-    """What of it can tell something of these objectives; without a self-test, anchors cannot."""
+    """Return the parts that are meaningful for these objectives; anchors need a self-test."""
     if not are_timed(objectives):
         return replace(TRIALS_ALONE, sessions=rigour.sessions, rounds=rigour.rounds)
     return replace(
@@ -58,7 +58,7 @@ def fitting(rigour: Rigour, objectives: "tuple[Objective, ...]") -> Rigour:
 
 
 def are_timed(objectives: "tuple[Objective, ...]") -> bool:
-    """Whether the first objective differs from run to run, as what is timed does."""
+    """Return whether the first objective differs from run to run, as timed metrics do."""
     # loads numpy, which --help need not wait for
     from studies.core.metrics import is_timed
 
@@ -66,12 +66,12 @@ def are_timed(objectives: "tuple[Objective, ...]") -> bool:
 
 
 def can_have_finals(objectives: "tuple[Objective, ...]") -> bool:
-    """Whether there is one winner to be found, and by measuring again."""
+    """Return whether there is a single winner, and measuring again can find it."""
     return len(objectives) == 1 and are_timed(objectives)
 
 
 def can_race(objectives: "tuple[Objective, ...]") -> bool:
-    """Whether the timed blocks show early that a trial will be worse."""
+    """Return whether the timed blocks show early that a trial will be worse."""
     from studies.core.metrics import METRICS
 
     return can_have_finals(objectives) and METRICS[objectives[0].metric].raced

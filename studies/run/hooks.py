@@ -198,7 +198,7 @@ class GpuSharing(Hook):
         found = contention(self.running.spec.machine, self._are_uneven[-LATEST:])
         if found is not None:
             self._is_told = True
-            self.running.observer.note(f"{found.told}; nvidia-smi may show what it is")
+            self.running.observer.note(f"{found.message}; nvidia-smi may show what it is")
 
 
 class Convergence(Hook):

@@ -19,7 +19,7 @@ from studies.belief.bar import bar_of, most_lenient
 from studies.belief.rigour import TRIALS_ALONE, Rigour
 from studies.core import identity
 from studies.core.identity import evaluation_key
-from studies.core.objectives import check_told, judge
+from studies.core.objectives import judge, require_metrics
 from studies.core.records import RepeatRecord, StudySpec, TrialRecord
 from studies.core.space import candidate_at
 from studies.run.hooks import HOOKS, Hook
@@ -85,7 +85,7 @@ class StudyLoop:
         for record in study.trials:
             running.sampler.add(_from_before(record, running.observation(record)))
         if running.records:
-            check_told(running.records[0], self.spec)
+            require_metrics(running.records[0], self.spec)
         return running
 
     def _searcher(self) -> Searcher:
@@ -244,7 +244,7 @@ class _Run:
         record = self._store(trial, found, device, reused=reused)
         running.observer.finished(record)
         if not running.records:
-            check_told(record, running.spec)
+            require_metrics(record, running.spec)
         running.add(record)
         if len(running.records) == 1:
             # its device is the study's own

@@ -110,7 +110,7 @@ def test_a_trial_may_take_a_multiple_of_the_baseline(
 @pytest.mark.parametrize(
     ("constraint", "said"),
     [
-        ("device_memory_bytes<=1e9", "this machine does not tell device_memory_bytes"),
+        ("device_memory_bytes<=1e9", "device_memory_bytes is not available on this machine"),
         ("top1_agreement>=0.9", "the outputs of this model have no top1_agreement"),
     ],
 )

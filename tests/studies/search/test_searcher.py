@@ -9,7 +9,7 @@ from studies.core import space as spaces
 from studies.core.space import Point
 from studies.search import pool
 from studies.search.observations import Earlier, Observation
-from studies.search.searcher import Searcher, Taste
+from studies.search.searcher import CostWeight, Searcher
 
 SPACE = (
     Dimension("precision", "graph", ("fp32", "fp16", "int8"), "fp32", ""),
@@ -141,8 +141,8 @@ def test_what_never_works_is_given_up_though_it_would_be_much_better() -> None:
 
 
 def test_dear_builds_make_the_search_try_more_with_the_engines_that_there_are() -> None:
-    def engines(patience: float) -> int:
-        searcher = _searcher(taste=Taste(patience))
+    def engines(fixed_share: float) -> int:
+        searcher = _searcher(cost_weight=CostWeight(fixed_share))
         points = _search(searcher, 30, lambda point: _observed(point, build=300.0))
         return len({(one["precision"], one["profile"], one["level"]) for one in points})
 

@@ -2,7 +2,7 @@ import pytest
 
 from studies.belief.noise import Noise
 from studies.belief.rigour import TRIALS_ALONE, Rigour
-from studies.search.stopping import MOST_UNTOLD, Left, Stopped, is_converged, least_gain
+from studies.search.stopping import LARGEST_LEAST_GAIN, Left, Stopped, is_converged, least_gain
 
 
 def test_a_search_ends_when_more_is_unlikely() -> None:
@@ -20,8 +20,8 @@ def test_what_cannot_be_told_apart_is_not_worth_going_on_for() -> None:
 
 def test_a_disturbed_machine_is_no_reason_to_leave_much_unfound() -> None:
     disturbed = Noise(3.0, 3.0, 6, 28.0)
-    assert least_gain(0.01, disturbed, Rigour()) == MOST_UNTOLD
-    assert least_gain(0.01, disturbed, TRIALS_ALONE) == MOST_UNTOLD
+    assert least_gain(0.01, disturbed, Rigour()) == LARGEST_LEAST_GAIN
+    assert least_gain(0.01, disturbed, TRIALS_ALONE) == LARGEST_LEAST_GAIN
     assert least_gain(0.2, disturbed, Rigour()) == 0.2
 
 
