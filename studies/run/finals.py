@@ -1,4 +1,4 @@
-"""Holds the finals of a study: opens a process for each finalist, and stores what each session found."""
+"""Hold the finals of a study: open a process for each finalist, and store the results of each session."""
 
 import math
 import time
@@ -24,17 +24,17 @@ from studies.run.limits import Ending, Stop
 from studies.run.loop import StudyLoop
 from studies.run.session import Contest, Entry, entries_of
 
-# of a limited time, this share and no more than these seconds are kept for the finals
+# share of a limited time that is kept for the finals, and the greatest number of seconds
 FINALS_SHARE = 0.25
 FINALS_SECONDS = 60.0
 
 
 class HeldTwice(UserError):
-    """Somebody else holds the finals of the study at this time."""
+    """Another search is holding the finals of this study."""
 
 
 def searching_seconds(timeout: float | None, rigour: Rigour) -> float | None:
-    """What of the time the search itself may use; `rigour` fits its objectives."""
+    """Return how much of the time limit the search itself may use; `rigour` fits its objectives."""
     if timeout is None or not rigour.finalists:
         return timeout
     return timeout - min(FINALS_SHARE * timeout, FINALS_SECONDS)
@@ -76,20 +76,22 @@ def hold(
         except (Interrupted, KeyboardInterrupt):
             return "interrupted"
         except UserError as error:
-            # what was found is worth more than an end with an error
+            # keep the results of the search instead of ending with an error
             loop.observer.note(f"the finalists could not all be measured again: {error.message}")
     return None
 
 
 def _folder(entry: Entry, workspace: Workspace, rebuilt: ExitStack) -> Path:
-    """Where the entry's engine is made: for a rebuild in a folder of its own, with empty caches."""
+    """Return the folder of the entry's engine: one of its own, with empty caches, for a rebuild."""
     return rebuilt.enter_context(temporary_folder(workspace.caches)) if entry.build else workspace.root
 
 
 def _sessions(
     loop: StudyLoop, contest: Contest, numbers: range, stop: Stop, clock: "_Clock", stored: int
 ) -> Ending | None:
-    """So many repeats were stored before; raises HeldTwice where another search stored some meanwhile."""
+    """Hold the sessions that are missing, after so many stored repeats; raises HeldTwice if another search
+    stored some meanwhile.
+    """
     # engines of rebuilds are not made yet, and others may have been deleted
     may_build = True
     for number in numbers:
@@ -112,7 +114,7 @@ def _sessions(
 
 @dataclass
 class _Clock:
-    """Tells what is being done, and from the second session on how long it will take.
+    """Report what is being done, and from the second session on how long it will take.
 
     It is over when a session as long as the last would last beyond the end.
     """
@@ -144,7 +146,7 @@ def _store(loop: StudyLoop, repeats: list[RepeatRecord]) -> None:
 
 
 def _sessions_done(repeats: tuple[RepeatRecord, ...], entries: tuple[Entry, ...], after: int) -> int:
-    """The sessions in which every entry was measured already."""
+    """Return the sessions in which every entry was measured already."""
     held = {
         (one.trial, one.build, one.session) for one in repeats if one.role == "final" and one.after == after
     }
@@ -160,6 +162,6 @@ def _worker(opening: Open, folders: dict[Entry, Path], entry: Entry) -> Iterator
     name = f"-trial-{entry.trial.number}" + (f"-rebuild-{entry.build}" if entry.build else "")
     elsewhere = msgspec.structs.replace(opening, workspace=str(workspace.root.resolve()))
     with Worker(elsewhere, workspace, name) as worker:
-        # here, not in the thread that waits for it: Linux ends a process with the thread that started it
+        # started here, not in the waiting thread: Linux ends a process with the thread that started it
         worker.start()
         yield worker

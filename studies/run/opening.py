@@ -1,4 +1,4 @@
-"""What a search, its plan and a recording begin with: storage, executor, and what is to be searched."""
+"""Open what a search, its plan and a recording need: storage, executor, and the settled request."""
 
 import importlib.metadata
 from collections.abc import Iterator, Sequence
@@ -26,7 +26,7 @@ VERSIONED = ("optuna", "numpy", "onnx")
 
 @dataclass(frozen=True)
 class Opening:
-    """A study that is about to be searched, and whom it works with; `rigour` fits its objectives."""
+    """A study that is about to be searched, with its storage and executor; `rigour` fits its objectives."""
 
     workspace: Workspace
     storage: Storage
@@ -37,19 +37,19 @@ class Opening:
     rigour: Rigour
 
     def compute_reference(self) -> None:
-        """Has the right outputs ready; raises UserError for a model that cannot run."""
+        """Compute the reference outputs; raises UserError for a model that cannot run."""
         what = "computing the reference outputs"
         self.observer.preparing(what)
         self.executor.prepare(self.question.workload.plan.batch, lambda *_: self.observer.preparing(what))
 
     def create_study(self, name: str, earlier: Sequence[Earlier] = ()) -> None:
-        """Adds the study, which begins with what earlier ones showed."""
+        """Add the study, with the earlier studies that it learns from."""
         self.storage.create_study(name, self.spec, versions(), priors_of(earlier))
 
     def loop(
         self, name: str, seed: int, *, remeasure: bool = False, earlier: tuple[Earlier, ...] = ()
     ) -> StudyLoop:
-        """The search of the study of this name, whose files the workspace keeps from now on."""
+        """Return the search of the study of this name, whose files the workspace keeps from now on."""
         keep(self.spec.workload, self.workspace)
         return StudyLoop(
             *(name, self.spec, self.storage, self.executor, self.observer),
@@ -61,7 +61,7 @@ class Opening:
 
 
 def versions() -> dict[str, str]:
-    """The versions of the packages that decide what a search does."""
+    """Return the versions of the packages that decide what a search does."""
     return {"trt-tuner": VERSION, **{name: importlib.metadata.version(name) for name in VERSIONED}}
 
 
@@ -69,7 +69,7 @@ def versions() -> dict[str, str]:
 def opened(
     request: Request, folder: Path, url: str, rigour: Rigour, observer: Observer, executor: str = LOCAL
 ) -> Iterator[Opening]:
-    """Opens the storage, settles the request, and starts the executor of this name.
+    """Open the storage, settle the request, and start the executor of this name.
 
     Raises UserError for what the user must fix. The executor is closed in the end.
     """

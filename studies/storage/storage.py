@@ -1,4 +1,4 @@
-"""Studies kept in a database: what was asked, and everything that came of it, from the first trial on.
+"""Keep studies in a database: what was asked, and all results from the first trial on.
 
 The database may also hold Optuna's own tables. Nothing is ever changed or deleted here, only added; what is
 under way (attempts) alone changes, and goes when its trial is stored.
@@ -40,7 +40,7 @@ __all__ = ["Event", "FinishedTrial", "Storage", "StudyFile", "StudySummary", "op
 
 
 def open_storage(url: str) -> "Storage":
-    """The storage at a path, a sqlite:/// URL or a postgresql:// URL, made or brought up to date if need be.
+    """Open the storage at a path, a sqlite:/// URL or a postgresql:// URL; creates or migrates it if needed.
 
     Raises UserError when it cannot be opened, or was written by a newer version.
     """
