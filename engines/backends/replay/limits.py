@@ -54,7 +54,7 @@ def _unlike(landscape: Landscape, file: str, option: str, was: object) -> UserEr
 def _require_replayed(landscape: Landscape, policy: Policy, metrics: Collection[str]) -> None:
     outputs = [output for run in landscape.runs for output in run.outputs]
     made_up = {"cosine"} if any(output.cosine is None for output in outputs) else set()
-    # other metrics it would make up, or take from its own process
+    # other metrics would be invented, or taken from the replaying process
     reported = [name for name in names_where(lambda metric: metric.replayed) if name not in made_up]
     for name in metrics:
         if name not in reported:
@@ -64,7 +64,7 @@ def _require_replayed(landscape: Landscape, policy: Policy, metrics: Collection[
 
 
 def _data(source: InputSource | None) -> object:
-    """What tells two sources apart; random data is like any other random data."""
+    """Return what distinguishes two sources of data; all random data is the same."""
     return None if source is None or source.is_random else (source.digest, source.function)
 
 
