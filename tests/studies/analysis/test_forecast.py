@@ -75,7 +75,7 @@ def test_few_trials_need_fewer_engines_than_there_are() -> None:
     assert ahead.builds.most == pytest.approx(SPREAD * (4 * 100.0 + 2 * 1.0))
 
 
-def test_a_search_that_keeps_to_engines_that_are_there_is_expected_to_go_on_so() -> None:
+def test_forecast_assumes_that_a_search_keeps_reusing_engines() -> None:
     siblings = [
         _trial(number, _other(intra_op_threads=threads)) for number, threads in enumerate((2, 4, 8, 1))
     ]
@@ -84,7 +84,7 @@ def test_a_search_that_keeps_to_engines_that_are_there_is_expected_to_go_on_so()
     assert frugal.builds.expected < 0.8 * unknown.builds.expected
 
 
-def test_what_was_reused_costs_what_making_it_took() -> None:
+def test_reused_results_cost_their_original_seconds() -> None:
     again = _trial(0, stages={**STAGES, "graph": 0.0, "build": 0.1})
     reused = replace(
         again.evaluation,
@@ -120,7 +120,7 @@ def test_the_self_test_and_the_anchors_are_counted() -> None:
     assert _ahead(later, 41, rigour).measuring.expected == pytest.approx((20 + 2) * 10.0)
 
 
-def test_the_finals_load_all_that_take_part_and_time_them_in_turn() -> None:
+def test_finals_include_loading_and_timing_of_every_finalist() -> None:
     rigour = replace(TRIALS_ALONE, finalists=4, sessions=5, rounds=5)
     loading, block = START_SECONDS + 4.0, 6.0 / 6
     assert _ahead([_trial(0)], 20, rigour).finals.expected == pytest.approx(9 * loading + 25 * 5 * block)
@@ -142,7 +142,7 @@ def test_a_time_limit_cuts_each_of_the_three() -> None:
     assert whole.within(1000.0, 1000.0, rigour) == whole
 
 
-def test_nothing_is_known_before_anything_was_measured() -> None:
+def test_forecast_is_none_before_the_first_measurement() -> None:
     broken = record(SPEC, 0, failed(SPEC.baseline, "build", "refused", "no"))
     assert forecast(SPEC, EXTENT, [], TRIALS_ALONE, 50) is None
     assert forecast(SPEC, EXTENT, [broken], TRIALS_ALONE, 50) is None

@@ -29,7 +29,7 @@ def loop(storage: Storage, workload: Workload, executor: Here, rigour: Rigour = 
     return replace(loop_of(storage, spec_of(workload), executor), rigour=rigour)
 
 
-def test_the_baseline_is_measured_again_behind_trial_0_and_every_few_trials(
+def test_baseline_is_measured_again_after_trial_0_and_every_few_trials(
     storage: Storage, workload: Workload, workspace: Workspace
 ) -> None:
     executor = Here(workload, workspace)
@@ -43,7 +43,7 @@ def test_the_baseline_is_measured_again_behind_trial_0_and_every_few_trials(
     assert len(executor.asked) == 8 + 6
 
 
-def test_a_search_that_goes_on_does_not_repeat_the_self_test(
+def test_resume_does_not_repeat_the_self_test(
     storage: Storage, workload: Workload, workspace: Workspace
 ) -> None:
     run(loop(storage, workload, Here(workload, workspace)), 3)
@@ -52,7 +52,7 @@ def test_a_search_that_goes_on_does_not_repeat_the_self_test(
     assert roles == ["self-test"] * 4 + ["anchor"]
 
 
-def test_what_the_self_test_found_is_told_once(
+def test_result_of_the_self_test_is_reported_once(
     storage: Storage, workload: Workload, workspace: Workspace
 ) -> None:
     found = loop(storage, workload, Here(workload, workspace, options=Settings(run_noise=0.01)))
@@ -73,7 +73,7 @@ def test_a_baseline_that_failed_is_not_measured_again(
     assert storage.read_study("study").repeats == ()
 
 
-def test_without_rigour_nothing_is_measured_twice(
+def test_nothing_is_measured_twice_when_turned_off(
     storage: Storage, workload: Workload, workspace: Workspace
 ) -> None:
     executor = Here(workload, workspace)
@@ -82,7 +82,7 @@ def test_without_rigour_nothing_is_measured_twice(
     assert executor.bars == [None] * 6
 
 
-def test_trials_behind_the_best_are_cut_short_and_answer_no_other_study(
+def test_clearly_worse_trials_are_pruned_and_not_reused_by_other_studies(
     storage: Storage, workload: Workload, workspace: Workspace
 ) -> None:
     racing = replace(RIGOUR, racing=True)
@@ -101,7 +101,7 @@ def test_trials_behind_the_best_are_cut_short_and_answer_no_other_study(
     assert not any(keys[trial.number].endswith("-pruned") for trial in whole)
 
 
-def test_the_noise_that_is_found_is_what_the_machine_has(
+def test_estimated_noise_matches_the_simulated_noise(
     storage: Storage, workload: Workload, workspace: Workspace
 ) -> None:
     executor = Here(workload, workspace, options=Settings(run_noise=0.02, noise=0.0001))
@@ -113,7 +113,7 @@ def test_the_noise_that_is_found_is_what_the_machine_has(
     assert found.between == pytest.approx(found.spread, rel=0.1)
 
 
-def test_two_runs_say_nothing_of_noise() -> None:
+def test_two_runs_give_no_noise() -> None:
     assert noise_of([]) is None
 
 

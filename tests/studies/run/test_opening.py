@@ -33,7 +33,7 @@ def test_an_executor_is_added_by_one_entry_in_the_table(here: Path, monkeypatch:
     ]
 
 
-def test_what_cannot_be_told_of_the_objectives_is_not_measured(here: Path) -> None:
+def test_opening_drops_measurements_that_do_not_apply_to_the_objectives(here: Path) -> None:
     request = request_in(here, objectives=["engine_bytes"])
     with opened(request, here / "w", str(here / "studies.db"), Rigour(), Notes()) as opening:
         assert (opening.rigour.self_test_runs, opening.rigour.finalists) == (0, 0)

@@ -11,14 +11,14 @@ def test_a_search_ends_when_more_is_unlikely() -> None:
     assert not is_converged(None)
 
 
-def test_what_cannot_be_told_apart_is_not_worth_going_on_for() -> None:
+def test_least_gain_is_at_least_the_detectable_difference() -> None:
     noisy, quiet = Noise(0.03, 0.03, 6, 0.09), Noise(0.001, 0.001, 6, 0.003)
     assert least_gain(0.01, quiet, Rigour()) == 0.01
     assert least_gain(0.01, noisy, Rigour(sessions=9)) == pytest.approx(0.03)
     assert least_gain(0.01, None, Rigour()) == 0.01
 
 
-def test_a_disturbed_machine_is_no_reason_to_leave_much_unfound() -> None:
+def test_least_gain_is_limited_on_a_noisy_machine() -> None:
     disturbed = Noise(3.0, 3.0, 6, 28.0)
     assert least_gain(0.01, disturbed, Rigour()) == LARGEST_LEAST_GAIN
     assert least_gain(0.01, disturbed, TRIALS_ALONE) == LARGEST_LEAST_GAIN
