@@ -78,7 +78,7 @@ def _known(
 
 
 def _failed(failure: Failure | None) -> Stage | None:
-    """Return the stage that failed; an internal error counts as one of the measurement, as it does not rule out a build."""
+    """Return the stage that failed; "measure" for an internal error, which does not rule out a build."""
     if failure is None:
         return None
     return "measure" if failure.kind == "internal" else failure.stage
