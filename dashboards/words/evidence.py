@@ -15,7 +15,7 @@ from engines.core.results import Measurement
 from engines.statistics.jitter import is_uneven
 from studies.analysis.view import StudyView
 from studies.belief.gpu_sharing import contention, measured_in
-from studies.belief.rigour import Rigour
+from studies.belief.measurement_plan import MeasurementPlan
 from studies.core.records import Objective, StudyRecord
 from studies.finals.rebuilds import Rebuilt
 from studies.finals.select import finalists
@@ -148,7 +148,7 @@ def luck(view: StudyView) -> str:
     if not proven or _were_held(view):
         return ""
     beginning = "The best of many trials is partly luck, for which the interval does not allow"
-    if not finalists(view.study, Rigour().finalists):
+    if not finalists(view.study, MeasurementPlan().finalists):
         return f"{beginning}."
     return f"{beginning}: the same search with --finalists N measures the best N again, in turn."
 

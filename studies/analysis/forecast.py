@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from engines.core.results import Artifact, Evaluation
 from engines.core.values import Settings
-from studies.belief.rigour import Rigour
+from studies.belief.measurement_plan import MeasurementPlan
 from studies.core import space as spaces
 from studies.core.records import StudySpec, TrialRecord
 from studies.finals.verdict import FEWEST_SESSIONS
@@ -67,7 +67,7 @@ class Forecast:
     def total(self) -> Seconds:
         return self.searching + self.finals
 
-    def within(self, searching: float, whole: float, rigour: Rigour) -> "Forecast":
+    def within(self, searching: float, whole: float, measurement_plan: MeasurementPlan) -> "Forecast":
         """Limit the forecast to so many seconds of searching, and of the search and its finals as a whole.
 
         Some sessions of the finals are held even after that.
@@ -77,7 +77,7 @@ class Forecast:
             return min(1.0, searching / wanted) if wanted else 1.0
 
         def rest(finals: float, wanted: float) -> float:
-            return min(finals, max(always_held(rigour) * finals, whole - min(searching, wanted)))
+            return min(finals, max(always_held(measurement_plan) * finals, whole - min(searching, wanted)))
 
         before = self.searching
         shares = before.each(share)
@@ -103,7 +103,11 @@ def extent_of(space: spaces.Space) -> Extent:
 
 
 def forecast(
-    spec: StudySpec, extent: Extent, records: Sequence[TrialRecord], rigour: Rigour, trials: int
+    spec: StudySpec,
+    extent: Extent,
+    records: Sequence[TrialRecord],
+    measurement_plan: MeasurementPlan,
+    trials: int,
 ) -> Forecast | None:
     """Return what is left of a study of so many trials in all; None before the baseline or any other trial
     ran.
@@ -113,14 +117,16 @@ def forecast(
     left = max(0, min(trials, _most_trials(spec, extent)) - len(records))
     # a baseline that failed is not measured again, and there are no finals
     has_baseline = records[0].measurement is not None
-    again = _baseline_runs(rigour, len(records), left) * _measuring(records[0]) * has_baseline
+    again = _baseline_runs(measurement_plan, len(records), left) * _measuring(records[0]) * has_baseline
     measuring = _times(_Mean.of([_measuring(one) for one in records if _was_measured_here(one)]), left)
     return Forecast(
         trials=left,
         builds=_making(extent.graphs, extent, records, left, _graph_key, _graph_seconds)
         + _making(extent.engines, extent, records, left, _engine_key, _engine_seconds),
         measuring=measuring + Seconds(again, again, again),
-        finals=_finals(records[0].evaluation, rigour, len(records) + left) if has_baseline else NO_TIME,
+        finals=_finals(records[0].evaluation, measurement_plan, len(records) + left)
+        if has_baseline
+        else NO_TIME,
     )
 
 
@@ -203,11 +209,11 @@ def _different(groups: int, siblings: int, candidates: int, drawn: int) -> float
     return groups * (1 - math.exp(missed))
 
 
-def _finals(baseline: Evaluation, rigour: Rigour, trials: int) -> Seconds:
+def _finals(baseline: Evaluation, measurement_plan: MeasurementPlan, trials: int) -> Seconds:
     """Estimate the seconds of sessions in which every finalist is loaded, warmed up, timed in turn and
     checked.
     """
-    rivals = min(rigour.finalists, trials - 1)
+    rivals = min(measurement_plan.finalists, trials - 1)
     if rivals < 1:
         return NO_TIME
     took = baseline.stage_seconds
@@ -215,31 +221,31 @@ def _finals(baseline: Evaluation, rigour: Rigour, trials: int) -> Seconds:
     block = took.get("measure", 0.0) / max(1, len(baseline.measurement.blocks) if baseline.measurement else 1)
 
     def sessions(rivals: int) -> float:
-        entries = 1 + rivals * (1 + rigour.rebuilds)
-        rebuilds = rivals * rigour.rebuilds * making_seconds(baseline)
+        entries = 1 + rivals * (1 + measurement_plan.rebuilds)
+        rebuilds = rivals * measurement_plan.rebuilds * making_seconds(baseline)
         # in the first session one is loaded after the other
         return (
-            (entries + rigour.sessions - 1) * loading
+            (entries + measurement_plan.sessions - 1) * loading
             + rebuilds
-            + (rigour.sessions * rigour.rounds * entries * block)
+            + (measurement_plan.sessions * measurement_plan.rounds * entries * block)
         )
 
     return Seconds(sessions(rivals), sessions(1) / SPREAD, sessions(rivals) * SPREAD)
 
 
-def always_held(rigour: Rigour) -> float:
+def always_held(measurement_plan: MeasurementPlan) -> float:
     """Return the share of the finals' sessions that is held even after the time limit."""
-    return min(1.0, FEWEST_SESSIONS / rigour.sessions)
+    return min(1.0, FEWEST_SESSIONS / measurement_plan.sessions)
 
 
 def _most_trials(spec: StudySpec, extent: Extent) -> int:
     return extent.candidates + (not spaces.contains(spec.space, spec.baseline.settings))
 
 
-def _baseline_runs(rigour: Rigour, made: int, left: int) -> int:
+def _baseline_runs(measurement_plan: MeasurementPlan, made: int, left: int) -> int:
     """Return how often the baseline is measured again: the self-test after trial 0, then anchors."""
-    anchors = left // rigour.anchor_every if rigour.anchor_every else 0
-    return (rigour.self_test_runs if made <= 1 else 0) + anchors
+    anchors = left // measurement_plan.anchor_every if measurement_plan.anchor_every else 0
+    return (measurement_plan.self_test_runs if made <= 1 else 0) + anchors
 
 
 def _was_measured_here(record: TrialRecord) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from engines.statistics.estimates import Estimate
 from studies.analysis.forecast import Extent, Forecast, always_held, extent_of, forecast
-from studies.belief.rigour import TRIALS_ALONE, Rigour
+from studies.belief.measurement_plan import TRIALS_ALONE, MeasurementPlan
 from studies.core.records import Objective, StudySpec, TrialRecord
 from studies.search.stopping import Left
 
@@ -22,7 +22,7 @@ class Progress:
     spec: StudySpec
     trials: int
     seconds: float | None = None
-    rigour: Rigour = TRIALS_ALONE
+    measurement_plan: MeasurementPlan = TRIALS_ALONE
     finished: int = 0
     failed: int = 0
     infeasible: int = 0
@@ -81,10 +81,10 @@ class Progress:
         searching, finals = ahead.searching.expected, ahead.finals.expected
         if self.seconds is None or searching <= self.seconds - self.elapsed:
             return searching + finals
-        return max(0.0, self.seconds - self.elapsed) + always_held(self.rigour) * finals
+        return max(0.0, self.seconds - self.elapsed) + always_held(self.measurement_plan) * finals
 
     def _look_ahead(self) -> None:
-        self._forecast = forecast(self.spec, self._extent, self._records, self.rigour, self.trials)
+        self._forecast = forecast(self.spec, self._extent, self._records, self.measurement_plan, self.trials)
 
     def _count(self, record: TrialRecord) -> None:
         self._records.append(record)

@@ -6,8 +6,8 @@ from datetime import datetime
 from engines.core.values import Bar
 from engines.statistics.futility import guarded_spread
 from studies.belief.devices import Beliefs
+from studies.belief.measurement_plan import can_race
 from studies.belief.noise import Drift
-from studies.belief.rigour import can_race
 from studies.core.records import Direction, Objective, TrialRecord
 
 

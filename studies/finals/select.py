@@ -4,7 +4,7 @@ import math
 
 from engines.statistics.estimates import Estimate
 from studies.belief.devices import beliefs
-from studies.belief.rigour import can_have_finals
+from studies.belief.measurement_plan import can_have_finals
 from studies.core.records import StudyRecord, TrialRecord
 from studies.finals.verdict import disproved
 

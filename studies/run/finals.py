@@ -14,7 +14,7 @@ from engines.artifacts.workspace import Workspace, temporary_folder
 from engines.core.errors import Interrupted, UserError
 from engines.worker.client import Worker
 from engines.worker.protocol import Open
-from studies.belief.rigour import Rigour
+from studies.belief.measurement_plan import MeasurementPlan
 from studies.core.identity import evaluation_key
 from studies.core.records import RepeatRecord
 from studies.finals.select import finalists
@@ -33,9 +33,9 @@ class HeldTwice(UserError):
     """Another search is holding the finals of this study."""
 
 
-def searching_seconds(timeout: float | None, rigour: Rigour) -> float | None:
-    """Return how much of the time limit the search itself may use; `rigour` fits its objectives."""
-    if timeout is None or not rigour.finalists:
+def searching_seconds(timeout: float | None, measurement_plan: MeasurementPlan) -> float | None:
+    """Return how much of the time limit the search itself may use; `measurement_plan` fits its objectives."""
+    if timeout is None or not measurement_plan.finalists:
         return timeout
     return timeout - min(FINALS_SHARE * timeout, FINALS_SECONDS)
 
@@ -49,27 +49,31 @@ def hold(
     time `end`, of the monotonic clock, it is over, but not before there are sessions enough for a verdict.
     """
     study = loop.storage.read_study(loop.name)
-    entries = entries_of(finalists(study, loop.rigour.finalists), loop.rigour.rebuilds)
-    done = _sessions_done(study.repeats, entries, len(study.trials)) if entries else loop.rigour.sessions
-    if done >= loop.rigour.sessions:
+    entries = entries_of(finalists(study, loop.measurement_plan.finalists), loop.measurement_plan.rebuilds)
+    done = (
+        _sessions_done(study.repeats, entries, len(study.trials))
+        if entries
+        else loop.measurement_plan.sessions
+    )
+    if done >= loop.measurement_plan.sessions:
         return None
-    done = 0 if loop.rigour.rebuilds else done
+    done = 0 if loop.measurement_plan.rebuilds else done
     rivals = ", ".join(entry.name for entry in entries)
-    loop.observer.note(f"measuring again, in turn, in {loop.rigour.sessions} sessions: {rivals}")
+    loop.observer.note(f"measuring again, in turn, in {loop.measurement_plan.sessions} sessions: {rivals}")
     clock = _Clock(loop.observer, end)
     with ExitStack() as rebuilt, stop.while_running():
         folders = {entry: _folder(entry, workspace, rebuilt) for entry in entries}
         contest = Contest(
             entries=entries,
             after=len(study.trials),
-            rigour=loop.rigour,
+            measurement_plan=loop.measurement_plan,
             open_engine=partial(_worker, opening, folders),
             say=clock.say,
             seed=loop.seed,
             device=loop.executor.devices[0].name,
         )
         try:
-            numbers = range(done, loop.rigour.sessions)
+            numbers = range(done, loop.measurement_plan.sessions)
             return _sessions(loop, contest, numbers, stop, clock, len(study.repeats))
         except HeldTwice:
             raise

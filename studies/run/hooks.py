@@ -109,14 +109,14 @@ class BaselineAgain(Hook):
 
     def due(self, device: str) -> RepeatRole | None:
         """Return the role for which the baseline is to be measured on the device now; None for nothing."""
-        running, rigour = self.running, self.running.rigour
+        running, measurement_plan = self.running, self.running.measurement_plan
         if self._self_tests(device) < self._wanted(device):
             return "self-test"
-        if not rigour.anchor_every:
+        if not measurement_plan.anchor_every:
             return None
         last = max((one.after for one in running.repeats if self._is_on(one, device)), default=1)
         since = sum(self._is_on(record, device) for record in running.records[last:])
-        return "anchor" if since >= rigour.anchor_every else None
+        return "anchor" if since >= measurement_plan.anchor_every else None
 
     def _submit(self, role: RepeatRole, device: str) -> None:
         running = self.running
@@ -152,7 +152,7 @@ class BaselineAgain(Hook):
 
     def _wanted(self, device: str) -> int:
         """Return the runs of the self-test; one more on a device where trial 0 did not run."""
-        runs = self.running.rigour.self_test_runs
+        runs = self.running.measurement_plan.self_test_runs
         return runs if device == self.running.beliefs.home else 1 + runs
 
     def _is_on(self, row: TrialRecord | RepeatRecord, device: str) -> bool:
@@ -228,7 +228,7 @@ class Convergence(Hook):
                 running.observer.expecting(running.left)
 
     def _least_gain(self, wanted: float) -> float:
-        return least_gain(wanted, self.running.beliefs.noise, self.running.rigour)
+        return least_gain(wanted, self.running.beliefs.noise, self.running.measurement_plan)
 
     def _left_before(self) -> Left | None:
         """Return what was left to gain when an earlier run stopped for it; None if that is no longer valid.

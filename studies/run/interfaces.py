@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 from engines.core.values import Candidate, Stage, Value
-from studies.belief.rigour import TRIALS_ALONE, Rigour
+from studies.belief.measurement_plan import TRIALS_ALONE, MeasurementPlan
 from studies.core.records import StudySpec, TrialRecord
 from studies.run.limits import Limits
 from studies.search.observations import Observation
@@ -31,7 +31,7 @@ class Observer(Protocol):
         spec: StudySpec,
         limits: Limits,
         records: tuple[TrialRecord, ...],
-        rigour: Rigour = TRIALS_ALONE,
+        measurement_plan: MeasurementPlan = TRIALS_ALONE,
     ) -> None:
         """Show that the study is about to run; `records` are the trials of an earlier run."""
 

@@ -16,7 +16,7 @@ from engines.core.values import Bar, Candidate
 from engines.executors.base import TICK_SECONDS, Event, Executor, Finished, Job, Log, Stage
 from engines.machine.nvtx import nvtx_range
 from studies.belief.bar import bar_of, most_lenient
-from studies.belief.rigour import TRIALS_ALONE, Rigour
+from studies.belief.measurement_plan import TRIALS_ALONE, MeasurementPlan
 from studies.core import identity
 from studies.core.identity import evaluation_key
 from studies.core.objectives import judge, require_metrics
@@ -39,9 +39,9 @@ LASTING = ("refused", "not_finite", "wrong_output")
 class StudyLoop:
     """One study to be searched: where it is stored, who evaluates, who watches.
 
-    With `remeasure`, what earlier studies measured is measured again; `rigour` says what else is measured
-    more than once. `earlier` is what studies of similar models showed, and `sampler` makes whoever says what
-    to try next, where it is not the searcher that learns.
+    With `remeasure`, what earlier studies measured is measured again; `measurement_plan` says what else is
+    measured more than once. `earlier` is what studies of similar models showed, and `sampler` makes whoever
+    says what to try next, where it is not the searcher that learns.
     """
 
     name: str
@@ -51,7 +51,7 @@ class StudyLoop:
     observer: Observer
     seed: int = 0
     remeasure: bool = False
-    rigour: Rigour = TRIALS_ALONE
+    measurement_plan: MeasurementPlan = TRIALS_ALONE
     earlier: tuple[Earlier, ...] = ()
     sampler: Callable[[], Sampler] | None = None
 
@@ -73,7 +73,7 @@ class StudyLoop:
         running = Running(
             *(self.name, self.spec, self.storage, self.executor, self.observer),
             sampler=self.sampler() if self.sampler is not None else self._searcher(),
-            rigour=self.rigour,
+            measurement_plan=self.measurement_plan,
             limits=limits,
             repeats=list(study.repeats),
         )
@@ -205,7 +205,7 @@ class _Run:
     def _bar(self) -> Bar | None:
         """Return a bar that is valid on whichever device the trial gets."""
         running = self.running
-        if not running.rigour.racing:
+        if not running.measurement_plan.racing:
             return None
         objectives, now = running.spec.objectives, datetime.now(UTC)
         bars = (

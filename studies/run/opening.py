@@ -11,7 +11,7 @@ from engines.core.version import VERSION
 from engines.executors.base import StudyExecutor
 from engines.executors.registry import LOCAL, open_executor
 from engines.models.located import keep
-from studies.belief.rigour import Rigour, fitting
+from studies.belief.measurement_plan import MeasurementPlan, fitting
 from studies.core.records import StudySpec
 from studies.run.interfaces import Observer
 from studies.run.loop import StudyLoop
@@ -26,7 +26,10 @@ VERSIONED = ("optuna", "numpy", "onnx")
 
 @dataclass(frozen=True)
 class Opening:
-    """A study that is about to be searched, with its storage and executor; `rigour` fits its objectives."""
+    """A study that is about to be searched, with its storage and executor.
+
+    `measurement_plan` fits its objectives.
+    """
 
     workspace: Workspace
     storage: Storage
@@ -34,7 +37,7 @@ class Opening:
     observer: Observer
     question: Question
     spec: StudySpec
-    rigour: Rigour
+    measurement_plan: MeasurementPlan
 
     def compute_reference(self) -> None:
         """Compute the reference outputs; raises UserError for a model that cannot run."""
@@ -55,7 +58,7 @@ class Opening:
             *(name, self.spec, self.storage, self.executor, self.observer),
             seed=seed,
             remeasure=remeasure,
-            rigour=self.rigour,
+            measurement_plan=self.measurement_plan,
             earlier=earlier,
         )
 
@@ -67,7 +70,12 @@ def versions() -> dict[str, str]:
 
 @contextmanager
 def opened(
-    request: Request, folder: Path, url: str, rigour: Rigour, observer: Observer, executor: str = LOCAL
+    request: Request,
+    folder: Path,
+    url: str,
+    measurement_plan: MeasurementPlan,
+    observer: Observer,
+    executor: str = LOCAL,
 ) -> Iterator[Opening]:
     """Open the storage, settle the request, and start the executor of this name.
 
@@ -81,5 +89,5 @@ def opened(
         with open_executor(question.backend, workspace, executor) as started:
             spec, notes = specify(question, started.open())
             question = replace(question, notes=notes)
-            fitted = fitting(rigour, spec.objectives)
+            fitted = fitting(measurement_plan, spec.objectives)
             yield Opening(workspace, storage, started, observer, question, spec, fitted)

@@ -12,7 +12,7 @@ import numpy as np
 from engines.core.errors import UserError
 from engines.core.results import Evaluation, Failure
 from engines.core.values import Candidate
-from studies.belief.rigour import Rigour
+from studies.belief.measurement_plan import MeasurementPlan
 from studies.core.records import RepeatRecord, TrialRecord
 
 HOLD_SECONDS = 1800.0
@@ -65,7 +65,7 @@ class Contest:
 
     entries: Sequence[Entry]
     after: int
-    rigour: Rigour
+    measurement_plan: MeasurementPlan
     open_engine: OpenEngine
     say: Callable[[str], None]
     seed: int = 0
@@ -119,13 +119,14 @@ class Contest:
 
     def _sample(self, places: Sequence["_Place"], number: int) -> None:
         random = np.random.default_rng([self.seed, number])
-        for turn in range(self.rigour.rounds):
-            self.say(self._what(number, f"round {turn + 1} of {self.rigour.rounds}"))
+        for turn in range(self.measurement_plan.rounds):
+            self.say(self._what(number, f"round {turn + 1} of {self.measurement_plan.rounds}"))
             for index in random.permutation(len(places)):
                 places[int(index)].sample()
 
     def _what(self, number: int, doing: str) -> str:
-        return f"measuring the finalists again, session {number + 1} of {self.rigour.sessions}: {doing}"
+        sessions = self.measurement_plan.sessions
+        return f"measuring the finalists again, session {number + 1} of {sessions}: {doing}"
 
 
 @dataclass

@@ -11,7 +11,7 @@ from engines.core.results import Evaluation, Failure
 from engines.core.values import Candidate, Settings
 from engines.executors.base import Executor
 from studies.belief.devices import NOTHING_BELIEVED, Beliefs, beliefs_in
-from studies.belief.rigour import Rigour
+from studies.belief.measurement_plan import MeasurementPlan
 from studies.core.records import RepeatRecord, RepeatRole, StudySpec, TrialRecord
 from studies.run.interfaces import Observer, Sampler
 from studies.run.limits import Limits, limit_seconds
@@ -58,7 +58,7 @@ class Running:
     executor: Executor
     observer: Observer
     sampler: Sampler
-    rigour: Rigour
+    measurement_plan: MeasurementPlan
     limits: Limits
     records: list[TrialRecord] = field(default_factory=list)
     repeats: list[RepeatRecord] = field(default_factory=list)

@@ -3,8 +3,8 @@
 import math
 from dataclasses import dataclass
 
+from studies.belief.measurement_plan import MeasurementPlan
 from studies.belief.noise import Noise
-from studies.belief.rigour import Rigour
 
 # the search ends when the probability of more gain is below one in fifty
 UNLIKELY = 0.02
@@ -47,7 +47,7 @@ class Stopped:
         return self.trials == trials and self.wanted <= wanted and LITTLE_LESS * self.left.least <= least
 
 
-def least_gain(wanted: float, noise: Noise | None, rigour: Rigour) -> float:
+def least_gain(wanted: float, noise: Noise | None, measurement_plan: MeasurementPlan) -> float:
     """Return the least gain worth going on for: the wanted gain, or the difference that finals can detect if
     that is larger.
 
@@ -55,7 +55,7 @@ def least_gain(wanted: float, noise: Noise | None, rigour: Rigour) -> float:
     """
     if noise is None:
         return wanted
-    sessions = rigour.sessions if rigour.finalists else 1
+    sessions = measurement_plan.sessions if measurement_plan.finalists else 1
     return max(wanted, min(LARGEST_LEAST_GAIN, noise.detectable / math.sqrt(sessions)))
 
 

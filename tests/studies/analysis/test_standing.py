@@ -4,12 +4,12 @@ import pytest
 
 from engines.statistics.estimates import Estimate
 from studies.analysis.standing import Progress
-from studies.belief.rigour import Rigour
+from studies.belief.measurement_plan import MeasurementPlan
 from studies.core.records import TrialRecord
 from tests.records import study_record, study_spec
 
 LATENCY = study_spec()
-NO_FINALS = replace(Rigour(), finalists=0)
+NO_FINALS = replace(MeasurementPlan(), finalists=0)
 
 
 def _trial(number: int, value: float, state: str = "feasible", seconds: float = 2.0) -> TrialRecord:
@@ -56,14 +56,17 @@ def test_time_left_is_estimated_from_trials_of_an_earlier_run() -> None:
 
 
 def test_the_time_left_includes_the_finals() -> None:
-    with_finals, without = Progress(LATENCY, 10, rigour=Rigour()), Progress(LATENCY, 10, rigour=NO_FINALS)
+    with_finals, without = (
+        Progress(LATENCY, 10, measurement_plan=MeasurementPlan()),
+        Progress(LATENCY, 10, measurement_plan=NO_FINALS),
+    )
     for standing in (with_finals, without):
         standing.add(_trial(0, 4.0))
     assert (with_finals.seconds_left() or 0.0) > (without.seconds_left() or 0.0)
 
 
 def test_time_limit_cuts_the_search_but_not_the_required_sessions() -> None:
-    alone, standing = Progress(LATENCY, 1000, seconds=5.0), Progress(LATENCY, 1000, 5.0, Rigour())
+    alone, standing = Progress(LATENCY, 1000, seconds=5.0), Progress(LATENCY, 1000, 5.0, MeasurementPlan())
     for one in (alone, standing):
         one.add(_trial(0, 4.0, seconds=10.0))
     left, with_finals = alone.seconds_left(), standing.seconds_left()

@@ -9,14 +9,14 @@ import pytest
 
 from engines.artifacts.workspace import Workspace
 from engines.core.values import Settings, Workload
+from studies.belief.measurement_plan import MeasurementPlan
 from studies.belief.noise import noise, noise_of
-from studies.belief.rigour import Rigour
 from studies.run import loop as loop_module
 from studies.run.loop import StudyLoop
 from studies.storage.storage import Storage, open_storage
 from tests.studies.loops import Here, Notes, failed, loop_of, run, spec_of
 
-RIGOUR = Rigour(self_test_runs=4, anchor_every=3, racing=False)
+MEASUREMENT_PLAN = MeasurementPlan(self_test_runs=4, anchor_every=3, racing=False)
 
 
 @pytest.fixture
@@ -25,8 +25,10 @@ def storage(workspace: Workspace) -> Iterator[Storage]:
         yield opened
 
 
-def loop(storage: Storage, workload: Workload, executor: Here, rigour: Rigour = RIGOUR) -> StudyLoop:
-    return replace(loop_of(storage, spec_of(workload), executor), rigour=rigour)
+def loop(
+    storage: Storage, workload: Workload, executor: Here, measurement_plan: MeasurementPlan = MEASUREMENT_PLAN
+) -> StudyLoop:
+    return replace(loop_of(storage, spec_of(workload), executor), measurement_plan=measurement_plan)
 
 
 def test_baseline_is_measured_again_after_trial_0_and_every_few_trials(
@@ -77,7 +79,7 @@ def test_nothing_is_measured_twice_when_turned_off(
     storage: Storage, workload: Workload, workspace: Workspace
 ) -> None:
     executor = Here(workload, workspace)
-    run(loop(storage, workload, executor, Rigour(self_test_runs=0, anchor_every=0)), 6)
+    run(loop(storage, workload, executor, MeasurementPlan(self_test_runs=0, anchor_every=0)), 6)
     assert len(executor.asked) == 6
     assert executor.bars == [None] * 6
 
@@ -85,7 +87,7 @@ def test_nothing_is_measured_twice_when_turned_off(
 def test_clearly_worse_trials_are_pruned_and_not_reused_by_other_studies(
     storage: Storage, workload: Workload, workspace: Workspace
 ) -> None:
-    racing = replace(RIGOUR, racing=True)
+    racing = replace(MEASUREMENT_PLAN, racing=True)
     executor = Here(workload, workspace)
     run(loop(storage, workload, executor, racing), 30)
     trials = storage.read_study("study").trials
@@ -105,7 +107,7 @@ def test_estimated_noise_matches_the_simulated_noise(
     storage: Storage, workload: Workload, workspace: Workspace
 ) -> None:
     executor = Here(workload, workspace, options=Settings(run_noise=0.02, noise=0.0001))
-    run(loop(storage, workload, executor, replace(RIGOUR, self_test_runs=60)), 2)
+    run(loop(storage, workload, executor, replace(MEASUREMENT_PLAN, self_test_runs=60)), 2)
     found = noise(storage.read_study("study"))
     assert found is not None
     assert found.runs == 61

@@ -11,7 +11,7 @@ from engines.core.errors import Interrupted
 from engines.core.values import Settings, Workload
 from engines.machine.device import Device
 from studies.belief.devices import beliefs
-from studies.belief.rigour import Rigour
+from studies.belief.measurement_plan import MeasurementPlan
 from studies.core.records import TrialRecord
 from studies.run.limits import Limits, Stop
 from studies.run.loop import StudyLoop
@@ -120,7 +120,7 @@ def test_every_device_measures_the_baseline_before_any_trial(
     storage: Storage, workload: Workload, workspace: Workspace
 ) -> None:
     loop = beside(storage, workload, workspace)
-    run(replace(loop, rigour=Rigour(self_test_runs=3, anchor_every=2, racing=False)), 14)
+    run(replace(loop, measurement_plan=MeasurementPlan(self_test_runs=3, anchor_every=2, racing=False)), 14)
     study = storage.read_study("study")
     (home,) = {study.trials[0].device}
     found = beliefs(study)

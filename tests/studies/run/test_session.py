@@ -10,12 +10,12 @@ import pytest
 from engines.core.errors import Interrupted, UserError
 from engines.core.results import Evaluation, Failure
 from engines.core.values import Candidate
-from studies.belief.rigour import Rigour
+from studies.belief.measurement_plan import MeasurementPlan
 from studies.run import session as session_module
 from studies.run.session import Contest, Entry, entries_of
 from tests.studies.repeated import evaluation, study_at
 
-RIGOUR = Rigour(sessions=3, rounds=4)
+MEASUREMENT_PLAN = MeasurementPlan(sessions=3, rounds=4)
 STUDY = study_at(1.0, 0.9, 0.8)
 
 
@@ -80,7 +80,7 @@ class LoadedEngine:
 
 
 def contest(stage: Stage, rebuilds: int = 0) -> Contest:
-    return Contest(entries_of(STUDY.trials, rebuilds), 3, RIGOUR, stage.engine, lambda _: None)
+    return Contest(entries_of(STUDY.trials, rebuilds), 3, MEASUREMENT_PLAN, stage.engine, lambda _: None)
 
 
 def test_every_entry_has_a_process_of_its_own_in_every_session() -> None:
@@ -100,7 +100,7 @@ def test_each_round_times_every_entry_once_in_an_order_of_its_own() -> None:
     contest(stage).session(0)
     turns = stage.asked("sample")
     rounds = [tuple(turns[start : start + 3]) for start in range(0, len(turns), 3)]
-    assert len(rounds) == RIGOUR.rounds
+    assert len(rounds) == MEASUREMENT_PLAN.rounds
     assert all(len(set(one)) == 3 for one in rounds)
     assert len(set(rounds)) > 1
 
@@ -119,7 +119,7 @@ def test_failed_entry_is_stored_and_the_others_continue(deed: str) -> None:
     stage = Stage(failing={"trial 1": deed})
     records = contest(stage).session(0)
     assert [one.evaluation.failure is not None for one in records] == [False, True, False]
-    assert stage.asked("sample").count("trial 2") == RIGOUR.rounds
+    assert stage.asked("sample").count("trial 2") == MEASUREMENT_PLAN.rounds
     assert "trial 1" not in stage.asked("release")
 
 

@@ -12,7 +12,7 @@ OFF = Range(0, hint="0 turns it off.")
 
 
 @dataclass(frozen=True)
-class Rigour:
+class MeasurementPlan:
     """What is measured more than once.
 
     `self_test_runs` of the baseline at the beginning, and one more every `anchor_every` trials; with
@@ -42,18 +42,18 @@ class Rigour:
     ] = 0
 
 
-TRIALS_ALONE = Rigour(self_test_runs=0, anchor_every=0, racing=False, finalists=0)
+TRIALS_ALONE = MeasurementPlan(self_test_runs=0, anchor_every=0, racing=False, finalists=0)
 
 
-def fitting(rigour: Rigour, objectives: "tuple[Objective, ...]") -> Rigour:
+def fitting(measurement_plan: MeasurementPlan, objectives: "tuple[Objective, ...]") -> MeasurementPlan:
     """Return the parts that are meaningful for these objectives; anchors need a self-test."""
     if not are_timed(objectives):
-        return replace(TRIALS_ALONE, sessions=rigour.sessions, rounds=rigour.rounds)
+        return replace(TRIALS_ALONE, sessions=measurement_plan.sessions, rounds=measurement_plan.rounds)
     return replace(
-        rigour,
-        anchor_every=rigour.anchor_every if rigour.self_test_runs else 0,
-        racing=rigour.racing and can_race(objectives),
-        finalists=rigour.finalists if can_have_finals(objectives) else 0,
+        measurement_plan,
+        anchor_every=measurement_plan.anchor_every if measurement_plan.self_test_runs else 0,
+        racing=measurement_plan.racing and can_race(objectives),
+        finalists=measurement_plan.finalists if can_have_finals(objectives) else 0,
     )
 
 
