@@ -34,8 +34,8 @@ from engines.statistics import estimates
 from engines.statistics.estimates import Estimate
 from engines.worker.client import Worker
 from studies.analysis.comparison import comparison
+from studies.belief.measurement_plan import MeasurementPlan
 from studies.belief.noise import noise, widened
-from studies.belief.rigour import Rigour
 from studies.core.metrics import METRICS
 from studies.core.records import StudyRecord, StudySpec
 from studies.finals.verdict import verdict_of
@@ -128,17 +128,17 @@ def print_pairs(spec: StudySpec, groups: Sequence[Group]) -> bool:
 
 def print_finals(subject: Subject, count: int, *, keep: bool) -> None:
     """How many finals between an engine and itself find a difference."""
-    rivals, rigour = (subject,) * 3, Rigour()
+    rivals, measurement_plan = (subject,) * 3, MeasurementPlan()
     with subject.worker() as worker:
         known = measured(worker, subject.candidate)
     different = ratios = 0
     with engines(rivals, keep=keep) as open_engine:
         for number in range(count):
             say(f"finals {number} of {count}")
-            held = contest(rivals, [known] * 3, open_engine, rigour, number)
+            held = contest(rivals, [known] * 3, open_engine, measurement_plan, number)
             different += held.winner.verdict != "same"
             ratios += any(one.verdict != "same" for one in held.finalists)
-    size = f"{rigour.sessions} sessions of {rigour.rounds} rounds"
+    size = f"{measurement_plan.sessions} sessions of {measurement_plan.rounds} rounds"
     print(
         f"\n{count} finals of one engine three times, {size}: {different} have a winner that is not the same"
     )

@@ -8,7 +8,7 @@ from benchmarks.subjects import Subject, study, trial
 from engines.core.results import Evaluation
 from engines.core.values import Candidate
 from engines.worker.client import Worker
-from studies.belief.rigour import Rigour
+from studies.belief.measurement_plan import MeasurementPlan
 from studies.core.records import RepeatRecord
 from studies.finals.verdict import Finals, finals
 from studies.run.session import Contest, Entry, LoadedEngine, OpenEngine
@@ -65,16 +65,16 @@ def contest(
     rivals: Sequence[Subject],
     evaluations: Sequence[Evaluation],
     open_engine: OpenEngine,
-    rigour: Rigour,
+    measurement_plan: MeasurementPlan,
     seed: int,
 ) -> Finals:
     """Finals over trials of which nothing but these evaluations is known; the first is the baseline."""
     spec = rivals[0].spec
     trials = [trial(spec, number, one) for number, one in enumerate(evaluations)]
     entries = tuple(Entry(one) for one in trials)
-    held = Contest(entries, len(trials), rigour, open_engine, lambda _: None, seed)
+    held = Contest(entries, len(trials), measurement_plan, open_engine, lambda _: None, seed)
     repeats: list[RepeatRecord] = []
-    for number in range(rigour.sessions):
+    for number in range(measurement_plan.sessions):
         repeats += held.session(number)
     found = finals(study(spec, trials, repeats))
     if found is None:

@@ -36,11 +36,11 @@ from engines.core.results import Evaluation
 from engines.core.values import Policy, Settings
 from examples import models
 from studies.analysis.comparison import comparison
-from studies.belief.rigour import Rigour
+from studies.belief.measurement_plan import MeasurementPlan
 
 Attempts = Generator[bool, None, None]
 
-RIGOUR = Rigour()
+MEASUREMENT_PLAN = MeasurementPlan()
 SHARE = 0.95
 SHARES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05)
 LAYERS = (20, 50, 100, 200)
@@ -99,7 +99,7 @@ def by_singles(difference: Difference, per_self_test: int) -> Attempts:
     with slower.worker("-slower") as slow, faster.worker("-faster") as fast:
         measured(fast, faster.candidate)
         while True:
-            runs = [measured(slow, slower.candidate) for _ in range(RIGOUR.self_test_runs)]
+            runs = [measured(slow, slower.candidate) for _ in range(MEASUREMENT_PLAN.self_test_runs)]
             for _ in range(per_self_test):
                 baseline, candidate = measured(slow, slower.candidate), measured(fast, faster.candidate)
                 yield comparison(pair(slower.spec, runs, baseline, candidate)).verdict == "faster"
@@ -112,7 +112,7 @@ def by_finals(difference: Difference, *, keep: bool) -> Attempts:
     with engines(rivals, keep=keep) as open_engine:
         number = 0
         while True:
-            held = contest(rivals, known, open_engine, RIGOUR, number)
+            held = contest(rivals, known, open_engine, MEASUREMENT_PLAN, number)
             yield held.winner.trial == 1 and held.winner.verdict == "faster"
             number += 1
 
@@ -127,7 +127,7 @@ def true_difference(slower: Subject, faster: Subject, rounds: int) -> str:
     rivals = (slower, faster)
     known = [_measured_once(one, f"-once-{number}") for number, one in enumerate(rivals)]
     with engines(rivals, keep=True) as open_engine:
-        held = contest(rivals, known, open_engine, replace(RIGOUR, rounds=rounds), seed=0)
+        held = contest(rivals, known, open_engine, replace(MEASUREMENT_PLAN, rounds=rounds), seed=0)
     ratio = next(one.against_baseline for one in held.finalists if one.trial == 1)
     assert ratio is not None
     assert ratio.low is not None

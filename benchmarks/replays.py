@@ -27,13 +27,13 @@ from engines.statistics.futility import should_prune
 from studies.analysis.comparison import best, recommended
 from studies.belief.bar import bar_of
 from studies.belief.devices import beliefs
-from studies.belief.rigour import Rigour
+from studies.belief.measurement_plan import MeasurementPlan
 from studies.core.objectives import judge
 from studies.core.records import RepeatRecord, StudyRecord, TrialRecord
 from studies.finals.select import finalists
 from studies.finals.verdict import interval_of
 
-RIGOUR = Rigour()
+MEASUREMENT_PLAN = MeasurementPlan()
 NEAR = 0.005
 WANTED = 0.95
 WINNER = "finals"
@@ -82,21 +82,21 @@ def costs(rounds: Rounds) -> list[float]:
 def replay(rounds: Rounds, random: np.random.Generator) -> tuple[StudyRecord, StudyRecord]:
     """A study without its finals, and with them."""
     order = random.permutation(rounds.count).tolist()
-    sessions, early = order[: RIGOUR.sessions], order[RIGOUR.sessions :]
+    sessions, early = order[: MEASUREMENT_PLAN.sessions], order[MEASUREMENT_PLAN.sessions :]
     drawn = [int(random.choice(early)) for _ in rounds.runs]
     trials = [rounds.trial(number, number, drawn[number]) for number in range(len(rounds.runs))]
     searched = study(rounds.recording.spec, trials, _self_test(rounds, drawn[0], random))
     again = [
         repeat("final", one.number, rounds.evaluation(one.number, number), len(trials), session)
         for session, number in enumerate(sessions)
-        for one in finalists(searched, RIGOUR.finalists)
+        for one in finalists(searched, MEASUREMENT_PLAN.finalists)
     ]
     return searched, study(rounds.recording.spec, trials, [*searched.repeats, *again])
 
 
 def _self_test(rounds: Rounds, but: int, random: np.random.Generator) -> list[RepeatRecord]:
     others = [number for number in range(rounds.count) if number != but]
-    drawn = random.permutation(others)[: RIGOUR.self_test_runs].tolist()
+    drawn = random.permutation(others)[: MEASUREMENT_PLAN.self_test_runs].tolist()
     return [repeat("self-test", 0, rounds.evaluation(0, number), 1, 0) for number in drawn]
 
 
@@ -171,7 +171,7 @@ def ratio_coverage(rounds: Rounds, draws: int, random: np.random.Generator) -> f
     mean by a mean.
     """
     logs = np.log([[np.median(run.values) for run in runs] for runs in rounds.runs])
-    sessions, held = RIGOUR.sessions, 0
+    sessions, held = MEASUREMENT_PLAN.sessions, 0
     for _ in range(draws):
         order = random.permutation(rounds.count)
         found = logs[random.integers(1, len(logs))] - logs[0]
@@ -215,7 +215,9 @@ def _replay(path: Path, replays: int, seed: int) -> bool:
     near = print_finals(rounds, replays, np.random.default_rng(seed))
     never = print_races(rounds, replays, np.random.default_rng(seed))
     covered = ratio_coverage(rounds, 20 * replays, np.random.default_rng(seed))
-    print(f"ratios    over {RIGOUR.sessions} rounds have a 95 % interval that holds in {covered:.1%}")
+    print(
+        f"ratios    over {MEASUREMENT_PLAN.sessions} rounds have a 95 % interval that holds in {covered:.1%}"
+    )
     limit = f"{WINNER} end within {NEAR:.1%} of the true best in {WANTED:.0%} of the replays"
     print(f"\n{verdict(near, limit)}")
     print(verdict(never, "racing never drops the true best"))

@@ -11,13 +11,13 @@ import numpy as np
 from benchmarks.search.fronts import Front
 from benchmarks.search.strategies import Make, Strategy, Walking, loss, rest
 from benchmarks.search.world import State, World, is_feasible
-from studies.belief.rigour import Rigour
+from studies.belief.measurement_plan import MeasurementPlan
 from studies.search.observations import Earlier, Observation
 from studies.search.stopping import FEWEST_TRIALS
 
 # a search that has not come close by then goes on at random, as models grow slow and nobody waits
 TIMES_TRIALS = 4
-RIGOUR = Rigour()
+MEASUREMENT_PLAN = MeasurementPlan()
 
 
 @dataclass(frozen=True)
@@ -141,12 +141,12 @@ class _Finals:
     def winner(self, index: int, measured: float) -> int:
         """The winner once this candidate was measured too."""
         self._measured[index] = min(measured, self._measured.get(index, math.inf))
-        best = sorted(self._measured, key=self._measured.__getitem__)[: RIGOUR.finalists]
+        best = sorted(self._measured, key=self._measured.__getitem__)[: MEASUREMENT_PLAN.finalists]
         return min(best, key=self._value)
 
     def _value(self, index: int) -> float:
         if index not in self._again:
-            tried = [self._world.try_(index, self._random, State()) for _ in range(RIGOUR.sessions)]
+            tried = [self._world.try_(index, self._random, State()) for _ in range(MEASUREMENT_PLAN.sessions)]
             values = [loss(self._world, one) for one in tried if one.values is not None]
             self._again[index] = float(np.mean(values)) if values else math.inf
         return self._again[index]

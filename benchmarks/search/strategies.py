@@ -64,10 +64,10 @@ class Ours:
         seed: int,
         earlier: Sequence[Earlier] = (),
         *,
-        patience: float | None = None,
+        fixed_share: float | None = None,
         advised: bool = True,
     ) -> None:
-        from studies.search.searcher import Searcher, Taste
+        from studies.search.searcher import CostWeight, Searcher
 
         self._world = world
         self._searcher = Searcher(
@@ -78,7 +78,7 @@ class Ours:
             metrics=[one.metric for one in world.objectives] if advised else (),
             earlier=earlier,
             listed=None if world.is_whole else world.listed,
-            taste=Taste() if patience is None else Taste(patience),
+            cost_weight=CostWeight() if fixed_share is None else CostWeight(fixed_share),
         )
 
     def ask(self) -> int | None:
@@ -188,8 +188,8 @@ STRATEGIES: Mapping[str, Make] = {
     "ours-unadvised": lambda world, seed, _: Ours(world, seed, advised=False),
     "tpe-advised": lambda world, seed, _: _optuna(world, "tpe", seed, distinct=True, advised=True),
     # the only choice of ours that is made by this contest
-    "ours-by-trial": lambda world, seed, _: Ours(world, seed, patience=1e6),
-    "ours-by-second": lambda world, seed, _: Ours(world, seed, patience=0.0),
+    "ours-by-trial": lambda world, seed, _: Ours(world, seed, fixed_share=1e6),
+    "ours-by-second": lambda world, seed, _: Ours(world, seed, fixed_share=0.0),
 }
 SINGLE = ("random", "grid", "one-at-a-time", "tpe", "tpe-distinct", "gp", "ours")
 PARETO = ("random", "tpe", "nsga2", "ours")

@@ -15,7 +15,7 @@ from engines.core.results import Measurement
 from engines.statistics.jitter import is_uneven
 from studies.analysis.view import StudyView
 from studies.belief.gpu_sharing import contention, measured_in
-from studies.belief.rigour import Rigour
+from studies.belief.measurement_plan import MeasurementPlan
 from studies.core.records import Objective, StudyRecord
 from studies.finals.rebuilds import Rebuilt
 from studies.finals.select import finalists
@@ -137,7 +137,9 @@ def shared(view: StudyView) -> str:
     found = contention(view.study.spec.machine, [is_uneven(one.blocks) for _, one in measured])
     if found is None:
         return ""
-    return f"{found.told[0].upper()}{found.told[1:]}. When it has ended, search anew: --new --remeasure."
+    return (
+        f"{found.message[0].upper()}{found.message[1:]}. When it has ended, search anew: --new --remeasure."
+    )
 
 
 def luck(view: StudyView) -> str:
@@ -146,7 +148,7 @@ def luck(view: StudyView) -> str:
     if not proven or _were_held(view):
         return ""
     beginning = "The best of many trials is partly luck, for which the interval does not allow"
-    if not finalists(view.study, Rigour().finalists):
+    if not finalists(view.study, MeasurementPlan().finalists):
         return f"{beginning}."
     return f"{beginning}: the same search with --finalists N measures the best N again, in turn."
 

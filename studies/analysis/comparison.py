@@ -1,6 +1,7 @@
-"""What a study found: the comparison with the baseline, fronts and series, derived from a stored study.
+"""Compare a study's best trial with the baseline; fronts and series of a stored study.
 
-Nothing is measured or read here. What each dimension does to the objective is in `studies.analysis.effects`.
+Nothing is measured or read here. The effect of each dimension on the objective is in
+`studies.analysis.effects`.
 """
 
 import math
@@ -31,11 +32,11 @@ Verdict = Literal[
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """The best trial against the baseline in the first objective.
+    """The best trial compared with the baseline in the first objective.
 
-    `speedup` is the ratio of the two, oriented so that more than 1 is better; None where one of them has no
-    value, or a value of zero. It comes from the `finals` where they were held, else from the two trials;
-    then a difference that the self-test says cannot be detected is none.
+    `speedup` is the ratio of the two, oriented so that more than 1 is better; None if one of them has no
+    value, or zero. It comes from the `finals` if they were held, else from the two trials; then a difference
+    below the self-test's detectable one counts as none.
     """
 
     objective: Objective
@@ -68,14 +69,14 @@ class Spread:
 
 
 def baseline(study: StudyRecord) -> TrialRecord | None:
-    """Trial 0; None before it has finished."""
+    """Return trial 0; None before it has finished."""
     return next((trial for trial in study.trials if trial.number == 0), None)
 
 
 def best(study: StudyRecord) -> TrialRecord | None:
-    """The winner of the finals, else the feasible trial with the best value of the first objective.
+    """Return the winner of the finals, else the feasible trial with the best value of the first objective.
 
-    Values are freed of drift. None when none is feasible, or all were wrong in finals.
+    Values are corrected for drift. None if no trial is feasible, or all were wrong in finals.
     """
     held = finals(study)
     if held is not None:
@@ -93,18 +94,18 @@ def best(study: StudyRecord) -> TrialRecord | None:
 
 
 def objective_value(trial: TrialRecord, objective: Objective) -> Estimate | None:
-    """The trial's value of the objective; None where it has none, or none that is finite."""
+    """Return the trial's value of the objective; None if it is missing or not finite."""
     return finite(trial, objective.metric)
 
 
 def finite(trial: TrialRecord, metric: str) -> Estimate | None:
-    """The trial's value of the metric; None where it has none, or none that is finite."""
+    """Return the trial's value of the metric; None if it is missing or not finite."""
     estimate = trial.metrics.get(metric)
     return estimate if estimate is not None and math.isfinite(estimate.value) else None
 
 
 def pareto_front(study: StudyRecord) -> tuple[TrialRecord, ...]:
-    """The feasible trials that no other beats in all objectives, ordered by the first objective."""
+    """Return the feasible trials that no other beats in all objectives, ordered by the first objective."""
     objectives = study.spec.objectives
     trials = [trial for trial in study.trials if trial.state == "feasible"]
     rows = [(trial, costs) for trial in trials if (costs := _costs(trial, objectives)) is not None]
@@ -116,7 +117,7 @@ def pareto_front(study: StudyRecord) -> tuple[TrialRecord, ...]:
 
 
 def comparison(study: StudyRecord) -> Comparison:
-    """The best trial against the baseline."""
+    """Compare the best trial with the baseline."""
     objective = study.spec.objectives[0]
     reference, found = baseline(study), best(study)
     if found is None:
@@ -143,7 +144,9 @@ def comparison(study: StudyRecord) -> Comparison:
 
 
 def best_so_far(study: StudyRecord) -> tuple[Step, ...]:
-    """Every trial with the best feasible one by then; time counts from the start of the first trial."""
+    """Return every trial with the best feasible one by then; time counts from the start of the first
+    trial.
+    """
     objective = study.spec.objectives[0]
     started = min((trial.started_at for trial in study.trials), default=study.created_at)
     found: TrialRecord | None = None
@@ -157,7 +160,7 @@ def best_so_far(study: StudyRecord) -> tuple[Step, ...]:
 
 
 def spread(trial: TrialRecord) -> Spread | None:
-    """How the trial's latencies are spread; None without a measurement."""
+    """Return the quantiles of the trial's latencies; None without a measurement."""
     if trial.measurement is None:
         return None
     pooled = np.concatenate([block.latency_ms for block in trial.measurement.blocks])
@@ -176,7 +179,7 @@ def _improves(trial: TrialRecord, found: TrialRecord | None, objective: Objectiv
 
 
 def _may_win(trial: TrialRecord) -> bool:
-    """It is feasible, and was not cut short: then it was clearly worse than another by then."""
+    """Return whether it is feasible and was not pruned: then it was clearly worse than another."""
     return trial.state == "feasible" and not (trial.measurement is not None and trial.measurement.pruned)
 
 
@@ -206,7 +209,7 @@ def _speedup(before: Estimate, after: Estimate, objective: Objective) -> Estimat
 
 
 def _is_undetectable(speedup: Estimate | None, machine: Noise) -> bool:
-    """The two, measured once each, differ by less than the machine can tell apart."""
+    """Return whether the two, measured once each, differ by less than the machine can detect."""
     return speedup is not None and abs(math.log(speedup.value)) < math.log1p(machine.detectable)
 
 
@@ -221,7 +224,7 @@ def _verdict(before: Estimate, after: Estimate, speedup: Estimate | None, object
 
 
 def recommended(study: StudyRecord) -> TrialRecord | None:
-    """The best trial, or the baseline where the best does not differ from it significantly.
+    """Return the best trial, or the baseline if the best does not differ from it significantly.
 
     A baseline that failed or misses a constraint is never recommended; None when nothing is feasible.
     """
@@ -229,7 +232,7 @@ def recommended(study: StudyRecord) -> TrialRecord | None:
 
 
 def recommended_of(found: Comparison) -> TrialRecord | None:
-    """The trial that a comparison recommends."""
+    """Return the trial that a comparison recommends."""
     if found.verdict == "same" and found.baseline is not None and found.baseline.state == "feasible":
         return found.baseline
     return found.best

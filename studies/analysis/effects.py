@@ -1,8 +1,8 @@
-"""What each dimension does to the first objective: an additive model of its logarithm.
+"""Estimate the effect of each dimension on the first objective: an additive model of its logarithm.
 
-Every choice multiplies the objective by a factor; the factors are fitted to all trials at once by least
-squares, so that one dimension's effect is not another's because they were often changed together. The model
-has no interactions: what they do stays in its residual, and makes the intervals wide.
+Every choice multiplies the objective by a factor. All factors are fitted together by least squares, so that
+dimensions that were often changed together are separated. The model has no interactions: they remain in its
+residual, and widen the intervals.
 """
 
 import math
@@ -29,7 +29,7 @@ class ChoiceEffect:
     """What one choice multiplies the objective by, against the reference choice (whose ratio is exactly 1).
 
     The interval is None with too few trials, or where the choice was always made together with another
-    dimension's, so that the two cannot be told apart (`separable` is False then).
+    dimension's, so that the two cannot be separated (`separable` is False then).
     """
 
     value: Value
@@ -40,7 +40,7 @@ class ChoiceEffect:
 
 @dataclass(frozen=True)
 class DimensionEffect:
-    """One dimension: its share of the model's variance, each choice seen being equally likely."""
+    """One dimension: its share of the model's variance if all choices seen are equally likely."""
 
     name: str
     reference: Value
@@ -65,7 +65,7 @@ class Effects:
 
 @dataclass(frozen=True)
 class _Column:
-    """The choices seen in one dimension, the reference first, and what every trial chose, by position."""
+    """The choices seen in one dimension, the reference first, and the choice of every trial, by position."""
 
     name: str
     choices: tuple[Value, ...]
@@ -81,7 +81,9 @@ class _Fit:
 
 
 def effects(study: StudyRecord) -> Effects:
-    """The effect of every dimension, from all trials that have the objective, infeasible ones included."""
+    """Return the effect of every dimension, from all trials that have the objective, infeasible ones
+    included.
+    """
     objective = study.spec.objectives[0]
     trials, logs = _observations(study.trials, objective)
     reference = baseline(study)
@@ -93,12 +95,12 @@ def effects(study: StudyRecord) -> Effects:
 
 
 def chosen(trial: TrialRecord, dimension: Dimension) -> Value:
-    """What the trial chose; the dimension's default where its candidate does not say."""
+    """Return the trial's choice; the dimension's default if its candidate does not name one."""
     return trial.candidate.settings.get(dimension.name, dimension.default)
 
 
 def _observations(trials: Sequence[TrialRecord], objective: Objective) -> tuple[list[TrialRecord], Matrix]:
-    # A candidate that is answered from storage is not another observation, nor one that shares another's.
+    # A reused evaluation or a shared measurement is not another observation.
     seen: dict[object, tuple[TrialRecord, float]] = {}
     for trial in trials:
         estimate = objective_value(trial, objective)
@@ -124,7 +126,7 @@ def _design(columns: Sequence[_Column], rows: int) -> Matrix:
 
 
 def _fit(design: Matrix, logs: Matrix) -> _Fit:
-    """Least squares of least norm: what cannot be told apart shares its effect equally."""
+    """Fit by least squares of least norm: effects that cannot be separated are shared equally."""
     rows, terms = design.shape
     if not rows or not terms or np.ptp(logs) < 1e-12:
         return _Fit(np.zeros(terms), None, np.ones(terms, dtype=np.bool_), None)

@@ -1,7 +1,7 @@
-"""How long the rest of a search takes, from what its trials took so far; trial 0 is enough to begin with.
+"""Estimate how long the rest of a search takes, from the seconds of its trials so far, from trial 0 on.
 
-A trial costs its graph and its engine where it is the first to need them, and its measuring in any case. The
-means of those three, and how many new graphs and engines are to be expected, give the time that is left.
+A trial costs its graph and its engine if it is the first to need them, and its measurement in any case. The
+means of those three, and the expected numbers of new graphs and engines, give the time that is left.
 """
 
 import math
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from engines.core.results import Artifact, Evaluation
 from engines.core.values import Settings
-from studies.belief.rigour import Rigour
+from studies.belief.measurement_plan import MeasurementPlan
 from studies.core import space as spaces
 from studies.core.records import StudySpec, TrialRecord
 from studies.finals.verdict import FEWEST_SESSIONS
@@ -19,15 +19,15 @@ from studies.finals.verdict import FEWEST_SESSIONS
 # graphs, engines and measurements of one model take up to so many times as long as one another, either way;
 # what is known of a mean of them narrows with the root of their number
 SPREAD = 2.0
-# a process for a finalist: Python, the vendor's library, the machine looked at
+# seconds to start a process for a finalist: Python, the vendor's library, querying the machine
 START_SECONDS = 2.0
-# so many trials are worth as much as the assumption that candidates are drawn at random
+# trials that weigh as much as the prior that candidates are drawn at random
 TRIALS_OF_HABIT = 5.0
 
 
 @dataclass(frozen=True)
 class Seconds:
-    """A time that is not known yet: as expected, and the least and the most that it may be."""
+    """An estimated time: its expected, least and greatest value."""
 
     expected: float
     least: float
@@ -37,7 +37,7 @@ class Seconds:
         return self.each(operator.add, other)
 
     def each(self, function: Callable[..., float], *others: "Seconds") -> "Seconds":
-        """The function of all three, each with the same of the others."""
+        """Apply the function to each of the three, with the same one of the others."""
         return Seconds(
             function(self.expected, *(other.expected for other in others)),
             function(self.least, *(other.least for other in others)),
@@ -50,8 +50,8 @@ NO_TIME = Seconds(0.0, 0.0, 0.0)
 
 @dataclass(frozen=True)
 class Forecast:
-    """What is left of a search that has `trials` still to make: making graphs and engines, measuring (the
-    baseline again included), and the finals.
+    """What is left of a search that has `trials` still to make: making graphs and engines, measuring (anchors
+    included), and the finals.
     """
 
     trials: int
@@ -67,17 +67,17 @@ class Forecast:
     def total(self) -> Seconds:
         return self.searching + self.finals
 
-    def within(self, searching: float, whole: float, rigour: Rigour) -> "Forecast":
-        """What there is time for: so many seconds of searching, and of the search and its finals as a whole.
+    def within(self, searching: float, whole: float, measurement_plan: MeasurementPlan) -> "Forecast":
+        """Limit the forecast to so many seconds of searching, and of the search and its finals as a whole.
 
-        Some sessions of the finals are held however late it is.
+        Some sessions of the finals are held even after that.
         """
 
         def share(wanted: float) -> float:
             return min(1.0, searching / wanted) if wanted else 1.0
 
         def rest(finals: float, wanted: float) -> float:
-            return min(finals, max(always_held(rigour) * finals, whole - min(searching, wanted)))
+            return min(finals, max(always_held(measurement_plan) * finals, whole - min(searching, wanted)))
 
         before = self.searching
         shares = before.each(share)
@@ -91,7 +91,7 @@ class Forecast:
 
 @dataclass(frozen=True)
 class Extent:
-    """How large a space is: its different candidates, and the different engines and graphs among them."""
+    """The size of a space: its numbers of different candidates, engines and graphs."""
 
     candidates: int
     engines: int
@@ -103,32 +103,40 @@ def extent_of(space: spaces.Space) -> Extent:
 
 
 def forecast(
-    spec: StudySpec, extent: Extent, records: Sequence[TrialRecord], rigour: Rigour, trials: int
+    spec: StudySpec,
+    extent: Extent,
+    records: Sequence[TrialRecord],
+    measurement_plan: MeasurementPlan,
+    trials: int,
 ) -> Forecast | None:
-    """What is left of a study of so many trials in all; None before the baseline, or anything else, ran."""
+    """Return what is left of a study of so many trials in all; None before the baseline or any other trial
+    ran.
+    """
     if all(one.measurement is None for one in records):
         return None
     left = max(0, min(trials, _most_trials(spec, extent)) - len(records))
-    # a baseline that failed is not measured again, and nothing beside it
+    # a baseline that failed is not measured again, and there are no finals
     has_baseline = records[0].measurement is not None
-    again = _baseline_runs(rigour, len(records), left) * _measuring(records[0]) * has_baseline
+    again = _baseline_runs(measurement_plan, len(records), left) * _measuring(records[0]) * has_baseline
     measuring = _times(_Mean.of([_measuring(one) for one in records if _was_measured_here(one)]), left)
     return Forecast(
         trials=left,
         builds=_making(extent.graphs, extent, records, left, _graph_key, _graph_seconds)
         + _making(extent.engines, extent, records, left, _engine_key, _engine_seconds),
         measuring=measuring + Seconds(again, again, again),
-        finals=_finals(records[0].evaluation, rigour, len(records) + left) if has_baseline else NO_TIME,
+        finals=_finals(records[0].evaluation, measurement_plan, len(records) + left)
+        if has_baseline
+        else NO_TIME,
     )
 
 
 def making_seconds(evaluation: Evaluation) -> float:
-    """What graph and engine took when they were made, now or before."""
+    """Return the seconds that graph and engine took when they were made, now or before."""
     return _graph_seconds(evaluation) + _engine_seconds(evaluation)
 
 
 def trial_seconds(evaluation: Evaluation) -> float:
-    """What the evaluation would have taken had nothing been made before."""
+    """Return the seconds that the evaluation would have taken if nothing had been made before."""
     stages = evaluation.stage_seconds
     return making_seconds(evaluation) + sum(
         seconds for stage, seconds in stages.items() if stage not in ("graph", "build")
@@ -157,7 +165,7 @@ class _Mean:
 
 
 def _times(mean: _Mean, count: float, least: float | None = None, most: float | None = None) -> Seconds:
-    """So many of that mean, at least and at most so many."""
+    """Multiply the mean by a count between a least and a greatest."""
     fewest, greatest = (count if bound is None else bound for bound in (least, most))
     return Seconds(count * mean.value, fewest * mean.value / mean.factor, greatest * mean.value * mean.factor)
 
@@ -170,7 +178,7 @@ def _making(
     key: Callable[[TrialRecord], Hashable],
     seconds: Callable[[Evaluation], float],
 ) -> Seconds:
-    """What making the graphs, or the engines, of so many more trials takes; each is made once."""
+    """Estimate the seconds for making the graphs or engines of so many more trials; each is made once."""
     # the first with a key made it; one that failed before it got there took no time for it
     first: dict[Hashable, TrialRecord] = {}
     for record in records:
@@ -188,10 +196,10 @@ def _making(
 
 
 def _different(groups: int, siblings: int, candidates: int, drawn: int) -> float:
-    """The groups that are met by drawing candidates at random, none twice."""
+    """Estimate how many different groups random candidates meet, when none is drawn twice."""
     if drawn > candidates - siblings:
         return float(groups) if drawn > 0 else 0.0
-    # hypergeometric: all that are drawn are of other groups
+    # hypergeometric: probability that no draw is of this group
     missed = (
         math.lgamma(candidates - siblings + 1)
         + math.lgamma(candidates - drawn + 1)
@@ -201,9 +209,11 @@ def _different(groups: int, siblings: int, candidates: int, drawn: int) -> float
     return groups * (1 - math.exp(missed))
 
 
-def _finals(baseline: Evaluation, rigour: Rigour, trials: int) -> Seconds:
-    """Sessions in which all that takes part is loaded, warmed up, timed in turn and checked."""
-    rivals = min(rigour.finalists, trials - 1)
+def _finals(baseline: Evaluation, measurement_plan: MeasurementPlan, trials: int) -> Seconds:
+    """Estimate the seconds of sessions in which every finalist is loaded, warmed up, timed in turn and
+    checked.
+    """
+    rivals = min(measurement_plan.finalists, trials - 1)
     if rivals < 1:
         return NO_TIME
     took = baseline.stage_seconds
@@ -211,40 +221,40 @@ def _finals(baseline: Evaluation, rigour: Rigour, trials: int) -> Seconds:
     block = took.get("measure", 0.0) / max(1, len(baseline.measurement.blocks) if baseline.measurement else 1)
 
     def sessions(rivals: int) -> float:
-        entries = 1 + rivals * (1 + rigour.rebuilds)
-        rebuilds = rivals * rigour.rebuilds * making_seconds(baseline)
+        entries = 1 + rivals * (1 + measurement_plan.rebuilds)
+        rebuilds = rivals * measurement_plan.rebuilds * making_seconds(baseline)
         # in the first session one is loaded after the other
         return (
-            (entries + rigour.sessions - 1) * loading
+            (entries + measurement_plan.sessions - 1) * loading
             + rebuilds
-            + (rigour.sessions * rigour.rounds * entries * block)
+            + (measurement_plan.sessions * measurement_plan.rounds * entries * block)
         )
 
     return Seconds(sessions(rivals), sessions(1) / SPREAD, sessions(rivals) * SPREAD)
 
 
-def always_held(rigour: Rigour) -> float:
-    """The share of the finals' sessions that is held however late it is."""
-    return min(1.0, FEWEST_SESSIONS / rigour.sessions)
+def always_held(measurement_plan: MeasurementPlan) -> float:
+    """Return the share of the finals' sessions that is held even after the time limit."""
+    return min(1.0, FEWEST_SESSIONS / measurement_plan.sessions)
 
 
 def _most_trials(spec: StudySpec, extent: Extent) -> int:
     return extent.candidates + (not spaces.contains(spec.space, spec.baseline.settings))
 
 
-def _baseline_runs(rigour: Rigour, made: int, left: int) -> int:
-    """How often the baseline is measured again: the self-test behind trial 0, anchors from then on."""
-    anchors = left // rigour.anchor_every if rigour.anchor_every else 0
-    return (rigour.self_test_runs if made <= 1 else 0) + anchors
+def _baseline_runs(measurement_plan: MeasurementPlan, made: int, left: int) -> int:
+    """Return how often the baseline is measured again: the self-test after trial 0, then anchors."""
+    anchors = left // measurement_plan.anchor_every if measurement_plan.anchor_every else 0
+    return (measurement_plan.self_test_runs if made <= 1 else 0) + anchors
 
 
 def _was_measured_here(record: TrialRecord) -> bool:
-    """Trial 0 says what measuring takes even where it is known from another study."""
+    """Return whether it was measured in this study; trial 0 counts even if reused."""
     return record.number == 0 or not record.reused
 
 
 def _measuring(record: TrialRecord) -> float:
-    """All of a trial that is not making its graph and engine."""
+    """Return the seconds of a trial except those of making its graph and engine."""
     stages = record.evaluation.stage_seconds
     making = stages.get("graph", 0.0) + stages.get("build", 0.0)
     whole = sum(stages.values()) if record.reused else max(record.seconds, sum(stages.values()))
@@ -260,7 +270,9 @@ def _engine_seconds(evaluation: Evaluation) -> float:
 
 
 def _made(artifact: Artifact | None, took: float) -> float:
-    """What making it took: in an earlier trial where it is reused, and where it failed until it failed."""
+    """Return the seconds of making it: from an earlier trial if reused, and up to the failure if it
+    failed.
+    """
     if artifact is None or not artifact.reused:
         return took
     return float(artifact.facts.get("build_seconds", 0.0))

@@ -1,4 +1,4 @@
-"""Where a running search stands: the best so far against the baseline, and the time left."""
+"""Track the progress of a running search: the best so far against the baseline, and the time left."""
 
 import time
 from collections.abc import Iterable
@@ -6,14 +6,14 @@ from dataclasses import dataclass, field
 
 from engines.statistics.estimates import Estimate
 from studies.analysis.forecast import Extent, Forecast, always_held, extent_of, forecast
-from studies.belief.rigour import TRIALS_ALONE, Rigour
+from studies.belief.measurement_plan import TRIALS_ALONE, MeasurementPlan
 from studies.core.records import Objective, StudySpec, TrialRecord
 from studies.search.stopping import Left
 
 
 @dataclass
 class Progress:
-    """What is known after each trial of a run that may go on behind an earlier one.
+    """What is known after each trial of a run, which may resume an earlier one.
 
     `trials` and `seconds` are the limits of the search, the finals not included; `min_gain` is the least that
     is worth going on for (None for anything), and `left` what is still to be gained, None before it is known.
@@ -22,7 +22,7 @@ class Progress:
     spec: StudySpec
     trials: int
     seconds: float | None = None
-    rigour: Rigour = TRIALS_ALONE
+    measurement_plan: MeasurementPlan = TRIALS_ALONE
     finished: int = 0
     failed: int = 0
     infeasible: int = 0
@@ -40,11 +40,11 @@ class Progress:
 
     @property
     def objective(self) -> Objective:
-        """The first of them."""
+        """Return the first objective."""
         return self.spec.objectives[0]
 
     def add_all(self, records: Iterable[TrialRecord]) -> None:
-        """What an earlier run left."""
+        """Add the trials of an earlier run."""
         for record in records:
             self._count(record)
         self._look_ahead()
@@ -55,12 +55,12 @@ class Progress:
 
     @property
     def elapsed(self) -> float:
-        """Seconds since the run began."""
+        """Return the seconds since the run began."""
         return time.monotonic() - self._begun
 
     @property
     def speedup(self) -> float | None:
-        """The best by the baseline, more than 1 when better; None until both are known.
+        """Return how many times better the best is than the baseline; None until both are known.
 
         Without an interval: the best so far is the luckiest so far, and the verdict comes at the end.
         """
@@ -70,7 +70,8 @@ class Progress:
         return ratio if self.objective.direction == "maximize" else 1 / ratio
 
     def seconds_left(self) -> float | None:
-        """From what the trials took so far, the finals included; None before anything was measured.
+        """Estimate the seconds left from the trials so far, finals included; None before anything was
+        measured.
 
         With a time limit the search is cut short, and the finals to the sessions that are always held.
         """
@@ -80,10 +81,10 @@ class Progress:
         searching, finals = ahead.searching.expected, ahead.finals.expected
         if self.seconds is None or searching <= self.seconds - self.elapsed:
             return searching + finals
-        return max(0.0, self.seconds - self.elapsed) + always_held(self.rigour) * finals
+        return max(0.0, self.seconds - self.elapsed) + always_held(self.measurement_plan) * finals
 
     def _look_ahead(self) -> None:
-        self._forecast = forecast(self.spec, self._extent, self._records, self.rigour, self.trials)
+        self._forecast = forecast(self.spec, self._extent, self._records, self.measurement_plan, self.trials)
 
     def _count(self, record: TrialRecord) -> None:
         self._records.append(record)

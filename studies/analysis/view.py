@@ -1,4 +1,4 @@
-"""A study as pages, charts and documents ask about it: whatever is derived from it is computed once.
+"""A study as pages, charts and documents read it: every derived value is computed once.
 
 A view of a running study is brought up to date with `update`, which reads only what was added.
 """
@@ -68,62 +68,63 @@ class StudyView:
 
     @cached_property
     def comparison(self) -> Comparison:
-        """The best trial against the baseline."""
+        """Return the best trial compared with the baseline."""
         return comparison(self.study)
 
     @property
     def best(self) -> TrialRecord | None:
-        """The winner of the finals, else the best feasible trial; None when none is feasible."""
+        """Return the winner of the finals, else the best feasible trial; None if none is feasible."""
         return self.comparison.best
 
     @cached_property
     def baseline(self) -> TrialRecord | None:
-        """Trial 0; None before it has finished."""
+        """Return trial 0; None before it has finished."""
         return baseline(self.study)
 
     @cached_property
     def recommended(self) -> TrialRecord | None:
-        """The trial to deploy: the best, or the baseline where nothing is significantly better."""
+        """Return the trial to deploy: the best, or the baseline if nothing is significantly better."""
         return recommended_of(self.comparison)
 
     @cached_property
     def pareto_front(self) -> tuple[TrialRecord, ...]:
-        """The feasible trials that no other beats in all objectives."""
+        """Return the feasible trials that no other beats in all objectives."""
         return pareto_front(self.study)
 
     @cached_property
     def steps(self) -> tuple[Step, ...]:
-        """Every trial with the best by then."""
+        """Return every trial with the best by then."""
         return best_so_far(self.study)
 
     @cached_property
     def effects(self) -> Effects:
-        """What each dimension does to the first objective."""
+        """Return the effect of each dimension on the first objective."""
         return effects(self.study)
 
     @cached_property
     def finals(self) -> Finals | None:
-        """The finals over all trials; None where they were not held to their end."""
+        """Return the finals over all trials; None if they were not completed."""
         return finals(self.study)
 
     @cached_property
     def rebuilt(self) -> tuple[Rebuilt, ...]:
-        """What rebuilding the finalists showed."""
+        """Return the results of rebuilding the finalists."""
         return rebuilt(self.study)
 
     @cached_property
     def noise(self) -> Noise | None:
-        """How much the baseline differs from run to run; None without a self-test."""
+        """Return how much the baseline differs from run to run; None without a self-test."""
         return noise(self.study)
 
     @cached_property
     def drift(self) -> Drift | None:
-        """How the baseline changed while the study ran; None where it was not measured again."""
+        """Return how the baseline changed while the study ran; None if it was not measured again."""
         return drift(self.study)
 
     @cached_property
     def roles(self) -> Mapping[int, str]:
-        """How every trial is marked, by its number: best, baseline, pruned, feasible, infeasible or failed.
+        """Return the role of every trial by its number: best, baseline, pruned, feasible, infeasible or
+        failed.
 
         The baseline when it is the best too is marked best; pruned are feasible ones that were stopped early.
         """

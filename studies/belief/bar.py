@@ -1,4 +1,4 @@
-"""The bar that a candidate is held to while it is measured: the best so far, and what is noise."""
+"""Compute the value that a candidate must reach while it is measured: the best so far, with its noise."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -6,8 +6,8 @@ from datetime import datetime
 from engines.core.values import Bar
 from engines.statistics.futility import guarded_spread
 from studies.belief.devices import Beliefs
+from studies.belief.measurement_plan import can_race
 from studies.belief.noise import Drift
-from studies.belief.rigour import can_race
 from studies.core.records import Direction, Objective, TrialRecord
 
 
@@ -43,7 +43,7 @@ def bar_of(
 
 
 def most_lenient(bars: Iterable[Bar | None], direction: Direction) -> Bar | None:
-    """The bar that holds whichever of the devices a trial gets; None where one of them has none."""
+    """Return the bar that is valid whichever device a trial gets; None if one of them has none."""
     found = list(bars)
     known = [one for one in found if one is not None]
     if not known or len(known) < len(found):
@@ -53,12 +53,14 @@ def most_lenient(bars: Iterable[Bar | None], direction: Direction) -> Bar | None
 
 
 def _was_measured_here(record: TrialRecord) -> bool:
-    """To its end, and by this study."""
+    """Return whether it was measured to its end, and by this study."""
     return not record.reused and not (record.measurement is not None and record.measurement.pruned)
 
 
 def _drifted(change: Drift | None, direction: Direction, at: datetime | None) -> float:
-    """The baseline now relative to the beginning: as last seen or as expected, whichever is more lenient."""
+    """Return the baseline now relative to the beginning: as last seen or extrapolated, whichever is more
+    lenient.
+    """
     if change is None or at is None:
         return 1.0
     lenient = max if direction == "minimize" else min

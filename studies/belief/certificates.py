@@ -1,4 +1,4 @@
-"""Deadlines that a study certifies: every timed inference counts, those of disturbed blocks too."""
+"""Certify deadlines: every timed inference counts, those of disturbed blocks too."""
 
 import numpy as np
 
@@ -10,18 +10,18 @@ from studies.core.metrics import P99_BOUND
 from studies.core.records import StudyRecord, TrialRecord
 
 PERCENT = 99.0
-# 299 show p99 at 95 % without a miss; a few misses are to leave a certificate possible
+# 299 prove p99 at 95 % without a miss; more of them allow a few misses
 FEWEST_INFERENCES = 600
 
 
 def deadline_of(study: StudyRecord) -> float | None:
-    """The deadline that the study certifies, in ms; None without one."""
+    """Return the deadline that the study certifies, in ms; None without one."""
     limits = [one.limit for one in study.spec.constraints if one.metric == P99_BOUND]
     return min(limits, default=None)
 
 
 def certificate(study: StudyRecord, trial: TrialRecord) -> Certificate | None:
-    """What all measurements of the trial's engine say of the deadline; None without deadline or samples.
+    """Test the deadline on all measurements of the trial's engine; None without deadline or samples.
 
     Those of the finals count, which ran in other processes at other times, and of the baseline those of
     self-test and anchors; cold rebuilds are other engines. How little correlated inferences are worth is the

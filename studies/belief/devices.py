@@ -1,6 +1,6 @@
-"""What is believed of each device that a study is measured on, from the baseline's runs there.
+"""Estimate noise, drift and speed of each device that a study is measured on, from the baseline's runs there.
 
-The device of trial 0 is the study's own; what was measured on another one is taken relative to the baseline
+The device of trial 0 is the study's own; measurements on another one are taken relative to the baseline
 there.
 """
 
@@ -29,7 +29,7 @@ from studies.core.records import RepeatRecord, StudyRecord, TrialRecord
 
 @dataclass(frozen=True)
 class DeviceBelief:
-    """Noise and drift of the first objective on one device; None where nothing is known.
+    """Noise and drift of the first objective on one device; None if not known.
 
     `levels` are the baseline's metrics there divided by those on the study's own device, 1 where missing.
     """
@@ -41,7 +41,7 @@ class DeviceBelief:
 
 @dataclass(frozen=True)
 class Beliefs:
-    """What is believed of each device by its name; `home` is the study's own.
+    """What is known of each device by its name; `home` is the study's own.
 
     Rows of older versions name no device (""): they count as measured on the study's own.
     """
@@ -54,22 +54,22 @@ class Beliefs:
 
     @property
     def noise(self) -> Noise | None:
-        """On the study's own device."""
+        """Return the noise on the study's own device."""
         return self.of(self.home).noise
 
     @property
     def drift(self) -> Drift | None:
-        """On the study's own device."""
+        """Return the drift on the study's own device."""
         return self.of(self.home).drift
 
     def freed(self, estimate: Estimate, trial: TrialRecord, metric: str) -> Estimate:
-        """The first objective of the trial as it would have been at the beginning, on the study's own
+        """Return the first objective of the trial, corrected for drift and converted to the study's own
         device.
         """
         return self.at_home(freed(estimate, trial, self.of(trial.device).drift), trial, metric)
 
     def at_home(self, estimate: Estimate, trial: TrialRecord, metric: str) -> Estimate:
-        """A metric of the trial as it would have been on the study's own device."""
+        """Return a metric of the trial, converted to the study's own device."""
         level = self.of(trial.device).levels.get(metric, 1.0)
         if level == 1.0:
             return estimate
@@ -77,7 +77,7 @@ class Beliefs:
         return Estimate(estimate.value / level, low, high)
 
     def widened(self, estimate: Estimate, trial: TrialRecord) -> Estimate:
-        """The trial's estimate with what differs from run to run on its device."""
+        """Return the trial's estimate with the run-to-run noise of its device added."""
         return widened(estimate, self.of(trial.device).noise)
 
 
@@ -85,7 +85,7 @@ NOTHING_BELIEVED = Beliefs()
 
 
 def beliefs(study: StudyRecord) -> Beliefs:
-    """What the study's repeats show of its devices."""
+    """Return what the study's repeats show of its devices."""
     metrics = [objective.metric for objective in study.spec.objectives]
     return beliefs_in(study.trials, study.repeats, metrics)
 
@@ -96,7 +96,7 @@ def beliefs_in(
     metrics: Sequence[str],
     default: str = "",
 ) -> Beliefs:
-    """What the repeats show of each device, the baseline being the first of the trials.
+    """Return what the repeats show of each device; the baseline is the first of the trials.
 
     `metrics` are those of the objectives; `default` is the study's own device where no row names one.
     """
@@ -115,7 +115,9 @@ def beliefs_in(
 
 
 def _levels(mine: RunsOfBaseline, home: RunsOfBaseline, metrics: Sequence[str]) -> dict[str, float]:
-    """The geometric mean of the baseline's runs divided by that at home, for metrics that are timed."""
+    """Return the geometric mean of the baseline's runs divided by that on the own device, for timed
+    metrics.
+    """
     if mine is home:
         return {}
     pairs = {metric: (_mean_log(mine, metric), _mean_log(home, metric)) for metric in metrics}
@@ -127,7 +129,7 @@ def _levels(mine: RunsOfBaseline, home: RunsOfBaseline, metrics: Sequence[str]) 
 
 
 def _mean_log(runs: RunsOfBaseline, metric: str) -> float | None:
-    """Freed of drift; None for what is not timed, or was not measured."""
+    """Return the mean logarithm, corrected for drift; None if not timed or not measured."""
     if not is_timed(metric):
         return None
     change = drift_in(*runs, metric)

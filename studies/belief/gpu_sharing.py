@@ -1,4 +1,4 @@
-"""Whether something else used the GPU while a study measured."""
+"""Detect whether another process used the GPU while a study measured."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -17,14 +17,14 @@ LATEST = 30
 
 @dataclass(frozen=True)
 class Contention:
-    """So many of the measurements that can tell look as if something else used the GPU meanwhile."""
+    """The number of measurements that look as if another process used the GPU, of those that can show it."""
 
     uneven: int
     measurements: int
 
     @property
-    def told(self) -> str:
-        """In words, without a stop."""
+    def message(self) -> str:
+        """Describe it, without a full stop."""
         return (
             f"something else seems to use the GPU: in {self.uneven:,} of {self.measurements:,} measurements "
             f"a tenth of the inferences took over {UNEVEN} times as long as another tenth"
@@ -32,7 +32,8 @@ class Contention:
 
 
 def contention(machine: Machine, are_uneven: Iterable[bool | None]) -> Contention | None:
-    """What measurements say of other users of the GPU, each by `engines.statistics.jitter.is_uneven`.
+    """Return evidence of other users of the GPU from what `engines.statistics.jitter.is_uneven` says of each
+    measurement.
 
     None where too few were uneven, or the machine is a CPU.
     """
@@ -46,7 +47,7 @@ def contention(machine: Machine, are_uneven: Iterable[bool | None]) -> Contentio
 def measured_in(
     trials: Sequence[TrialRecord], repeats: Sequence[RepeatRecord]
 ) -> Iterator[tuple[Candidate, Measurement]]:
-    """What was measured for these trials and repeats, once each, and nothing that others measured."""
+    """Return the measurements of these trials and repeats, once each, without those of other studies."""
     own = [one.evaluation for one in trials if not one.reused and one.same_as is None]
     for evaluation in (*own, *(one.evaluation for one in repeats)):
         if evaluation.measurement is not None:

@@ -1,7 +1,7 @@
 """Estimate from repeated measurements of the baseline how noisy a device is (A/A self-test), and its drift.
 
-The baseline is measured again and again as if it were different candidates: loaded, warmed up and timed anew.
-What differs then is no property of an engine, and no smaller difference between engines can be believed.
+The baseline is measured several times as if it were different candidates: loaded, warmed up and timed anew.
+The differences are noise, and no smaller difference between engines can be detected.
 """
 
 import math
@@ -16,13 +16,13 @@ from engines.statistics.estimates import WIDEST, Estimate, with_log_half_width
 from studies.core.metrics import is_timed, value_of
 from studies.core.records import RepeatRecord, StudyRecord, TrialRecord
 
-# fewer runs say next to nothing of their spread
+# fewer runs give no usable spread
 FEWEST_RUNS = 3
 
 
 @dataclass(frozen=True)
 class Noise:
-    """What repeated measurements of one engine showed.
+    """The noise between repeated measurements of one engine.
 
     `spread` is the standard deviation of the logarithm from run to run, `between` the part of it that a
     single measurement cannot see in its own blocks, and `detectable` the smallest relative difference
@@ -36,12 +36,12 @@ class Noise:
 
     @property
     def freedom(self) -> int:
-        """Degrees of freedom of the spread."""
+        """Return the degrees of freedom of the spread."""
         return self.runs - 1
 
 
 def noise_of(values: Sequence[Estimate]) -> Noise | None:
-    """The noise that repeated measurements show; None for fewer than three positive values."""
+    """Return the noise of repeated measurements; None for fewer than three positive values."""
     usable = [one for one in values if one.value > 0 and math.isfinite(one.value)]
     if len(usable) < FEWEST_RUNS:
         return None
@@ -65,7 +65,7 @@ def widened(estimate: Estimate, noise: Noise | None) -> Estimate:
 
 
 def _detectable(spread: float, freedom: int) -> float:
-    """Difference of logarithms that two single runs show at the 5 % level with a power of 95 %.
+    """Return the difference of logarithms that two single runs show at the 5 % level with a power of 95 %.
 
     J. Cohen, Statistical Power Analysis, 2.4, with Student's t for both quantiles.
     """
@@ -102,21 +102,23 @@ class Drift:
         )
 
     def level(self, at: datetime) -> float:
-        """The baseline then, relative to the study's beginning; 1 where the drift is not significant."""
+        """Return the baseline at that time, relative to the study's beginning; 1 if the drift is not
+        significant.
+        """
         return self._level(min(1.0, max(0.0, self._passed(at))))
 
     def expected_level(self, at: datetime) -> float:
-        """The same, should the drift go on behind the last run as before it."""
+        """Return the same, extrapolated if the time is after the last run."""
         return self._level(max(0.0, self._passed(at)))
 
     def freed(self, estimate: Estimate, at: datetime) -> Estimate:
-        """What was measured then as it would have been at the study's beginning."""
+        """Return the trial's estimate, corrected to the study's beginning."""
         level = self.level(at)
         low, high = (None if bound is None else bound / level for bound in (estimate.low, estimate.high))
         return Estimate(estimate.value / level, low, high)
 
     def _passed(self, at: datetime) -> float:
-        """The time from the first run until then, as a share of that to the last."""
+        """Return the time since the first run, divided by that from the first run to the last."""
         return (at - self.runs[0].at).total_seconds() / 3600 / self.hours if self.hours else 0.0
 
     def _level(self, passed: float) -> float:
@@ -131,7 +133,7 @@ def freed(estimate: Estimate, trial: TrialRecord, change: Drift | None) -> Estim
 
 
 def _measured_at(trial: TrialRecord) -> datetime:
-    """When the trial's measurement ended, which may be another trial's."""
+    """Return when the trial's measurement ended, which may be another trial's."""
     if trial.same_as is None or trial.measurement is None:
         return trial.started_at + timedelta(seconds=trial.seconds)
     return datetime.fromtimestamp(trial.measurement.blocks[-1].started_at, UTC)
@@ -140,7 +142,7 @@ def _measured_at(trial: TrialRecord) -> datetime:
 def baseline_runs(
     trials: Sequence[TrialRecord], repeats: Sequence[RepeatRecord], metric: str
 ) -> tuple[BaselineRun, ...]:
-    """What was measured of the baseline between trials, in order; one known from before is none."""
+    """Return the measurements of the baseline in order; one reused from another study does not count."""
     found = [
         BaselineRun(trial.started_at + timedelta(seconds=trial.seconds), None, trial.metrics[metric])
         for trial in trials[:1]
@@ -158,14 +160,14 @@ RunsOfBaseline = tuple[Sequence[TrialRecord], Sequence[RepeatRecord]]
 
 
 def home_of(trials: Iterable[TrialRecord], repeats: Iterable[RepeatRecord]) -> str:
-    """The study's own device: that of the first row that names one; "" where none does."""
+    """Return the study's own device: that of the first row that names one; "" if none does."""
     return next((one.device for rows in (trials, repeats) for one in rows if one.device), "")
 
 
 def on_device(
     device: str, home: str, trials: Sequence[TrialRecord], repeats: Sequence[RepeatRecord]
 ) -> RunsOfBaseline:
-    """The baseline's trial where it ran on the device, and what was measured again there.
+    """Return the baseline's trial if it ran on the device, and its repeats there.
 
     Rows of older versions name no device (""), and count as measured on the study's own, `home`.
     """
@@ -174,14 +176,12 @@ def on_device(
 
 
 def noise(study: StudyRecord) -> Noise | None:
-    """What repeating the baseline on the study's own device showed of the first objective; None without a
-    self-test.
-    """
+    """Return the noise of the first objective on the study's own device; None without a self-test."""
     return noise_in(*_at_home(study), study.spec.objectives[0].metric)
 
 
 def noise_in(trials: Sequence[TrialRecord], repeats: Sequence[RepeatRecord], metric: str) -> Noise | None:
-    """The noise in a metric; None for fewer than three runs, where they are all equal, or none is timed.
+    """Return the noise in a metric; None for fewer than three runs, if all are equal, or if it is not timed.
 
     Anchors count as the self-test does, freed of a significant drift: a machine may keep to one level for as
     long as a self-test takes, and be at another when the next trial is measured.
@@ -193,8 +193,8 @@ def noise_in(trials: Sequence[TrialRecord], repeats: Sequence[RepeatRecord], met
 
 
 def drift(study: StudyRecord) -> Drift | None:
-    """How the first objective of the baseline drifted on the study's own device; None without a run after
-    the beginning.
+    """Return the drift of the first objective on the study's own device; None if the baseline ran only at the
+    beginning.
     """
     return drift_in(*_at_home(study), study.spec.objectives[0].metric)
 
@@ -205,14 +205,14 @@ def _at_home(study: StudyRecord) -> RunsOfBaseline:
 
 
 def drift_in(trials: Sequence[TrialRecord], repeats: Sequence[RepeatRecord], metric: str) -> Drift | None:
-    """The drift in a metric; None without a run after the beginning, or where none is timed."""
+    """Return the drift in a metric; None if there is no later run, or it is not timed."""
     return _drift(_timed_runs(trials, repeats, metric))
 
 
 def _timed_runs(
     trials: Sequence[TrialRecord], repeats: Sequence[RepeatRecord], metric: str
 ) -> tuple[BaselineRun, ...]:
-    """The runs of the baseline in a metric that differs from run to run."""
+    """Return the runs of the baseline in a metric that differs from run to run."""
     return baseline_runs(trials, repeats, metric) if is_timed(metric) else ()
 
 

@@ -1,4 +1,4 @@
-"""Say which workloads, machines and evaluations are the same, and which trials share a measurement."""
+"""Decide which workloads, machines and evaluations are the same, and which trials share a measurement."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -12,12 +12,14 @@ from engines.data.calibration import calibration_identity
 from engines.shapes import plan
 from studies.core.records import StudySpec, TrialRecord
 
-# to be raised when a check measures more than before: what an earlier one found does not tell all
+# increase when checks measure more than before: older evaluations lack that
 ACCURACY = 2
 
 
 def evaluation_key(spec: StudySpec, candidate: Candidate) -> str:
-    """Names everything that decides what comes of a candidate; two studies with the same key share it."""
+    """Return a key of everything that decides a candidate's result; two studies with the same key share
+    it.
+    """
     return digest(
         workload_identity(spec.workload),
         machine_identity(spec.machine),
@@ -29,14 +31,14 @@ def evaluation_key(spec: StudySpec, candidate: Candidate) -> str:
 
 
 def workload_identity(workload: Workload) -> list[object]:
-    """What makes a workload the same, wherever its files lie."""
+    """Return what identifies a workload, independent of the paths of its files."""
     inputs = workload.inputs
     source = inputs.digest or inputs.seed
     return [workload.model.digest, *plan.identity(workload.plan), source, ACCURACY, chosen(workload)]
 
 
 def chosen(workload: Workload) -> dict[str, object]:
-    """What else the user chose, by what it is called; what was left alone is not in it."""
+    """Return what else the user chose, by name; defaults are left out."""
     found = {
         "calibration data": calibration_identity(workload) if workload.calibration else None,
         "reference": workload.expected.digest if workload.expected else None,
@@ -51,12 +53,12 @@ def chosen(workload: Workload) -> dict[str, object]:
 
 
 def machine_identity(machine: Machine) -> list[object]:
-    """What makes a machine the same: not the release of its kernel, nor a few bytes of memory."""
+    """Return what identifies a machine, without its kernel release and small changes in memory."""
     return [machine.kind, machine.processor, machine.cores, machine.driver, machine.libraries, machine.limits]
 
 
 def measured(records: Iterable[TrialRecord], candidate: Candidate) -> dict[str, Evaluation]:
-    """What the candidate can share: the first measurement of each engine, by the engine's fingerprint.
+    """Return the measurements that the candidate can share: the first of each engine, by its fingerprint.
 
     It was made in this study, to its end, with the same inputs and under the same run spec.
     """
@@ -69,7 +71,7 @@ def measured(records: Iterable[TrialRecord], candidate: Candidate) -> dict[str, 
 
 
 def same_as(evaluation: Evaluation, earlier: Iterable[TrialRecord]) -> int | None:
-    """The earlier trial whose measurement this is; None for one of its own, or of another study's."""
+    """Return the earlier trial whose measurement this is; None for its own, or another study's."""
     if not is_shared(evaluation):
         return None
     engine = measured_engine(evaluation)
@@ -86,7 +88,7 @@ def same_as(evaluation: Evaluation, earlier: Iterable[TrialRecord]) -> int | Non
 
 
 def _is_source(record: TrialRecord) -> bool:
-    """Whether it was measured here, and not cut short against a bar that was another then."""
+    """Return whether it was measured here and not pruned, since the bar was a different one then."""
     measurement = record.measurement
     return measurement is not None and not measurement.pruned and not record.reused
 
@@ -96,7 +98,7 @@ def _is_measured_alike(one: Candidate, other: Candidate) -> bool:
 
 
 def marked(records: Sequence[TrialRecord]) -> tuple[TrialRecord, ...]:
-    """The trials, each with the trial whose measurement it shares.
+    """Return the trials, each with the trial whose measurement it shares.
 
     That is one of a lower number, or one of a higher number that was finished before it.
     """

@@ -38,7 +38,7 @@ __all__ = [
 
 
 def metrics_of(evaluation: Evaluation, only: Collection[str] | None = None) -> dict[str, Estimate]:
-    """Every metric that the evaluation has, or only those named, the user's own among them."""
+    """Return every metric that the evaluation has, or only those named, the user's own among them."""
     scores = evaluation.accuracy.scores if evaluation.accuracy else {}
     names = [name for name in (*METRICS, *scores) if only is None or name in only]
     found = {name: value_of(evaluation, name) for name in names}
@@ -46,14 +46,14 @@ def metrics_of(evaluation: Evaluation, only: Collection[str] | None = None) -> d
 
 
 def value_of(evaluation: Evaluation, name: str) -> Estimate | None:
-    """One metric of the evaluation; None where it does not have it."""
+    """Return one metric of the evaluation; None if it does not have it."""
     if name in METRICS:
         return METRICS[name].of(evaluation)
     return _score(name)(evaluation.accuracy) if evaluation.accuracy else None
 
 
 def known_metrics(own: Sequence[TaskMetric] = ()) -> dict[str, Metric]:
-    """All metrics by name, the user's own last; raises UserError for a name that is taken."""
+    """Return all metrics by name, the user's own last; raises UserError for a name that is taken."""
     found = dict(METRICS)
     for one in own:
         if one.name in found:
@@ -66,7 +66,7 @@ def known_metrics(own: Sequence[TaskMetric] = ()) -> dict[str, Metric]:
 
 
 def is_exact(name: str) -> bool:
-    """Whether the metric is a fact without an interval, as the user's own are."""
+    """Return whether the metric is a fact without an interval, as the user's own are."""
     return name not in METRICS or METRICS[name].exact
 
 
@@ -84,7 +84,7 @@ def _own(metric: TaskMetric) -> Metric:
 
 
 def _score(name: str) -> Callable[[Accuracy], Estimate | None]:
-    """What the user's metric of this name said of the outputs."""
+    """Return the user's score of this name for the outputs."""
 
     def derive(accuracy: Accuracy) -> Estimate | None:
         score = accuracy.scores.get(name)

@@ -1,4 +1,4 @@
-"""Objectives and constraints: read from what a user wrote, and judged on an evaluation."""
+"""Parse objectives and constraints, and judge an evaluation by them."""
 
 import difflib
 import math
@@ -24,7 +24,7 @@ DEFAULT_ERROR_LIMIT = Constraint(DEFAULT_ERROR, "<=", 0.01)
 
 
 def parse_objectives(names: Sequence[str], metrics: Sequence[TaskMetric] = ()) -> tuple[Objective, ...]:
-    """The objectives named, latency_ms when none is; `metrics` are the user's own.
+    """Return the objectives named, latency_ms if none is; `metrics` are the user's own.
 
     Raises UserError for an unknown or repeated name.
     """
@@ -36,9 +36,9 @@ def parse_objectives(names: Sequence[str], metrics: Sequence[TaskMetric] = ()) -
 
 
 def parse_constraints(texts: Sequence[str], metrics: Sequence[TaskMetric] = ()) -> tuple[Constraint, ...]:
-    """The constraints written, and error<=0.01 where none limits how far outputs may be off.
+    """Return the constraints written, and error<=0.01 if none limits accuracy.
 
-    What limits that is any metric of accuracy, or one of the user's own, which `metrics` are.
+    Metrics of accuracy, and the user's own (`metrics`), limit it.
     """
     known = known_metrics(metrics)
     constraints = tuple(_parse_constraint(text, known) for text in texts)
@@ -52,7 +52,9 @@ def parse_constraints(texts: Sequence[str], metrics: Sequence[TaskMetric] = ()) 
 
 
 def _check_possible(constraint: Constraint, others: Sequence[Constraint], costs: Collection[str]) -> None:
-    """Raises UserError for what no engine can keep; `costs` are the metrics that are never negative."""
+    """Raise UserError for a constraint that no engine can satisfy; `costs` are metrics that are never
+    negative.
+    """
     if constraint.operator != "<=":
         return
     if constraint.limit < 0 and constraint.metric in costs:
@@ -67,7 +69,7 @@ def _check_possible(constraint: Constraint, others: Sequence[Constraint], costs:
 def judge(
     evaluation: Evaluation, constraints: Sequence[Constraint], only: Collection[str] | None = None
 ) -> tuple[TrialState, dict[str, Estimate], dict[str, float]]:
-    """What the evaluation is worth: its state, its metrics, and by how much it misses which constraints.
+    """Return the evaluation's state, its metrics, and by how much it misses which constraints.
 
     With `only`, of the metrics just these and what the constraints are about.
     """
@@ -75,7 +77,7 @@ def judge(
     metrics = metrics_of(evaluation, named)
     if evaluation.failure is not None:
         return "failed", metrics, {}
-    # what was cut short, because it was beaten, may not have come to where the metric is known
+    # a pruned trial may have ended before the metric was measured
     pruned = evaluation.measurement is not None and evaluation.measurement.pruned
     violations = violations_of(metrics, constraints, unknown_is_missed=not pruned)
     return ("infeasible" if violations else "feasible"), metrics, violations
@@ -84,7 +86,7 @@ def judge(
 def violations_of(
     metrics: Mapping[str, Estimate], constraints: Sequence[Constraint], *, unknown_is_missed: bool = True
 ) -> dict[str, float]:
-    """The constraints missed and by how much; a metric that is not known misses its limit by infinity."""
+    """Return the constraints missed and by how much; an unknown metric misses its limit by infinity."""
     missed = {}
     for constraint in constraints:
         estimate = metrics.get(constraint.metric)
@@ -96,11 +98,11 @@ def violations_of(
     return missed
 
 
-def check_told(baseline: TrialRecord, spec: StudySpec) -> None:
-    """Raises UserError where the baseline ran, but without a metric that the search is about."""
+def require_metrics(baseline: TrialRecord, spec: StudySpec) -> None:
+    """Raise UserError if the baseline ran but did not report an objective or constraint metric."""
     if baseline.measurement is None:
         return
-    # that a block has no value, or a bound too few samples, may be otherwise in the next trial
+    # the next trial may have values for blocks without one, and enough samples for a bound
     bounds = names_where(lambda metric: metric.requires == "certify")
     known = {*bounds, *baseline.metrics, *chain(*(one.telemetry for one in baseline.measurement.blocks))}
     objectives, constraints = ([one.metric for one in some] for some in (spec.objectives, spec.constraints))
@@ -109,7 +111,7 @@ def check_told(baseline: TrialRecord, spec: StudySpec) -> None:
             raise UserError(f"the outputs of this model have no {name}", "Name another metric of accuracy.")
         if name not in known:
             raise UserError(
-                f"this machine does not tell {name}",
+                f"{name} is not available on this machine",
                 f"Of its metrics the baseline has {', '.join(baseline.metrics)}.",
             )
 

@@ -1,4 +1,4 @@
-"""What a study is and what it found: frozen data read from storage; reports are made from nothing else."""
+"""Frozen data of a study and its results, read from storage; reports need nothing else."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ TrialState = Literal["feasible", "infeasible", "failed"]
 
 @dataclass(frozen=True)
 class Objective:
-    """A metric to be made small or large."""
+    """A metric to minimise or maximise."""
 
     metric: str
     direction: Direction
@@ -33,7 +33,7 @@ class Constraint:
         return f"{self.metric}{self.operator}{self.limit:g}"
 
     def violation(self, value: float) -> float:
-        """How far the value is beyond the limit, in the metric's unit; zero or less when it is kept."""
+        """Return how far the value is beyond the limit, in the metric's unit; zero or less if it is met."""
         return value - self.limit if self.operator == "<=" else self.limit - value
 
 
@@ -58,7 +58,7 @@ class StudySpec:
 
 @dataclass(frozen=True, eq=False)
 class TrialRecord:
-    """One candidate and what came of it.
+    """One candidate and its results.
 
     `metrics` holds what could be derived, by name (see `studies.core.metrics`); `violations` maps a
     constraint's text to how far it was missed; `reused` says that the measurement was answered from storage.
@@ -97,7 +97,7 @@ class TrialRecord:
 
     @property
     def kept_fp32(self) -> tuple[str, ...]:
-        """The nodes of a lowered graph that stayed in FP32."""
+        """Return the nodes of a lowered graph that stayed in FP32."""
         graph = self.evaluation.graph
         return tuple(str(graph.facts.get("kept_fp32", "")).splitlines()) if graph else ()
 
@@ -136,7 +136,7 @@ class RepeatRecord:
 
 @dataclass(frozen=True)
 class AttemptRecord:
-    """A trial that is under way: its row goes when the trial is stored.
+    """A trial that is under way; its row is deleted when the trial is stored.
 
     `stage` is what is done now and `detail` how far it is, `since` when the stage began, `heartbeat` when
     its search last said that it is alive.
@@ -177,5 +177,5 @@ class StudyRecord:
     priors: tuple[Prior, ...] = ()
 
     def trial(self, number: int) -> TrialRecord | None:
-        """The trial of this number; None where it is not stored."""
+        """Return the trial of this number; None if it is not stored."""
         return next((trial for trial in self.trials if trial.number == number), None)

@@ -1,4 +1,4 @@
-"""The space of candidates: the backend's dimensions, narrowed to what the user wants searched."""
+"""The space of candidates: the backend's dimensions, narrowed to the choices to search."""
 
 import difflib
 import itertools
@@ -19,7 +19,7 @@ Space = tuple[Dimension, ...]
 
 
 def parse_fixed(texts: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    """Choices by name out of NAME=VALUE or NAME=VALUE,VALUE; raises UserError for anything else."""
+    """Return choices by name from NAME=VALUE or NAME=VALUE,VALUE; raises UserError for anything else."""
     fixed: dict[str, tuple[str, ...]] = {}
     for text in texts:
         name, separator, values = text.partition("=")
@@ -33,7 +33,9 @@ def parse_fixed(texts: Iterable[str]) -> dict[str, tuple[str, ...]]:
 
 
 def narrow(dimensions: Sequence[Dimension], fixed: Mapping[str, Sequence[str]]) -> Space:
-    """The dimensions with only the choices named; raises UserError for what the space does not have."""
+    """Return the dimensions with only the choices named; raises UserError for names and values that do not
+    exist.
+    """
     known = {dimension.name: dimension for dimension in dimensions}
     for name in fixed:
         if name not in known:
@@ -60,13 +62,13 @@ def settled(space: Sequence[Dimension], point: Point) -> dict[str, Value]:
 
 
 def point_of(space: Sequence[Dimension], settings: Mapping[str, Value]) -> dict[str, Value]:
-    """The searched part of a point, with the same value wherever a dimension means nothing."""
+    """Return the searched part of a point, with a fixed value for inactive dimensions."""
     whole = settled(space, settings)
     return {one.name: whole[one.name] for one in searched(space)}
 
 
 def candidate_at(space: Sequence[Dimension], point: Point) -> Candidate:
-    """The candidate at a point of the space (see `settled`)."""
+    """Return the candidate at a point of the space (see `settled`)."""
     values = settled(space, point)
 
     def settings(kind: str) -> Settings:
@@ -76,12 +78,12 @@ def candidate_at(space: Sequence[Dimension], point: Point) -> Candidate:
 
 
 def baseline_of(dimensions: Sequence[Dimension]) -> Candidate:
-    """What a user gets without choosing: every dimension at its default."""
+    """Return the candidate of the vendor's defaults: every dimension at its default."""
     return candidate_at(dimensions, {dimension.name: dimension.default for dimension in dimensions})
 
 
 def searched(space: Sequence[Dimension]) -> Space:
-    """The dimensions that have something to choose, somewhere in the space."""
+    """Return the dimensions that have more than one choice somewhere in the space."""
     choices = {dimension.name: dimension.choices for dimension in space}
     return tuple(
         dimension
@@ -92,7 +94,7 @@ def searched(space: Sequence[Dimension]) -> Space:
 
 
 def size(space: Sequence[Dimension]) -> int:
-    """The number of different candidates."""
+    """Count the different candidates."""
     deciding = {name for dimension in space for name in dimension.applies_to}
     deciders = [dimension for dimension in space if dimension.name in deciding]
     others = [dimension for dimension in space if dimension.name not in deciding]
@@ -103,17 +105,17 @@ def size(space: Sequence[Dimension]) -> int:
 
 
 def engines_in(space: Sequence[Dimension]) -> int:
-    """The number of different engines; the other candidates only run one of them in another way."""
+    """Count the different engines; the other candidates only run one of them in another way."""
     return size([dimension for dimension in space if dimension.kind != "run"])
 
 
 def graphs_in(space: Sequence[Dimension]) -> int:
-    """The number of different graphs that engines are built from."""
+    """Count the different graphs that engines are built from."""
     return size([dimension for dimension in space if dimension.kind == "graph"])
 
 
 def points(space: Sequence[Dimension]) -> Iterable[Point]:
-    """Every different point, the last dimension changing fastest."""
+    """Return every different point, the last dimension changing fastest."""
     names = [dimension.name for dimension in space]
     for values in itertools.product(*(dimension.choices for dimension in space)):
         point = dict(zip(names, values, strict=True))
@@ -122,7 +124,7 @@ def points(space: Sequence[Dimension]) -> Iterable[Point]:
 
 
 def contains(space: Sequence[Dimension], settings: Mapping[str, Value]) -> bool:
-    """Whether the settings, of every dimension, are a point of the space."""
+    """Return whether the settings, of every dimension, are a point of the space."""
     return all(
         dimension.name in settings
         and (settings[dimension.name] in dimension.choices or not applies(dimension, settings))
@@ -131,12 +133,12 @@ def contains(space: Sequence[Dimension], settings: Mapping[str, Value]) -> bool:
 
 
 def applies(dimension: Dimension, point: Point) -> bool:
-    """Whether the dimension means anything at the point, which names what decides that."""
+    """Return whether the dimension is active at the point, which names the dimensions that it depends on."""
     return all(point.get(name) in values for name, values in dimension.applies_to.items())
 
 
 def idle(dimension: Dimension) -> Value:
-    """What a dimension is where it means nothing."""
+    """Return the value of a dimension that is inactive."""
     return dimension.default if dimension.default in dimension.choices else dimension.choices[0]
 
 
@@ -161,7 +163,7 @@ def _choices_hint(dimension: Dimension) -> str:
 
 
 def distributions(space: Space) -> "dict[str, BaseDistribution]":
-    """The searched dimensions as Optuna has them."""
+    """Return the searched dimensions as Optuna distributions."""
     # reports need the space and not Optuna
     from optuna.distributions import CategoricalDistribution
 

@@ -1,4 +1,4 @@
-"""What building finalists anew showed: whether a build was lucky, or its settings are what is fast."""
+"""Compare rebuilt finalists with their own engines, to see if a build was lucky or its settings are fast."""
 
 import math
 from collections.abc import Sequence
@@ -35,12 +35,14 @@ class Rebuilt(NamedTuple):
 
     @property
     def is_luck(self) -> bool:
-        """Whether some rebuild differs significantly from the trial's own engine."""
+        """Return whether some rebuild differs significantly from the trial's own engine."""
         return any(verdict_of(ratio) != "same" for ratio in self.ratios)
 
 
 def rebuilt(study: StudyRecord) -> tuple[Rebuilt, ...]:
-    """What rebuilding showed, a finalist each, the winner first; empty without finals or rebuilds."""
+    """Return the result of rebuilding for each finalist, the winner first; empty without finals or
+    rebuilds.
+    """
     held = finals(study)
     if held is None:
         return ()
@@ -53,7 +55,7 @@ def rebuilt(study: StudyRecord) -> tuple[Rebuilt, ...]:
 def _rebuilt(
     trial: int, values: dict[Key, dict[int, float]], held: Finals, direction: Direction
 ) -> Rebuilt | None:
-    """None where the trial or all its rebuilds were measured in too few sessions."""
+    """Return None if the trial or all its rebuilds were measured in too few sessions."""
     own = values.get((trial, 0), {})
     logs = [
         log_ratios(of, own, direction) for key, of in sorted(values.items()) if key[0] == trial and key[1]
@@ -68,7 +70,7 @@ def _rebuilt(
 
 
 def _spreads(builds: Sequence[dict[int, float]]) -> tuple[float, float]:
-    """The spread between builds and that between sessions: two-way analysis of variance, one run a cell."""
+    """Return the spread between builds and between sessions: two-way analysis of variance, one run a cell."""
     shared = sorted(set.intersection(*(set(of) for of in builds)))
     if len(shared) < 2:
         return 0.0, 0.0

@@ -1,16 +1,17 @@
-"""Who is measured again before anything is called the winner."""
+"""Select the finalists: the trials that are measured again before one is called the winner."""
 
 import math
 
 from engines.statistics.estimates import Estimate
 from studies.belief.devices import beliefs
-from studies.belief.rigour import can_have_finals
+from studies.belief.measurement_plan import can_have_finals
 from studies.core.records import StudyRecord, TrialRecord
 from studies.finals.verdict import disproved
 
 
 def finalists(study: StudyRecord, most: int) -> tuple[TrialRecord, ...]:
-    """The best feasible trials whose intervals overlap the best one's, and the baseline, which is first.
+    """Return the best feasible trials whose intervals overlap the best one's, and the baseline, which is
+    first.
 
     None where there is nothing to compare: no feasible trial beside the baseline that could be the best, no
     baseline, several objectives, or one that needs no statistics.
@@ -29,7 +30,7 @@ def finalists(study: StudyRecord, most: int) -> tuple[TrialRecord, ...]:
 
 
 def _values(study: StudyRecord) -> list[tuple[TrialRecord, Estimate]]:
-    """The objective of each feasible trial that was measured to the end, freed of drift."""
+    """Return the objective of each feasible trial that was not pruned, corrected for drift."""
     metric = study.spec.objectives[0].metric
     believed, wrong = beliefs(study), disproved(study)
     return [
@@ -43,7 +44,7 @@ def _values(study: StudyRecord) -> list[tuple[TrialRecord, Estimate]]:
 
 
 def _unshared(values: list[tuple[TrialRecord, Estimate]]) -> list[tuple[TrialRecord, Estimate]]:
-    """The first of the trials that have one measurement: their engines are the same."""
+    """Return the first of the trials that share a measurement: their engines are the same."""
     first: dict[int, tuple[TrialRecord, Estimate]] = {}
     for pair in sorted(values, key=lambda pair: pair[0].number):
         trial = pair[0]

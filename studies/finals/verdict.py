@@ -1,9 +1,9 @@
-"""What the finals showed: who is faster than whom, from sessions in which all were measured in turn.
+"""Judge the finals: which finalist is faster, from sessions in which all were measured in turn.
 
-Each session loads every finalist in a process of its own and times all of them in interleaved blocks, so
-what one session gives for a pair is one independent observation of the logarithm of their ratio, whatever
-the machine did meanwhile. T. Kalibera and R. Jones, Rigorous Benchmarking in Reasonable Time, 2013: what
-varies at the highest level decides the interval.
+Each session loads every finalist in a process of its own and times all of them in interleaved blocks. So each
+session gives one independent observation of the logarithm of the ratio of a pair, whatever else the machine
+did. The variation at the highest level decides the interval: T. Kalibera and R. Jones, Rigorous Benchmarking
+in Reasonable Time, 2013.
 """
 
 import math
@@ -46,7 +46,7 @@ class Finalist:
 
     @property
     def verdict(self) -> Verdict:
-        """Against the baseline; the baseline is the same as itself."""
+        """Return the verdict against the baseline; the baseline is the same as itself."""
         return verdict_of(self.against_baseline)
 
 
@@ -65,17 +65,17 @@ class Finals:
 
 
 def verdict_of(ratio: Estimate | None) -> Verdict:
-    """What an interval of a ratio says, better being more than 1."""
+    """Return the verdict of an interval of a ratio, better being more than 1."""
     if ratio is None or ratio.low is None or ratio.high is None:
         return "same"
     return "faster" if ratio.low > 1 else "slower" if ratio.high < 1 else "same"
 
 
-@lru_cache(maxsize=2)  # a page asks for it again and again, and a study never changes
+@lru_cache(maxsize=2)  # pages ask for it repeatedly, and a study record never changes
 def finals(study: StudyRecord) -> Finals | None:
-    """The finals over all trials that the study has; None where they were not held, or not to an end.
+    """Return the finals over all trials that the study has; None if they were not held or not completed.
 
-    None too where nobody is left in the race.
+    None too if every finalist is out.
     """
     runs = sessions_of(study, len(study.trials))
     qualified = {key: of for key, of in runs.items() if len(of) >= FEWEST_SESSIONS}
@@ -93,7 +93,7 @@ def finals(study: StudyRecord) -> Finals | None:
         logs = log_ratios(qualified[key], qualified[other], direction)
         return interval_of(logs, rivals) if len(logs) >= FEWEST_SESSIONS else None
 
-    # a better mean with a wide interval is not to hide what is proven
+    # a better mean with a wide interval must not hide a proven one
     proven = [key for key in racing if verdict_of(against(key, BASELINE)) == "faster"]
     best = max((BASELINE in racing and proven) or racing, key=lambda key: levels[key])
     rows = [
@@ -106,9 +106,9 @@ def finals(study: StudyRecord) -> Finals | None:
 
 
 def disproved(study: StudyRecord) -> frozenset[int]:
-    """The trials whose own engines were wrong in any finals: right in the trial and wrong later.
+    """Return the trials whose own engines were correct in the trial but wrong in any finals.
 
-    So are those with the same engine, which were not even checked after they had run for a while.
+    Trials with the same engine are included, even if they were not checked after running for a while.
     """
     wrong = {
         one.trial
@@ -119,7 +119,7 @@ def disproved(study: StudyRecord) -> frozenset[int]:
 
 
 def sessions_of(study: StudyRecord, after: int) -> dict[Key, dict[int, float]]:
-    """The objective of each finalist in each session of the finals that followed so many trials.
+    """Return the objective of each finalist in each session of the finals after so many trials.
 
     Finals that began anew count from their beginning.
     """
@@ -138,14 +138,14 @@ def sessions_of(study: StudyRecord, after: int) -> dict[Key, dict[int, float]]:
 
 
 def log_ratios(one: dict[int, float], other: dict[int, float], direction: Direction) -> list[float]:
-    """The logarithm of the oriented ratio in each session that has both."""
+    """Return the logarithm of the oriented ratio in each session that has both."""
     sign = 1 if direction == "maximize" else -1
     shared = sorted(one.keys() & other.keys())
     return [sign * math.log(one[session] / other[session]) for session in shared]
 
 
 def interval_of(logs: Sequence[float], comparisons: int) -> Estimate:
-    """The ratio with an interval that holds for so many comparisons at once (Bonferroni)."""
+    """Return the ratio with an interval that is valid for so many comparisons at once (Bonferroni)."""
     count, mean = len(logs), float(np.mean(logs))
     if count < 2:
         return Estimate(math.exp(mean))
@@ -155,9 +155,9 @@ def interval_of(logs: Sequence[float], comparisons: int) -> Estimate:
 
 
 def _wrong(key: Key, study: StudyRecord) -> str:
-    """Why the finalist is out: infeasible as a trial, or wrong in a session; else empty.
+    """Return why the finalist is out: infeasible as a trial, or wrong in a session; else empty.
 
-    One that only had no room beside the others has a session less.
+    A finalist that did not fit into memory beside the others only has one session less.
     """
     trial = study.trial(key[0])
     if trial is None or trial.state != "feasible":
@@ -171,7 +171,7 @@ def _wrong(key: Key, study: StudyRecord) -> str:
 
 
 def _was_wrong(repeat: RepeatRecord, study: StudyRecord) -> str:
-    """What the engine got wrong in that session; empty for nothing."""
+    """Return what the engine got wrong in that session; empty for nothing."""
     failure = repeat.evaluation.failure
     if failure is not None:
         is_wrong = failure.kind in ("not_finite", "wrong_output")
@@ -184,7 +184,8 @@ def _was_wrong(repeat: RepeatRecord, study: StudyRecord) -> str:
 
 
 def _levels(runs: Mapping[Key, Mapping[int, float]], direction: Direction) -> dict[Key, float]:
-    """How good each finalist is beside the others, as a logarithm, the sessions' own levels apart.
+    """Return how good each finalist is relative to the others, as a logarithm, without the levels of the
+    sessions.
 
     By least squares: where all have all sessions it is the mean, and who missed a slow one gains nothing.
     """

@@ -1,4 +1,4 @@
-"""A study as a landscape: what is kept of it to be replayed."""
+"""Export a study as a landscape, to be replayed."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -10,12 +10,12 @@ from engines.core.values import Candidate, Dimension, Value
 from engines.landscapes.file import Landscape, Made, Run, run_of, without_paths
 from studies.core.records import StudyRecord
 
-# measured outside the passes over the space: the baseline, as often as it was looked at
+# repeats of the baseline are measured outside the passes over the space
 BETWEEN = ("self-test", "anchor")
 
 
 def landscape_of(study: StudyRecord, command: str) -> Landscape:
-    """Everything that the study measured but for finals; `command` is how it came about."""
+    """Return everything that the study measured except finals; `command` is how it was recorded."""
     graphs, engines, spec = _Table(), _Table(), study.spec
     places = {trial.number: place for place, trial in enumerate(study.trials)}
     measured = sorted(
@@ -75,17 +75,17 @@ class _Table:
 def _run(evaluation: Evaluation, candidate: int, number: int, graphs: _Table, engines: _Table) -> Run:
     graph, engine = graphs.place(evaluation.graph), engines.place(evaluation.engine)
     run = run_of(evaluation, candidate, number, graph, engine)
-    return replace(run, failure=_told_anew(run.failure)) if run.failure is not None else run
+    return replace(run, failure=_portable(run.failure)) if run.failure is not None else run
 
 
-def _told_anew(failure: Failure) -> Failure:
-    """The failure without numbers of trials and folders of this machine in its message."""
+def _portable(failure: Failure) -> Failure:
+    """Return the failure without numbers of trials and folders of this machine in its message."""
     message = re.sub(r"^(as in trial \d+: )+", "", failure.message)
     return replace(failure, message=re.sub(r"(?:/[^/\s'\":]+)+/", _without_folders, message))
 
 
 def _without_folders(found: "re.Match[str]") -> str:
-    """Nothing for a path of this machine; names of nodes may look like one."""
+    """Return nothing for a path of this machine; names of nodes may look like one."""
     first = Path("/") / found.group().split("/")[1]
     return "" if first.is_dir() else found.group()
 

@@ -13,12 +13,12 @@ from studies.core.records import StudyRecord
 from studies.core.space import Point
 from studies.search.observations import Observation
 
-# the best so many, at most this share of all, in this share of the passes
+# number of the best, greatest share of all candidates, and share of the passes
 LEVELS = ((200, 1 / 3, 1), (100, 1 / 6, 2), (50, 1 / 12, 4))
 
 
 def schedule(candidates: int, passes: int) -> list[tuple[int, int]]:
-    """How many of the best are measured again, and in how many passes; the fewer, the more often."""
+    """Return how many of the best are measured again, and in how many passes; the fewer, the more often."""
     left, weights, found = passes, sum(weight for *_, weight in LEVELS), []
     for most, share, weight in LEVELS:
         times = math.ceil(left * weight / weights)
@@ -29,7 +29,7 @@ def schedule(candidates: int, passes: int) -> list[tuple[int, int]]:
 
 
 def values_of(study: StudyRecord, before: float = math.inf) -> dict[int, float]:
-    """The objective of each feasible trial over its runs in passes before that of the number.
+    """Return the objective of each feasible trial over its runs in passes before that of the number.
 
     The median, each pass freed of its own level (see `engines.landscapes.truths`).
     """
@@ -51,7 +51,7 @@ def values_of(study: StudyRecord, before: float = math.inf) -> dict[int, float]:
 
 
 def best_of(study: StudyRecord, count: int, before: float = math.inf) -> list[int]:
-    """The best feasible trials and the baseline, by the runs in passes before that of the number."""
+    """Return the best feasible trials and the baseline, by the runs in passes before that of the number."""
     values = values_of(study, before)
     sign = 1 if study.spec.objectives[0].direction == "minimize" else -1
     best = sorted(values, key=lambda number: sign * values[number])[:count]
@@ -59,7 +59,7 @@ def best_of(study: StudyRecord, count: int, before: float = math.inf) -> list[in
 
 
 def order_of(chosen: Sequence[int], number: int, seed: int) -> list[int]:
-    """The chosen in the order of the pass of that number."""
+    """Return the chosen ones in the order of the pass of that number."""
     return [int(one) for one in np.random.default_rng([seed, number]).permutation(chosen)]
 
 
@@ -68,7 +68,7 @@ MOST_LISTED = 50_000
 
 
 class Listing:
-    """Suggests the points of a list, one after another (see `studies.run.interfaces.Sampler`)."""
+    """Suggest the points of a list, one after another (see `studies.run.interfaces.Sampler`)."""
 
     def __init__(self, space: Sequence[Dimension], order: Sequence[Point]) -> None:
         self._space = tuple(space)
@@ -83,24 +83,24 @@ class Listing:
             self._left.pop(self._key(settings), None)
 
     def add(self, observation: Observation) -> None:
-        """What was tried is not tried again; nothing that is found changes the order."""
+        """Never suggest this candidate again; results do not change the order."""
         self.mark_seen(observation.candidate.settings)
 
     def correct(self, observations: Sequence[Observation]) -> None:
-        """Nor does what it is corrected to."""
+        """Do nothing: results do not change the order."""
 
     def suggest(self, pending: Sequence[Candidate] = ()) -> dict[str, Value]:
         return dict(next(iter(self._left.values())))
 
     def left_to_gain(self, least: float) -> None:
-        """Nothing is expected."""
+        """Return None: a recording does not look for a gain."""
 
     def _key(self, point: Point) -> tuple[Value, ...]:
         return tuple(spaces.point_of(self._space, point).values())
 
 
 def random_points(space: Sequence[Dimension], count: int, seed: int) -> list[Point]:
-    """So many different points of the space in random order, or all that there are."""
+    """Return so many different points of the space in random order, or all that there are."""
     random, there = np.random.default_rng(seed), spaces.size(space)
     if there <= MOST_LISTED:
         every = list(spaces.points(space))
@@ -108,7 +108,7 @@ def random_points(space: Sequence[Dimension], count: int, seed: int) -> list[Poi
     found: dict[tuple[Value, ...], Point] = {}
     while len(found) < min(count, there):
         point = {one.name: one.choices[int(random.integers(len(one.choices)))] for one in space}
-        # of those that are the same candidate one alone counts, as in a list
+        # points that are the same candidate count once, as in a list
         if spaces.settled(space, point) == point:
             found.setdefault(tuple(point.values()), point)
     return list(found.values())

@@ -1,4 +1,4 @@
-"""Holds the finals of a study: opens a process for each finalist, and stores what each session found."""
+"""Hold the finals of a study: open a process for each finalist, and store the results of each session."""
 
 import math
 import time
@@ -14,7 +14,7 @@ from engines.artifacts.workspace import Workspace, temporary_folder
 from engines.core.errors import Interrupted, UserError
 from engines.worker.client import Worker
 from engines.worker.protocol import Open
-from studies.belief.rigour import Rigour
+from studies.belief.measurement_plan import MeasurementPlan
 from studies.core.identity import evaluation_key
 from studies.core.records import RepeatRecord
 from studies.finals.select import finalists
@@ -24,18 +24,18 @@ from studies.run.limits import Ending, Stop
 from studies.run.loop import StudyLoop
 from studies.run.session import Contest, Entry, entries_of
 
-# of a limited time, this share and no more than these seconds are kept for the finals
+# share of a limited time that is kept for the finals, and the greatest number of seconds
 FINALS_SHARE = 0.25
 FINALS_SECONDS = 60.0
 
 
 class HeldTwice(UserError):
-    """Somebody else holds the finals of the study at this time."""
+    """Another search is holding the finals of this study."""
 
 
-def searching_seconds(timeout: float | None, rigour: Rigour) -> float | None:
-    """What of the time the search itself may use; `rigour` fits its objectives."""
-    if timeout is None or not rigour.finalists:
+def searching_seconds(timeout: float | None, measurement_plan: MeasurementPlan) -> float | None:
+    """Return how much of the time limit the search itself may use; `measurement_plan` fits its objectives."""
+    if timeout is None or not measurement_plan.finalists:
         return timeout
     return timeout - min(FINALS_SHARE * timeout, FINALS_SECONDS)
 
@@ -49,47 +49,53 @@ def hold(
     time `end`, of the monotonic clock, it is over, but not before there are sessions enough for a verdict.
     """
     study = loop.storage.read_study(loop.name)
-    entries = entries_of(finalists(study, loop.rigour.finalists), loop.rigour.rebuilds)
-    done = _sessions_done(study.repeats, entries, len(study.trials)) if entries else loop.rigour.sessions
-    if done >= loop.rigour.sessions:
+    entries = entries_of(finalists(study, loop.measurement_plan.finalists), loop.measurement_plan.rebuilds)
+    done = (
+        _sessions_done(study.repeats, entries, len(study.trials))
+        if entries
+        else loop.measurement_plan.sessions
+    )
+    if done >= loop.measurement_plan.sessions:
         return None
-    done = 0 if loop.rigour.rebuilds else done
+    done = 0 if loop.measurement_plan.rebuilds else done
     rivals = ", ".join(entry.name for entry in entries)
-    loop.observer.note(f"measuring again, in turn, in {loop.rigour.sessions} sessions: {rivals}")
+    loop.observer.note(f"measuring again, in turn, in {loop.measurement_plan.sessions} sessions: {rivals}")
     clock = _Clock(loop.observer, end)
     with ExitStack() as rebuilt, stop.while_running():
         folders = {entry: _folder(entry, workspace, rebuilt) for entry in entries}
         contest = Contest(
             entries=entries,
             after=len(study.trials),
-            rigour=loop.rigour,
+            measurement_plan=loop.measurement_plan,
             open_engine=partial(_worker, opening, folders),
             say=clock.say,
             seed=loop.seed,
             device=loop.executor.devices[0].name,
         )
         try:
-            numbers = range(done, loop.rigour.sessions)
+            numbers = range(done, loop.measurement_plan.sessions)
             return _sessions(loop, contest, numbers, stop, clock, len(study.repeats))
         except HeldTwice:
             raise
         except (Interrupted, KeyboardInterrupt):
             return "interrupted"
         except UserError as error:
-            # what was found is worth more than an end with an error
+            # keep the results of the search instead of ending with an error
             loop.observer.note(f"the finalists could not all be measured again: {error.message}")
     return None
 
 
 def _folder(entry: Entry, workspace: Workspace, rebuilt: ExitStack) -> Path:
-    """Where the entry's engine is made: for a rebuild in a folder of its own, with empty caches."""
+    """Return the folder of the entry's engine: one of its own, with empty caches, for a rebuild."""
     return rebuilt.enter_context(temporary_folder(workspace.caches)) if entry.build else workspace.root
 
 
 def _sessions(
     loop: StudyLoop, contest: Contest, numbers: range, stop: Stop, clock: "_Clock", stored: int
 ) -> Ending | None:
-    """So many repeats were stored before; raises HeldTwice where another search stored some meanwhile."""
+    """Hold the sessions that are missing, after so many stored repeats; raises HeldTwice if another search
+    stored some meanwhile.
+    """
     # engines of rebuilds are not made yet, and others may have been deleted
     may_build = True
     for number in numbers:
@@ -112,7 +118,7 @@ def _sessions(
 
 @dataclass
 class _Clock:
-    """Tells what is being done, and from the second session on how long it will take.
+    """Report what is being done, and from the second session on how long it will take.
 
     It is over when a session as long as the last would last beyond the end.
     """
@@ -144,7 +150,7 @@ def _store(loop: StudyLoop, repeats: list[RepeatRecord]) -> None:
 
 
 def _sessions_done(repeats: tuple[RepeatRecord, ...], entries: tuple[Entry, ...], after: int) -> int:
-    """The sessions in which every entry was measured already."""
+    """Return the sessions in which every entry was measured already."""
     held = {
         (one.trial, one.build, one.session) for one in repeats if one.role == "final" and one.after == after
     }
@@ -160,6 +166,6 @@ def _worker(opening: Open, folders: dict[Entry, Path], entry: Entry) -> Iterator
     name = f"-trial-{entry.trial.number}" + (f"-rebuild-{entry.build}" if entry.build else "")
     elsewhere = msgspec.structs.replace(opening, workspace=str(workspace.root.resolve()))
     with Worker(elsewhere, workspace, name) as worker:
-        # here, not in the thread that waits for it: Linux ends a process with the thread that started it
+        # started here, not in the waiting thread: Linux ends a process with the thread that started it
         worker.start()
         yield worker

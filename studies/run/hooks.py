@@ -1,4 +1,4 @@
-"""What a search does beside its trials, one class for each: all that happens is told to all of them."""
+"""What a search does besides its trials, one class for each; every hook receives every event."""
 
 import time
 from contextlib import ExitStack, suppress
@@ -21,43 +21,43 @@ from studies.storage import optuna_mirror
 
 # an event of a study
 STOPPED = "converged"
-# how often what is under way is written down
+# seconds between writes of a trial's progress
 ATTEMPTS_EVERY_SECONDS = 1.0
 
 
 class Hook:
-    """Told of everything that happens in a search, and may use what the search works with."""
+    """Receives everything that happens in a search, and may use what the search works with."""
 
     def __init__(self, running: Running) -> None:
         self.running = running
 
     def start(self) -> None:
-        """Before anything is asked for; what an earlier run left is known."""
+        """Called before the first trial; the trials of an earlier run are known."""
 
     def before_asking(self) -> None:
-        """Before each trial, when there is room for one; may submit jobs and so take the room."""
+        """Called before each trial, when there is room for one; may submit jobs and so take the room."""
 
     def event(self, event: Event) -> None:
-        """Something was heard of a job."""
+        """Called for each event of a job."""
 
     def tick(self) -> None:
-        """Called again and again while jobs are open."""
+        """Called repeatedly while jobs are open."""
 
     def finished(self, record: TrialRecord) -> None:
-        """A trial was stored, and the sampler knows it."""
+        """Called after a trial was stored and added to the sampler."""
 
     def repeated(self, repeat: RepeatRecord) -> None:
-        """The baseline was measured again, and that was stored."""
+        """Called after a repeat of the baseline was stored."""
 
     def end(self, ending: Ending) -> None:
-        """The search came to its end."""
+        """Called when the search reaches its end."""
 
     def close(self) -> None:
-        """The search is over, however it ended."""
+        """Called when the search is over, however it ended."""
 
 
 class OptunaMirror(Hook):
-    """Gives Optuna's study every finished trial."""
+    """Add every finished trial to Optuna's study."""
 
     def start(self) -> None:
         running, self._open = self.running, ExitStack()
@@ -72,9 +72,9 @@ class OptunaMirror(Hook):
 
 
 class BaselineAgain(Hook):
-    """Measures the baseline again on each device: at first for the self-test, later to see it drift.
+    """Measure the baseline again on each device: first for the self-test, later as anchors for drift.
 
-    What that shows of all trials goes to the sampler.
+    The sampler gets all trials again, corrected by the results.
     """
 
     def __init__(self, running: Running) -> None:
@@ -82,7 +82,7 @@ class BaselineAgain(Hook):
         self._news: set[str] = set()
 
     def before_asking(self) -> None:
-        """As often as is due; a baseline that failed has nothing to say."""
+        """Measure as often as is due; never after a baseline that failed."""
         running = self.running
         if not running.records or running.records[0].measurement is None:
             return
@@ -108,15 +108,15 @@ class BaselineAgain(Hook):
             self._take_stock()
 
     def due(self, device: str) -> RepeatRole | None:
-        """What the baseline is to be measured for on the device now; None for nothing."""
-        running, rigour = self.running, self.running.rigour
+        """Return the role for which the baseline is to be measured on the device now; None for nothing."""
+        running, measurement_plan = self.running, self.running.measurement_plan
         if self._self_tests(device) < self._wanted(device):
             return "self-test"
-        if not rigour.anchor_every:
+        if not measurement_plan.anchor_every:
             return None
         last = max((one.after for one in running.repeats if self._is_on(one, device)), default=1)
         since = sum(self._is_on(record, device) for record in running.records[last:])
-        return "anchor" if since >= rigour.anchor_every else None
+        return "anchor" if since >= measurement_plan.anchor_every else None
 
     def _submit(self, role: RepeatRole, device: str) -> None:
         running = self.running
@@ -151,8 +151,8 @@ class BaselineAgain(Hook):
         return sum(one.role == "self-test" and self._is_on(one, device) for one in self.running.repeats)
 
     def _wanted(self, device: str) -> int:
-        """Runs of the self-test; on a device where trial 0 did not run one more, which stands for it."""
-        runs = self.running.rigour.self_test_runs
+        """Return the runs of the self-test; one more on a device where trial 0 did not run."""
+        runs = self.running.measurement_plan.self_test_runs
         return runs if device == self.running.beliefs.home else 1 + runs
 
     def _is_on(self, row: TrialRecord | RepeatRecord, device: str) -> bool:
@@ -160,7 +160,7 @@ class BaselineAgain(Hook):
 
 
 class InertDimensions(Hook):
-    """Leaves out what changes nothing, where the sampler can do without it."""
+    """Remove dimensions that change nothing from the space, if the sampler can do so."""
 
     def __init__(self, running: Running) -> None:
         super().__init__(running)
@@ -178,7 +178,7 @@ class InertDimensions(Hook):
 
 
 class GpuSharing(Hook):
-    """Says once that something else uses the GPU, as whoever searches can stop it now."""
+    """Warn once that something else uses the GPU, while the user can still stop it."""
 
     def __init__(self, running: Running) -> None:
         super().__init__(running)
@@ -198,11 +198,11 @@ class GpuSharing(Hook):
         found = contention(self.running.spec.machine, self._are_uneven[-LATEST:])
         if found is not None:
             self._is_told = True
-            self.running.observer.note(f"{found.told}; nvidia-smi may show what it is")
+            self.running.observer.note(f"{found.message}; nvidia-smi may show what it is")
 
 
 class Convergence(Hook):
-    """Asks what is left to gain, where the search is to end when that is little."""
+    """Estimate what is left to gain, and end the search when that is little."""
 
     def start(self) -> None:
         running = self.running
@@ -214,7 +214,7 @@ class Convergence(Hook):
         self._look_ahead()
 
     def end(self, ending: Ending) -> None:
-        """Notes that little was left to gain, for whoever runs the same search again."""
+        """Store that little was left to gain, for a later run of the same search."""
         running = self.running
         if ending == "converged" and running.left is not None and self._left_before() is None:
             stopped = Stopped(len(running.records), running.limits.min_gain or 0.0, running.left)
@@ -228,10 +228,10 @@ class Convergence(Hook):
                 running.observer.expecting(running.left)
 
     def _least_gain(self, wanted: float) -> float:
-        return least_gain(wanted, self.running.beliefs.noise, self.running.rigour)
+        return least_gain(wanted, self.running.beliefs.noise, self.running.measurement_plan)
 
     def _left_before(self) -> Left | None:
-        """What was left to gain when an earlier run ended for it; None where that does not hold now.
+        """Return what was left to gain when an earlier run stopped for it; None if that is no longer valid.
 
         What is left is estimated by chance, and what the finals showed since may change it a little.
         """
@@ -246,7 +246,7 @@ class Convergence(Hook):
 
 
 class AttemptRows(Hook):
-    """Writes down what is under way, at most once a second, for whoever watches from elsewhere."""
+    """Store what is under way, at most once a second, for other processes to read."""
 
     def __init__(self, running: Running) -> None:
         super().__init__(running)
@@ -254,7 +254,7 @@ class AttemptRows(Hook):
         self._written = -ATTEMPTS_EVERY_SECONDS
 
     def start(self) -> None:
-        """Takes away what a search left that was killed."""
+        """Remove the rows that a killed search left."""
         self.running.storage.remove_attempts(self.running.name)
 
     def event(self, event: Event) -> None:
@@ -280,13 +280,13 @@ class AttemptRows(Hook):
         self._attempts.pop(record.number, None)
 
     def close(self) -> None:
-        # where the database is gone there is another error to tell, and the next run takes them away
+        # if the database is gone another error is raised, and the next run removes the rows
         with suppress(UserError):
             if self._attempts:
                 self.running.storage.remove_attempts(self.running.name, tuple(self._attempts))
 
 
-# in the order in which they are told
+# in the order in which they are called
 HOOKS: tuple[type[Hook], ...] = (
     OptunaMirror,
     BaselineAgain,

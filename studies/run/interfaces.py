@@ -1,13 +1,13 @@
-"""Whom a search works with: who watches it, and who says what to try next.
+"""Interfaces of a search: the observer that shows it, and the sampler that suggests what to try next.
 
-Who evaluates is an `engines.executors.base.Executor`.
+The evaluator is an `engines.executors.base.Executor`.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 from engines.core.values import Candidate, Stage, Value
-from studies.belief.rigour import TRIALS_ALONE, Rigour
+from studies.belief.measurement_plan import TRIALS_ALONE, MeasurementPlan
 from studies.core.records import StudySpec, TrialRecord
 from studies.run.limits import Limits
 from studies.search.observations import Observation
@@ -15,14 +15,14 @@ from studies.search.stopping import Left
 
 
 class Observer(Protocol):
-    """Who shows a search to the user."""
+    """Shows a search to the user."""
 
     def note(self, text: str) -> None:
-        """Something to know."""
+        """Show a message."""
 
     def preparing(self, what: str, seconds_left: float | None = None) -> None:
-        """What is being done outside a trial, and how long it will take where that is known; may be called
-        again and again.
+        """Show what is being done outside a trial, and how long it will take if known; may be called
+        repeatedly.
         """
 
     def begin(
@@ -31,12 +31,12 @@ class Observer(Protocol):
         spec: StudySpec,
         limits: Limits,
         records: tuple[TrialRecord, ...],
-        rigour: Rigour = TRIALS_ALONE,
+        measurement_plan: MeasurementPlan = TRIALS_ALONE,
     ) -> None:
-        """The study is about to run; `records` are what an earlier run left."""
+        """Show that the study is about to run; `records` are the trials of an earlier run."""
 
     def expecting(self, left: Left) -> None:
-        """What is still to be gained, whenever that is known anew."""
+        """Show what is still to be gained, called at each new estimate."""
 
     def started(self, number: int, candidate: Candidate) -> None: ...
 
@@ -45,12 +45,12 @@ class Observer(Protocol):
     def finished(self, record: TrialRecord) -> None: ...
 
     def stopping(self) -> None:
-        """The user asked to stop after what is in flight; called by a signal handler, so nothing may be
-        printed.
+        """Show that the user asked to stop after the trials in flight; called by a signal handler, so it must
+        not print.
         """
 
     def close(self) -> None:
-        """The search is over; may be called twice."""
+        """End the display; may be called twice."""
 
 
 class Sampler(Protocol):
@@ -58,27 +58,31 @@ class Sampler(Protocol):
 
     @property
     def is_exhausted(self) -> bool:
-        """Whether every candidate was seen."""
+        """Return whether every candidate was seen."""
 
     def mark_seen(self, settings: Mapping[str, Value]) -> None:
-        """Never to be suggested again; what lies outside the space is ignored."""
+        """Never suggest this point again; points outside the space are ignored."""
 
     def add(self, observation: Observation) -> None:
-        """Learns from a finished trial, the baseline first."""
+        """Add a finished trial, the baseline first."""
 
     def correct(self, observations: Sequence[Observation]) -> None:
-        """Takes all trials that were added anew, as they are known by now."""
+        """Replace all trials that were added by what is known of them now."""
 
     def suggest(self, pending: Sequence[Candidate] = ()) -> dict[str, Value]:
-        """A point that was not seen; there must be one. `pending` are being evaluated meanwhile."""
+        """Return a point that was not seen; there must be one. `pending` are being evaluated meanwhile."""
 
     def left_to_gain(self, least: float) -> Left | None:
-        """What may be found that is better than the best so far; None where that cannot be told."""
+        """Return the improvement over the best so far that is still to be expected; None if that is not
+        known.
+        """
 
 
 @runtime_checkable
 class Narrowing(Protocol):
-    """A sampler that can do without a dimension."""
+    """A sampler that can remove a dimension."""
 
     def leave_out(self, name: str, value: Value) -> None:
-        """The dimension changes nothing: candidates that differ in it alone count as seen, once one was."""
+        """Remove a dimension that changes nothing: candidates that differ in it alone count as seen, once one
+        was.
+        """

@@ -1,4 +1,4 @@
-"""When a search ends, and how long one trial may take."""
+"""Decide when a search ends, and how long one trial may take."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,7 +12,7 @@ Ending = Literal["complete", "exhausted", "converged", "timeout", "interrupted"]
 
 BASELINE_SECONDS = 1800.0
 SHORTEST_LIMIT_SECONDS = 60.0
-# a candidate may be slower to build than the baseline, but not without end
+# a candidate may be this many times slower to build than the baseline
 TIMES_BASELINE = 20.0
 
 
@@ -30,7 +30,7 @@ class Limits:
 
 @dataclass(frozen=True)
 class Ended:
-    """Why a search ended, and what is left to gain; None where it was not asked for, or cannot be told."""
+    """Why a search ended, and what is left to gain; None if not asked for, or not known."""
 
     ending: Ending
     left: Left | None = None
@@ -38,7 +38,7 @@ class Ended:
 
 @dataclass
 class Stop:
-    """Set by whoever wants the search to end after the trial in flight; `running` says that there is one."""
+    """A request to end the search after the trial in flight; `running` says that there is one."""
 
     requested: bool = False
     running: bool = False
@@ -53,7 +53,7 @@ class Stop:
 
 
 def limit_seconds(limits: Limits, baseline: Evaluation | None) -> float:
-    """How long a trial may take; `baseline` is None while it is the trial."""
+    """Return how long a trial may take; `baseline` is None while it is the trial."""
     if limits.trial_seconds is not None:
         return limits.trial_seconds
     if baseline is None:
@@ -62,7 +62,7 @@ def limit_seconds(limits: Limits, baseline: Evaluation | None) -> float:
 
 
 def _cost(evaluation: Evaluation) -> float:
-    """Seconds that the evaluation would have taken had nothing been made before."""
+    """Return the seconds that the evaluation would have taken if nothing had been made before."""
     reused = [made for made in (evaluation.graph, evaluation.engine) if made is not None and made.reused]
     making = sum(float(made.facts.get("build_seconds", 0.0)) for made in reused)
     return making + sum(evaluation.stage_seconds.values())

@@ -1,7 +1,7 @@
-"""Searches a study: asks the sampler, submits jobs, stores what comes of them, and tells everybody.
+"""Search a study: ask the sampler, submit jobs, store the results, and notify hooks and observer.
 
-Every finished trial is stored before anything else hears of it, so a search that is killed loses at most the
-trials under way, and the next run goes on after them.
+Every finished trial is stored before anything else uses it. A search that is killed loses at most the trials
+under way, and the next run resumes after them.
 """
 
 import time
@@ -16,10 +16,10 @@ from engines.core.values import Bar, Candidate
 from engines.executors.base import TICK_SECONDS, Event, Executor, Finished, Job, Log, Stage
 from engines.machine.nvtx import nvtx_range
 from studies.belief.bar import bar_of, most_lenient
-from studies.belief.rigour import TRIALS_ALONE, Rigour
+from studies.belief.measurement_plan import TRIALS_ALONE, MeasurementPlan
 from studies.core import identity
 from studies.core.identity import evaluation_key
-from studies.core.objectives import check_told, judge
+from studies.core.objectives import judge, require_metrics
 from studies.core.records import RepeatRecord, StudySpec, TrialRecord
 from studies.core.space import candidate_at
 from studies.run.hooks import HOOKS, Hook
@@ -31,7 +31,7 @@ from studies.search.searcher import Searcher
 from studies.search.stopping import is_converged
 from studies.storage.storage import Storage
 
-# failures that another try would only repeat
+# failures that another try would repeat
 LASTING = ("refused", "not_finite", "wrong_output")
 
 
@@ -39,9 +39,9 @@ LASTING = ("refused", "not_finite", "wrong_output")
 class StudyLoop:
     """One study to be searched: where it is stored, who evaluates, who watches.
 
-    With `remeasure`, what earlier studies measured is measured again; `rigour` says what else is measured
-    more than once. `earlier` is what studies of similar models showed, and `sampler` makes whoever says what
-    to try next, where it is not the searcher that learns.
+    With `remeasure`, what earlier studies measured is measured again; `measurement_plan` says what else is
+    measured more than once. `earlier` is what studies of similar models showed, and `sampler` makes whoever
+    says what to try next, where it is not the searcher that learns.
     """
 
     name: str
@@ -51,12 +51,12 @@ class StudyLoop:
     observer: Observer
     seed: int = 0
     remeasure: bool = False
-    rigour: Rigour = TRIALS_ALONE
+    measurement_plan: MeasurementPlan = TRIALS_ALONE
     earlier: tuple[Earlier, ...] = ()
     sampler: Callable[[], Sampler] | None = None
 
     def run(self, limits: Limits, stop: Stop) -> Ended:
-        """Evaluates until a limit is met, nothing is left to gain or to try, or somebody stops it."""
+        """Evaluate until a limit is reached, nothing is left to gain or to try, or somebody stops it."""
         with stop.while_running():
             running = self._running(limits)
             hooks = [hook(running) for hook in HOOKS]
@@ -68,12 +68,12 @@ class StudyLoop:
         return Ended(ending, running.left)
 
     def _running(self, limits: Limits) -> Running:
-        """What an earlier run left, with the sampler that learnt from it."""
+        """Return the state that an earlier run left, with a sampler that learnt from it."""
         study = self.storage.read_study(self.name)
         running = Running(
             *(self.name, self.spec, self.storage, self.executor, self.observer),
             sampler=self.sampler() if self.sampler is not None else self._searcher(),
-            rigour=self.rigour,
+            measurement_plan=self.measurement_plan,
             limits=limits,
             repeats=list(study.repeats),
         )
@@ -85,7 +85,7 @@ class StudyLoop:
         for record in study.trials:
             running.sampler.add(_from_before(record, running.observation(record)))
         if running.records:
-            check_told(running.records[0], self.spec)
+            require_metrics(running.records[0], self.spec)
         return running
 
     def _searcher(self) -> Searcher:
@@ -114,7 +114,7 @@ def _started(hooks: Sequence[Hook]) -> Iterator[None]:
 
 @dataclass
 class _Run:
-    """One run of a search. `is_exhausted` is None until the sampler was asked since it learnt something."""
+    """One run of a search. `is_exhausted` is None if the sampler has to be asked again."""
 
     running: Running
     hooks: Sequence[Hook]
@@ -140,7 +140,7 @@ class _Run:
             raise
 
     def _has_room(self) -> bool:
-        """Whether a trial would begin at once; the baseline is what all others are measured by."""
+        """Return whether a trial would begin at once; all others wait for the baseline."""
         is_first = not self.running.records
         return self.running.executor.free() > 0 and not (is_first and self.running.trials)
 
@@ -156,12 +156,12 @@ class _Run:
             return "exhausted"
         if is_converged(running.left):
             return "converged"
-        # a search that is too short for anything else has at least its baseline
+        # the baseline is measured however short the search is
         is_over = self.deadline is not None and time.monotonic() >= self.deadline
         return "timeout" if running.records and is_over else None
 
     def _ask(self) -> None:
-        """One more trial, where no hook needs the room for something else."""
+        """Start one more trial, unless a hook needs the room for something else."""
         running = self.running
         for hook in self.hooks:
             hook.before_asking()
@@ -179,7 +179,7 @@ class _Run:
         if (stored := self._stored(trial.key)) is not None:
             self._finish(trial, stored, reused=True)
         elif (assumed := running.assumed(candidate)) is not None:
-            # nobody tried it, so it is no answer for another study
+            # it was not tried, so another study must not reuse it
             self._finish(replace(trial, key=f"{trial.key}-assumed"), assumed)
         else:
             self._submit(trial)
@@ -192,7 +192,7 @@ class _Run:
         return candidate_at(running.spec.space, running.sampler.suggest(pending))
 
     def _stored(self, key: str) -> Evaluation | None:
-        """What an earlier study found, where trying again would only find the same."""
+        """Return the result of an earlier study, unless trying again might end differently."""
         found = None if self.remeasure else self.running.storage.find_evaluation(key)
         return found if found is not None and _lasts(found) else None
 
@@ -203,9 +203,9 @@ class _Run:
         running.executor.submit(Job(trial.number, trial.candidate, seconds, self._bar(), known))
 
     def _bar(self) -> Bar | None:
-        """One that holds on whichever device the trial gets."""
+        """Return a bar that is valid on whichever device the trial gets."""
         running = self.running
-        if not running.rigour.racing:
+        if not running.measurement_plan.racing:
             return None
         objectives, now = running.spec.objectives, datetime.now(UTC)
         bars = (
@@ -237,14 +237,14 @@ class _Run:
             self._repeated(event)
 
     def _finish(self, trial: OpenTrial, found: Evaluation, device: str = "", *, reused: bool = False) -> None:
-        """Stores the trial, and tells everybody of it."""
+        """Store the trial, then pass it to the sampler, the hooks and the observer."""
         running = self.running
         del running.trials[trial.number]
         stop_on_full_disk(found)
         record = self._store(trial, found, device, reused=reused)
         running.observer.finished(record)
         if not running.records:
-            check_told(record, running.spec)
+            require_metrics(record, running.spec)
         running.add(record)
         if len(running.records) == 1:
             # its device is the study's own
@@ -257,11 +257,11 @@ class _Run:
     def _store(self, trial: OpenTrial, found: Evaluation, device: str, *, reused: bool) -> TrialRecord:
         running, key, seconds = self.running, trial.key, time.perf_counter() - trial.start
         if not reused and found.measurement is not None and found.measurement.pruned:
-            # cut short against a bar that another study does not have
+            # pruned against a bar that another study does not have
             key = f"{key}-pruned"
         same_as = identity.same_as(found, running.records)
         if not reused and same_as is not None:
-            # it was the other one's engine that was measured
+            # the engine of the other trial was measured
             device = next(one.device for one in running.records if one.number == same_as)
         running.storage.add_trial(
             *(running.name, trial.number, key, found),
@@ -290,10 +290,12 @@ class _Run:
 
 
 def _from_before(record: TrialRecord, observation: Observation) -> Observation:
-    """What an earlier run found; what failed by accident or for want of time may be built in this one."""
+    """Return what an earlier run found, without failures by accident or for lack of time, which may succeed
+    now.
+    """
     return observation if _lasts(record.evaluation) else replace(observation, failed="measure")
 
 
 def _lasts(evaluation: Evaluation) -> bool:
-    """Whether another try would only find the same."""
+    """Return whether another try would give the same result."""
     return evaluation.failure is None or evaluation.failure.kind in LASTING

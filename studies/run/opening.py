@@ -1,4 +1,4 @@
-"""What a search, its plan and a recording begin with: storage, executor, and what is to be searched."""
+"""Open what a search, its plan and a recording need: storage, executor, and the settled request."""
 
 import importlib.metadata
 from collections.abc import Iterator, Sequence
@@ -11,7 +11,7 @@ from engines.core.version import VERSION
 from engines.executors.base import StudyExecutor
 from engines.executors.registry import LOCAL, open_executor
 from engines.models.located import keep
-from studies.belief.rigour import Rigour, fitting
+from studies.belief.measurement_plan import MeasurementPlan, fitting
 from studies.core.records import StudySpec
 from studies.run.interfaces import Observer
 from studies.run.loop import StudyLoop
@@ -26,7 +26,10 @@ VERSIONED = ("optuna", "numpy", "onnx")
 
 @dataclass(frozen=True)
 class Opening:
-    """A study that is about to be searched, and whom it works with; `rigour` fits its objectives."""
+    """A study that is about to be searched, with its storage and executor.
+
+    `measurement_plan` fits its objectives.
+    """
 
     workspace: Workspace
     storage: Storage
@@ -34,42 +37,47 @@ class Opening:
     observer: Observer
     question: Question
     spec: StudySpec
-    rigour: Rigour
+    measurement_plan: MeasurementPlan
 
     def compute_reference(self) -> None:
-        """Has the right outputs ready; raises UserError for a model that cannot run."""
+        """Compute the reference outputs; raises UserError for a model that cannot run."""
         what = "computing the reference outputs"
         self.observer.preparing(what)
         self.executor.prepare(self.question.workload.plan.batch, lambda *_: self.observer.preparing(what))
 
     def create_study(self, name: str, earlier: Sequence[Earlier] = ()) -> None:
-        """Adds the study, which begins with what earlier ones showed."""
+        """Add the study, with the earlier studies that it learns from."""
         self.storage.create_study(name, self.spec, versions(), priors_of(earlier))
 
     def loop(
         self, name: str, seed: int, *, remeasure: bool = False, earlier: tuple[Earlier, ...] = ()
     ) -> StudyLoop:
-        """The search of the study of this name, whose files the workspace keeps from now on."""
+        """Return the search of the study of this name, whose files the workspace keeps from now on."""
         keep(self.spec.workload, self.workspace)
         return StudyLoop(
             *(name, self.spec, self.storage, self.executor, self.observer),
             seed=seed,
             remeasure=remeasure,
-            rigour=self.rigour,
+            measurement_plan=self.measurement_plan,
             earlier=earlier,
         )
 
 
 def versions() -> dict[str, str]:
-    """The versions of the packages that decide what a search does."""
+    """Return the versions of the packages that decide what a search does."""
     return {"trt-tuner": VERSION, **{name: importlib.metadata.version(name) for name in VERSIONED}}
 
 
 @contextmanager
 def opened(
-    request: Request, folder: Path, url: str, rigour: Rigour, observer: Observer, executor: str = LOCAL
+    request: Request,
+    folder: Path,
+    url: str,
+    measurement_plan: MeasurementPlan,
+    observer: Observer,
+    executor: str = LOCAL,
 ) -> Iterator[Opening]:
-    """Opens the storage, settles the request, and starts the executor of this name.
+    """Open the storage, settle the request, and start the executor of this name.
 
     Raises UserError for what the user must fix. The executor is closed in the end.
     """
@@ -81,5 +89,5 @@ def opened(
         with open_executor(question.backend, workspace, executor) as started:
             spec, notes = specify(question, started.open())
             question = replace(question, notes=notes)
-            fitted = fitting(rigour, spec.objectives)
+            fitted = fitting(measurement_plan, spec.objectives)
             yield Opening(workspace, storage, started, observer, question, spec, fitted)

@@ -1,4 +1,4 @@
-"""Holding the finals: finalists loaded in a process each, timed in turn, session after session."""
+"""Hold a session of the finals: load finalists in a process each, and time them in turn."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -12,7 +12,7 @@ import numpy as np
 from engines.core.errors import UserError
 from engines.core.results import Evaluation, Failure
 from engines.core.values import Candidate
-from studies.belief.rigour import Rigour
+from studies.belief.measurement_plan import MeasurementPlan
 from studies.core.records import RepeatRecord, TrialRecord
 
 HOLD_SECONDS = 1800.0
@@ -53,7 +53,7 @@ OpenEngine = Callable[[Entry], AbstractContextManager[LoadedEngine]]
 
 
 def entries_of(finalists: Iterable[TrialRecord], rebuilds: int) -> tuple[Entry, ...]:
-    """Each finalist as it is, and rebuilt as often as asked; the baseline is what it is."""
+    """Return each finalist, and its rebuilds as often as asked; the baseline is not rebuilt."""
     chosen = list(finalists)
     rebuilt = [Entry(trial, build) for trial in chosen if trial.number for build in range(1, rebuilds + 1)]
     return (*(Entry(trial) for trial in chosen), *rebuilt)
@@ -61,18 +61,18 @@ def entries_of(finalists: Iterable[TrialRecord], rebuilds: int) -> tuple[Entry, 
 
 @dataclass(frozen=True)
 class Contest:
-    """The finals of a study that has `after` trials, on a device; `say` is told what is being done."""
+    """The finals of a study that has `after` trials, on a device; `say` gets a description of each step."""
 
     entries: Sequence[Entry]
     after: int
-    rigour: Rigour
+    measurement_plan: MeasurementPlan
     open_engine: OpenEngine
     say: Callable[[str], None]
     seed: int = 0
     device: str = ""
 
     def session(self, number: int, *, may_build: bool = False) -> list[RepeatRecord]:
-        """One session: every entry loaded anew, timed in turn, and checked once more.
+        """Hold one session: load every entry anew, time them in turn, and check their outputs once more.
 
         Entries that `may_build` are loaded one after another: builders time what they choose from. One whose
         process cannot be used has failed; raises UserError when none can.
@@ -90,14 +90,14 @@ class Contest:
                 for place in places:
                     place.release()
             except BaseException:
-                # the threads that wait for them end with them, and nobody waits for what they would say
+                # their waiting threads end with them, and their results are not used
                 for place in places:
                     place.engine.kill()
                 raise
         return [place.record(self, number, started_at) for place in places]
 
     def _load(self, places: Sequence["_Place"], number: int, may_build: bool) -> None:
-        """All at once where nothing is timed yet."""
+        """Load the entries, all at once if nothing is timed yet."""
         what = self._what(number, f"loading {len(places)} engines")
         self._wait([place.open for place in places], len(places), what)
         self._wait([place.hold for place in places], 1 if may_build else len(places), what)
@@ -114,23 +114,24 @@ class Contest:
             for one in waiting:
                 one.result()
         finally:
-            # what has not begun would start a process that nobody ends
+            # a load that has not begun would start a process that nobody closes
             pool.shutdown(wait=False, cancel_futures=True)
 
     def _sample(self, places: Sequence["_Place"], number: int) -> None:
         random = np.random.default_rng([self.seed, number])
-        for turn in range(self.rigour.rounds):
-            self.say(self._what(number, f"round {turn + 1} of {self.rigour.rounds}"))
+        for turn in range(self.measurement_plan.rounds):
+            self.say(self._what(number, f"round {turn + 1} of {self.measurement_plan.rounds}"))
             for index in random.permutation(len(places)):
                 places[int(index)].sample()
 
     def _what(self, number: int, doing: str) -> str:
-        return f"measuring the finalists again, session {number + 1} of {self.rigour.sessions}: {doing}"
+        sessions = self.measurement_plan.sessions
+        return f"measuring the finalists again, session {number + 1} of {sessions}: {doing}"
 
 
 @dataclass
 class _Place:
-    """An entry in one session; `ended` is its evaluation as soon as there is one.
+    """An entry in one session; `ended` is its evaluation once there is one.
 
     `unusable` says why its process cannot be used.
     """

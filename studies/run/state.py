@@ -1,4 +1,4 @@
-"""A search under way: whom it works with, and what it knows by now."""
+"""State of a running search: what it works with, and what it knows so far."""
 
 import itertools
 import time
@@ -11,7 +11,7 @@ from engines.core.results import Evaluation, Failure
 from engines.core.values import Candidate, Settings
 from engines.executors.base import Executor
 from studies.belief.devices import NOTHING_BELIEVED, Beliefs, beliefs_in
-from studies.belief.rigour import Rigour
+from studies.belief.measurement_plan import MeasurementPlan
 from studies.core.records import RepeatRecord, RepeatRole, StudySpec, TrialRecord
 from studies.run.interfaces import Observer, Sampler
 from studies.run.limits import Limits, limit_seconds
@@ -37,7 +37,7 @@ class OpenTrial:
 
 @dataclass(frozen=True)
 class OpenRepeat:
-    """The baseline being measured again, and what for."""
+    """The baseline being measured again, and in which role."""
 
     role: RepeatRole
     device: str
@@ -58,7 +58,7 @@ class Running:
     executor: Executor
     observer: Observer
     sampler: Sampler
-    rigour: Rigour
+    measurement_plan: MeasurementPlan
     limits: Limits
     records: list[TrialRecord] = field(default_factory=list)
     repeats: list[RepeatRecord] = field(default_factory=list)
@@ -75,12 +75,14 @@ class Running:
 
     @property
     def asked(self) -> int:
-        """The trials there are, and those under way."""
+        """Count the trials finished and under way."""
         return len(self.records) + len(self.trials)
 
     @property
     def next_number(self) -> int:
-        """Behind all that were stored or are under way; what a killed search had asked for stays missing."""
+        """Return the number after all that are stored or under way; numbers lost by a killed search stay
+        unused.
+        """
         return 1 + max([*self.trials, *(record.number for record in self.records)], default=-1)
 
     @property
@@ -88,13 +90,13 @@ class Running:
         return limit_seconds(self.limits, self.records[0].evaluation if self.records else None)
 
     def beliefs_now(self) -> Beliefs:
-        """What all repeats of the baseline show."""
+        """Return what all repeats of the baseline show."""
         metrics = [objective.metric for objective in self.spec.objectives]
         default = next((device.name for device in self.executor.devices), "")
         return beliefs_in(self.records[:1], self.repeats, metrics, default)
 
     def observation(self, record: TrialRecord) -> Observation:
-        """The trial as it is known by now."""
+        """Return the trial as it is known now."""
         return observation_of(record, self.spec, self.beliefs)
 
     def add(self, record: TrialRecord) -> None:
@@ -109,7 +111,9 @@ class Running:
             self.refused.setdefault((candidate.graph, candidate.build), (record.number, failure))
 
     def assumed(self, candidate: Candidate) -> Evaluation | None:
-        """A graph or build that was refused before is not tried again for another run spec."""
+        """Return the failure of a graph or build that was refused before, which is not tried again for
+        another run spec.
+        """
         graph, build = candidate.graph, candidate.build
         refused = self.refused.get((graph,)) or self.refused.get((graph, build))
         if refused is None:
@@ -121,7 +125,7 @@ class Running:
 
 
 def stop_on_full_disk(evaluation: Evaluation) -> None:
-    """Raises UserError where there was no space left."""
+    """Raise UserError if there was no space left."""
     if evaluation.failure is not None and evaluation.failure.kind == "disk_full":
         raise UserError(
             evaluation.failure.message,

@@ -1,4 +1,4 @@
-"""What trying a candidate is worth: the improvement that can be expected of it.
+"""Compute what a candidate is worth trying: its expected improvement.
 
 The expected improvement is J. Mockus's; of two objectives the expected growth of the hypervolume, exact for
 independent normal distributions: a sum over the strips between the points of the front (K. Yang and others,
@@ -20,7 +20,7 @@ DRAWS = 64
 
 
 def below(limit: float, found: Posterior) -> Vector:
-    """How far below the limit each candidate is expected to be, counting nothing for those above."""
+    """Return how far below the limit each candidate is expected to be, counting values above as zero."""
     deviation = found.deviation
     distance = (limit - found.mean) / deviation
     density = np.exp(-(distance**2) / 2) / math.sqrt(2 * math.pi)
@@ -28,12 +28,12 @@ def below(limit: float, found: Posterior) -> Vector:
 
 
 def chance_below(limit: float, found: Posterior) -> Vector:
-    """The probability of being below the limit."""
+    """Return the probability of being below the limit."""
     return normal_cdf((limit - found.mean) / found.deviation)
 
 
 def hypervolume_growth(front: Matrix, limits: Vector, one: Posterior, other: Posterior) -> Vector:
-    """How much of the area between front and limits each candidate is expected to add.
+    """Return the area between front and limits that each candidate is expected to add.
 
     `front` has a row for each point, none of which beats another, in the order of the first objective.
     """
@@ -48,7 +48,7 @@ def hypervolume_growth(front: Matrix, limits: Vector, one: Posterior, other: Pos
 
 
 def scalarized_growth(feasible: Matrix, found: Sequence[Posterior], random: np.random.Generator) -> Vector:
-    """The improvement that each candidate is expected to bring for one random weighting of the objectives.
+    """Return the expected improvement of each candidate for one random weighting of the objectives.
 
     The augmented Chebyshev norm of J. Knowles' ParEGO (IEEE Trans. Evolutionary Computation 10, 2006), each
     objective by the range that the feasible trials have in it; the expectation is a mean over draws.
@@ -67,7 +67,7 @@ def scalarized_growth(feasible: Matrix, found: Sequence[Posterior], random: np.r
 
 
 def front_of(values: Matrix) -> Matrix:
-    """The points that no other beats in both objectives, in the order of the first."""
+    """Return the points that no other beats in both objectives, in the order of the first."""
     found: list[Vector] = []
     for point in values[np.lexsort((values[:, 1], values[:, 0]))]:
         if not found or point[1] < found[-1][1]:

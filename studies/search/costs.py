@@ -1,4 +1,6 @@
-"""What a candidate would cost: seconds for its graph and engine, unless they are made, and for running it."""
+"""Predict the seconds that a candidate costs: making its graph and engine, unless they exist, and running
+it.
+"""
 
 from collections.abc import Mapping, Sequence
 
@@ -10,20 +12,20 @@ from studies.search.encoding import Codes, Encoding
 from studies.search.observations import Observation
 from studies.search.surrogate import Beliefs, Surrogate, Vector, data_of
 
-# seconds differ by factors
+# logarithms, since seconds differ by factors
 BELIEFS = Beliefs(effect=0.5**2, rest=0.2**2)
 NOISE = 0.1**2
 SHORTEST_SECONDS = 1e-3
-# before anything is known
+# seconds assumed before any trial
 USUAL = {"graph": 1.0, "build": 1.0, "run": 1.0}
 # where a trial fails that does not have it
 BEFORE: Mapping[str, tuple[str, ...]] = {"graph": ("graph",), "build": ("graph", "prepare", "wait", "build")}
-# what each is decided by
+# the kinds of dimensions that decide each
 DECIDING: Mapping[str, tuple[DimensionKind, ...]] = {"graph": ("graph",), "build": ("graph", "build")}
 
 
 class Costs:
-    """Learns seconds from trials, and predicts them for candidates given as rows."""
+    """Learn seconds from trials, and predict them for candidates given as rows."""
 
     def __init__(self, encoding: Encoding) -> None:
         self._making = {stage: _Making(encoding, encoding.places(kinds)) for stage, kinds in DECIDING.items()}
@@ -32,7 +34,7 @@ class Costs:
         self._running: list[float] = []
 
     def add(self, row: Sequence[int], observation: Observation) -> None:
-        """Takes what the trial took; its graph and engine are made from now on."""
+        """Record the seconds of a trial; its graph and engine count as made from now on."""
         seconds = dict(observation.seconds)
         if (load := seconds.pop("load", None)) is not None:
             known = self._making["build"].is_made(np.array([row]))[0]
@@ -44,25 +46,25 @@ class Costs:
 
     @property
     def running(self) -> float:
-        """Seconds that a trial takes besides making its graph and engine and loading it."""
+        """Return the seconds of a trial other than making its graph and engine and loading it."""
         return float(np.mean(self._running)) if self._running else USUAL["run"]
 
     def predict(self, rows: Codes) -> Vector:
-        """Seconds of each candidate."""
+        """Return the seconds of each candidate."""
         total = self.running + self._loading(rows)
         for making in self._making.values():
             total += making.predict(rows)
         return np.asarray(np.maximum(total, SHORTEST_SECONDS))
 
     def _loading(self, rows: Codes) -> Vector:
-        """An engine may compile its kernels when it is loaded for the first time."""
+        """Return the seconds of the first load, when an engine may compile its kernels."""
         first, later = self._first_loads, self._later_loads
         again = np.mean(later or first) if first or later else 0.0
         return np.where(self._making["build"].is_made(rows), again, np.mean(first) if first else again)
 
 
 class _Making:
-    """What making a graph or an engine takes, where it is not made yet."""
+    """Seconds to make a graph or an engine that does not exist yet."""
 
     def __init__(self, encoding: Encoding, places: Codes) -> None:
         self._places = places

@@ -1,4 +1,6 @@
-"""The space as numbers: candidates as rows of choices, and how alike two choices of a dimension are."""
+"""Encode the space as numbers: candidates as rows of codes, and the similarity of the choices of a
+dimension.
+"""
 
 import itertools
 import math
@@ -16,10 +18,10 @@ from studies.core.space import Point
 Codes = NDArray[np.int64]
 Matrix = NDArray[np.float64]
 
-# neighbouring sizes, levels and numbers of streams do much the same
+# neighbouring sizes, levels and numbers of streams have similar effects
 SAME_ORDER = 0.6
 REACH = 2.0
-# a dimension that means nothing where the candidate is, has neither effect nor uncertainty there
+# an inactive dimension has no effect and no uncertainty
 IDLE = 0
 
 
@@ -27,7 +29,7 @@ IDLE = 0
 class Encoding:
     """The searched dimensions of a space; a candidate is a row with a code for each of them.
 
-    A code is 0 where the dimension means nothing, else the number of the choice, from 1.
+    A code is 0 where the dimension is inactive, else the number of the choice, from 1.
     """
 
     whole: tuple[Dimension, ...]
@@ -38,7 +40,9 @@ class Encoding:
 
     @cached_property
     def factors(self) -> tuple[Matrix, ...]:
-        """Of each dimension a row a code, whose products are how alike the choices are."""
+        """Return a matrix for each dimension, with a row for each code; their products are the similarity of
+        choices.
+        """
         return tuple(_factor(one) for one in self.searched)
 
     @cached_property
@@ -48,7 +52,9 @@ class Encoding:
         )
 
     def codes(self, settings: Mapping[str, Value]) -> tuple[int, ...]:
-        """The row of a point of the space, or of settings that name at least the searched dimensions."""
+        """Return the row of a point of the space, or of settings that name at least the searched
+        dimensions.
+        """
         values = spaces.settled(self.whole, settings)
         return tuple(
             numbers[values[one.name]] if spaces.applies(one, values) else IDLE
@@ -57,7 +63,9 @@ class Encoding:
 
     @cached_property
     def _conditions(self) -> tuple[tuple[tuple[int, NDArray[np.bool_]], ...], ...]:
-        """Of each dimension the searched ones that decide about it, and with which codes it has a meaning."""
+        """Return for each dimension the searched ones that it depends on, with the codes at which it is
+        active.
+        """
         places = {one.name: place for place, one in enumerate(self.searched)}
         return tuple(
             tuple(
@@ -72,7 +80,7 @@ class Encoding:
         return np.array([choice in values for choice in (spaces.idle(decider), *decider.choices)])
 
     def departures(self, rows: Codes) -> Matrix:
-        """In how many dimensions each candidate is not what the vendor's default is."""
+        """Count the dimensions in which each candidate differs from the vendor's default."""
         defaults = [
             numbers.get(one.default, IDLE) for one, numbers in zip(self.searched, self._numbers, strict=True)
         ]
@@ -80,11 +88,11 @@ class Encoding:
         return np.asarray(departs.sum(axis=1, dtype=np.float64))
 
     def places(self, kinds: Sequence[DimensionKind]) -> NDArray[np.int64]:
-        """Where the dimensions of these kinds are in a row."""
+        """Return the positions in a row of the dimensions of these kinds."""
         return np.flatnonzero([one.kind in kinds for one in self.searched])
 
     def settle(self, raw: Codes) -> Codes:
-        """The rows with code 0 where a dimension means nothing."""
+        """Return the rows with code 0 where a dimension is inactive."""
         settled = raw.copy()
         for place, conditions in enumerate(self._conditions):
             for decider, allowed in conditions:
@@ -93,15 +101,17 @@ class Encoding:
 
     @property
     def raw_size(self) -> int:
-        """The number of combinations of choices, more than there are candidates where some mean nothing."""
+        """Return the number of combinations of choices; more than the candidates if some dimensions are
+        conditional.
+        """
         return self.raw_size_but({})
 
     def raw_size_but(self, kept: Mapping[int, int]) -> int:
-        """The same with the dimensions in these places at one choice each."""
+        """Return the same number with the dimensions in these places fixed to one choice each."""
         return math.prod(len(one.choices) for place, one in enumerate(self.searched) if place not in kept)
 
     def every(self, kept: Mapping[int, int] = {}) -> Codes:
-        """All candidates, those dimensions at these codes."""
+        """Return all candidates, with those dimensions at these codes."""
         codes = [
             [kept[place]] if place in kept else range(1, len(one.choices) + 1)
             for place, one in enumerate(self.searched)
@@ -110,15 +120,15 @@ class Encoding:
         return np.unique(self.settle(raw.reshape(len(raw), len(codes))), axis=0)
 
     def drawn(self, count: int, random: np.random.Generator) -> Codes:
-        """Candidates at random; the same one may come twice."""
+        """Return random candidates; the same one may come twice."""
         columns = [random.integers(1, len(one.choices) + 1, count) for one in self.searched]
         return self.settle(np.stack(columns, axis=1))
 
     def neighbours(self, rows: Codes) -> Codes:
-        """The candidates that differ in one choice from one of the rows."""
+        """Return the candidates that differ in one choice from one of the rows."""
         found = []
         for place, one in enumerate(self.searched):
-            # what means something only after the change gets each of its choices in the next round
+            # a dimension that the change activates gets each of its choices in the next round
             for code in range(1, len(one.choices) + 1):
                 changed = np.maximum(rows, 1)
                 changed[:, place] = code
@@ -126,13 +136,13 @@ class Encoding:
         return np.unique(self.settle(np.concatenate(found)), axis=0)
 
     def rows(self, points: Sequence[Point]) -> Codes:
-        """A row for each point."""
+        """Return a row for each point."""
         return np.array([self.codes(point) for point in points], dtype=np.int64).reshape(
             len(points), len(self.searched)
         )
 
     def point(self, codes: Sequence[int]) -> dict[str, Value]:
-        """The searched dimensions of the candidate, with a value for those that mean nothing too."""
+        """Return the searched dimensions of the candidate; inactive ones have a value too."""
         named = {
             one.name: one.choices[code - 1]
             for one, code in zip(self.searched, codes, strict=True)
@@ -143,7 +153,7 @@ class Encoding:
 
 
 def _factor(dimension: Dimension) -> Matrix:
-    """The first row, for where the dimension means nothing, is like none."""
+    """Return the matrix of a dimension; its first row, for inactive, is similar to none."""
     count = len(dimension.choices)
     alike = np.eye(count)
     if count > 2 and all(_is_number(choice) for choice in dimension.choices):
@@ -158,6 +168,6 @@ def _is_number(choice: Value) -> bool:
 
 
 def root_of(matrix: Matrix) -> Matrix:
-    """A matrix whose product with its transpose is the given one."""
+    """Return a matrix whose product with its transpose is the given one."""
     values, vectors = np.linalg.eigh(matrix)
     return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0)))

@@ -1,6 +1,6 @@
-"""Which choices were tried together, as what two of them do together is not known before.
+"""Track which pairs of choices were tried together, and which choices never worked.
 
-A constraint that a choice missed beside one graph may be kept beside another: the kernels of a profile may be
+A constraint that a choice missed with one graph may be met with another: the kernels of a profile may be
 wrong in one precision only.
 """
 
@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 from studies.search.encoding import IDLE, Codes, Encoding
 from studies.search.surrogate import Vector
 
-# what never kept the constraints and missed them beside so many choices of one dimension is to blame itself
+# a choice that never met the constraints, with so many choices of another dimension, is blamed
 BLAMED = 3
 
 
 class Pairs:
-    """Pairs of a choice of the graph and one of the engine that no trial had yet.
+    """Pairs of a graph choice and an engine choice that no trial had yet.
 
-    Choices are columns, those of each dimension behind another's.
+    Each choice is a column; the columns of the dimensions follow each other.
     """
 
     def __init__(self, encoding: Encoding) -> None:
@@ -35,7 +35,7 @@ class Pairs:
         self._kept = np.zeros(len(dimensions), dtype=bool)
 
     def add(self, row: Sequence[int], *, kept: bool) -> None:
-        """Takes a trial, and whether it kept every constraint."""
+        """Record a trial, and whether it met every constraint."""
         columns = self._starts + np.array(row, dtype=np.int64)
         together = np.ix_(columns, columns)
         self._tried[together] = True
@@ -45,7 +45,9 @@ class Pairs:
             self._missed[together] = True
 
     def are_new(self, rows: Codes) -> NDArray[np.bool_]:
-        """Which of the candidates have a pair that no trial had, of choices that are not to blame."""
+        """Return which candidates have an untried pair of choices that are not known to fail by
+        themselves.
+        """
         new = self._crossing & ~self._tried
         blamed = self._blamed()
         new[blamed], new[:, blamed] = False, False
@@ -59,16 +61,15 @@ class Pairs:
         return np.asarray(~self._kept & (partners >= BLAMED).any(axis=1))
 
 
-# fewer failures may be those of other choices
+# fewer failures may be caused by other choices
 FEWEST = 3
 
 
 class NeverWorked:
-    """Says how likely it is that a candidate's choices work at all.
+    """Estimate the probability that a candidate's choices work at all.
 
-    Half of what fails is taken to fail always, and the other half in a share of cases of which nothing is
-    known (a uniform prior). After n failures and no success the next then works with a probability of
-    1 / (n + 2)^2.
+    Half of the failures are assumed to be permanent. The other half fails with an unknown probability (a
+    uniform prior), so after n failures and no success the next trial works with probability 1 / (n + 2)^2.
     """
 
     def __init__(self, encoding: Encoding) -> None:
@@ -76,13 +77,15 @@ class NeverWorked:
         self._worked = [np.arange(len(one.choices) + 1) == IDLE for one in encoding.searched]
 
     def add(self, row: Sequence[int], *, worked: bool) -> None:
-        """Takes a trial."""
+        """Record a trial."""
         for place, code in enumerate(row):
             self._failures[place][code] += not worked
             self._worked[place][code] |= worked
 
     def chance(self, rows: Codes) -> Vector:
-        """By the choice that failed most often and never worked; 1 where there is none."""
+        """Return the probability by the choice that failed most often and never worked; 1 if there is
+        none.
+        """
         counts = [
             np.where(worked | (failures < FEWEST), -1, failures)[rows[:, place]]
             for place, (failures, worked) in enumerate(zip(self._failures, self._worked, strict=True))

@@ -1,4 +1,4 @@
-"""The trials that a search learns from, as numbers: relative to the baseline, less being better."""
+"""The trials that a search learns from, as numbers relative to the baseline; smaller is better."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,25 +11,25 @@ from studies.search.encoding import Codes, Encoding, Matrix
 from studies.search.observations import Earlier, Observation
 from studies.search.surrogate import Data, Vector
 
-# what a metric that may be zero, such as an error, is taken for there: less makes no difference to anyone
+# replaces zero in a metric such as an error: smaller values make no difference to users
 SMALLEST = 1e-9
-# a constraint that is kept or missed by more than this (as a logarithm) teaches no more
+# constraint margins (logarithms) are clipped here: larger ones add no information
 FARTHEST_KEPT, FARTHEST_MISSED = -2.0, 3.0
-# margins are counted from where a constraint is kept by far, which is what is believed of what is not known
+# margins count from a constraint met by far, which is the prior for untried candidates
 LIMIT = -FARTHEST_KEPT
 MARGIN_VARIANCE = 0.05**2
-# that one trial failed says little of the next, so it is told as chance has it
+# one failure says little about the next trial, so its variance is wide
 FAILURE_VARIANCE = 0.3**2
-# an interval that says nothing
+# the variance of an interval without information
 LARGEST_VARIANCE = 1.0
-# more trials than these cost more time than they tell; of others the best are kept, and some of the rest
+# more trials cost more time than they are worth; beyond this the best and some of the rest are kept
 MOST_KNOWN = 200
 OWN = 0
 
 
 @dataclass(frozen=True)
 class _Trial:
-    """An observation of a study; `row` is None outside of the space."""
+    """An observation of a study; `row` is None outside the space."""
 
     row: tuple[int, ...] | None
     observation: Observation
@@ -55,7 +55,7 @@ class Memory:
         self._trials: list[_Trial] = []
         self._levels: dict[int, tuple[float, ...]] = {}
         for model, study in enumerate(earlier, 1):
-            # only ratios to the baseline are taken over, so a study without one tells nothing
+            # only ratios to the baseline are reused, so a study without a baseline is of no use
             if study.observations and study.observations[0].values is not None:
                 for observation in study.observations:
                     self._add(observation, model, study.similarity)
@@ -65,19 +65,21 @@ class Memory:
 
     @property
     def is_telling(self) -> bool:
-        """Whether there is anything to learn from."""
-        return bool(self._told())
+        """Return whether there is anything to learn from."""
+        return bool(self._reported())
 
     @property
     def any_failed(self) -> bool:
         return any(trial.observation.failed is not None for trial in self._inside())
 
     def add(self, observation: Observation) -> tuple[int, ...] | None:
-        """Takes a trial, the baseline first; gives its row, None where it lies outside of the space."""
+        """Add a trial, the baseline first; returns its row, None outside the space."""
         return self._add(observation, OWN, 1.0)
 
     def correct(self, observations: Sequence[Observation]) -> None:
-        """The trials of this study, in the order in which they were added, as they are known by now."""
+        """Replace the trials of this study, in the order in which they were added, by what is known of them
+        now.
+        """
         corrected = iter(observations)
         self._trials = [
             replace(trial, observation=next(corrected)) if trial.model == OWN else trial
@@ -88,33 +90,33 @@ class Memory:
             self._levels[OWN] = values
 
     def objective(self, number: int) -> Data:
-        """What is known of an objective; other objectives are of the same trials, in the same order."""
-        told = self._told()
-        variances = [min(one.observation.variances[number], LARGEST_VARIANCE) for one in told]
-        return _data(told, self._scaled(told)[:, number], variances)
+        """Return the data of an objective; all objectives have the same trials in the same order."""
+        reported = self._reported()
+        variances = [min(one.observation.variances[number], LARGEST_VARIANCE) for one in reported]
+        return _data(reported, self._scaled(reported)[:, number], variances)
 
     def knows_margin(self, number: int) -> bool:
         return bool(self._margins(number))
 
     def margin(self, number: int) -> Data:
-        """By how much a constraint is missed, counted from far below its limit."""
+        """Return by how much a constraint is missed, counted from far below its limit."""
         known = self._margins(number)
         return _fewer(_data([one for one, _ in known], [margin for _, margin in known], MARGIN_VARIANCE))
 
     def failures(self) -> Data:
-        """1 for a trial that failed, 0 for others."""
+        """Return 1 for a trial that failed, 0 for others."""
         inside = self._inside()
         failed = [float(trial.observation.failed is not None) for trial in inside]
         return _fewer(_data(inside, failed, FAILURE_VARIANCE))
 
     def feasible(self, smoothed: Matrix) -> Matrix:
-        """The values of feasible trials of this study; of those outside of the space as they were measured.
+        """Return the values of feasible trials of this study; those outside the space as they were measured.
 
         `smoothed` are those of all trials that tell objectives, a row each.
         """
         inside = [
             values
-            for trial, values in zip(self._told(), smoothed, strict=True)
+            for trial, values in zip(self._reported(), smoothed, strict=True)
             if trial.model == OWN and trial.observation.is_feasible
         ]
         outside = [
@@ -125,8 +127,8 @@ class Memory:
         return np.array([*inside, *self._scaled(outside)]).reshape(-1, len(self._signs))
 
     def best_rows(self, count: int) -> Codes:
-        """The rows of the best feasible trials by each objective."""
-        own = [one for one in self._told() if one.model == OWN and one.observation.is_feasible]
+        """Return the rows of the best feasible trials by each objective."""
+        own = [one for one in self._reported() if one.model == OWN and one.observation.is_feasible]
         scaled = self._scaled(own)
         chosen = {
             own[place].row for column in scaled.T for place in np.argsort(column, kind="stable")[:count]
@@ -154,15 +156,17 @@ class Memory:
             if found and (margin := found[number]) is not None
         ]
 
-    def _told(self) -> list[_Trial]:
-        """The trials with values: those of this study, then as many of others as there is room for."""
-        told = [trial for trial in self._inside() if trial.values is not None]
-        own = self._best_and_some([one for one in told if one.model == OWN])
-        others = [one for one in told if one.model != OWN]
+    def _reported(self) -> list[_Trial]:
+        """Return the trials with values: those of this study, then as many of other studies as there is room
+        for.
+        """
+        reported = [trial for trial in self._inside() if trial.values is not None]
+        own = self._best_and_some([one for one in reported if one.model == OWN])
+        others = [one for one in reported if one.model != OWN]
         return [*own, *(others[place] for place in _spread(len(others), MOST_KNOWN - len(own)))]
 
     def _best_and_some(self, trials: list[_Trial]) -> list[_Trial]:
-        """All where there are few, else the best feasible ones and some of the rest."""
+        """Return all trials if they are few, else the best feasible ones and some of the rest."""
         if len(trials) <= MOST_KNOWN:
             return trials
         missed = np.array([not one.observation.is_feasible for one in trials])
@@ -172,7 +176,7 @@ class Memory:
         return [trials[place] for place in sorted({*best.tolist(), *some.tolist()})]
 
     def _scaled(self, trials: Sequence[_Trial]) -> Matrix:
-        """The objectives relative to the baseline's, a row for each trial.
+        """Return the objectives relative to the baseline's, a row for each trial.
 
         Logarithms of ratios, or differences by their own spread where one of the values is negative.
         """
@@ -191,7 +195,7 @@ class Memory:
 
 
 def worst_of(smoothed: Matrix) -> Vector:
-    """Values that are worse than those of all trials."""
+    """Return values that are worse than those of all trials."""
     least, most = smoothed.min(axis=0), smoothed.max(axis=0)
     worst: Vector = most + 0.1 * (most - least) + 0.1
     return worst
@@ -210,14 +214,14 @@ def _data(
 
 
 def _spread(count: int, most: int) -> list[int]:
-    """At most so many places, from the first to the last."""
+    """Return at most so many evenly spread places, from the first to the last."""
     if count <= most:
         return list(range(count))
     return [int(place) for place in np.linspace(0, count - 1, max(most, 0)).round()]
 
 
 def _fewer(data: Data) -> Data:
-    """All, or the last and some of the others."""
+    """Return all, or the last and some of the others."""
     count = len(data)
     if count <= MOST_KNOWN:
         return data

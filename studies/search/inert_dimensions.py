@@ -1,4 +1,4 @@
-"""Dimensions that make no difference, seen in engines that are the same under different choices.
+"""Find dimensions that make no difference: their choices give the same engines.
 
 Two engines are the same when they have one fingerprint, were asked for the same shapes and are equally right:
 fingerprints need not cover shapes or weights. A dimension is inert when
@@ -28,16 +28,16 @@ from studies.core.records import TrialRecord
 from studies.core.space import searched
 
 FEWEST_PAIRS = 3
-# a choice that no more engines had says little, and is hardly wanted
+# a choice of so few engines is weak evidence, and the search hardly wants it
 FEW_ENGINES = 2
-# errors that differ by no more than this, relatively or absolutely, are of the same engine
+# errors of the same engine differ by no more than this, relatively or absolutely
 RELATIVE, ABSOLUTE = 0.01, 1e-6
-# what a builder that cannot make an engine says of its settings
+# failures of a builder that are caused by its settings
 NO_ENGINE = ("refused", "crashed", "timeout", "out_of_memory")
 
 Codes = NDArray[np.int64]
 Flags = NDArray[np.bool_]
-# what an engine is made from: settings of graph and build
+# the kinds of settings that an engine is made from
 Made = tuple[Settings, Settings]
 # error and scores
 Figures = Mapping[str, float]
@@ -45,7 +45,7 @@ Figures = Mapping[str, float]
 
 @dataclass(frozen=True)
 class InertDimension:
-    """A dimension that changes nothing, the value that it stays at, and how many engines showed it."""
+    """A dimension that changes nothing, the value that it keeps, and how many engines showed it."""
 
     name: str
     value: Value
@@ -62,7 +62,7 @@ class InertDimension:
 
 @dataclass(frozen=True)
 class _Engines:
-    """The engines tried, a row each and a column a dimension, and which are the same (-1 is none).
+    """The engines tried, a row each and a column for each dimension, and which are the same (-1: none).
 
     `codes` are the places of their settings in the choices, `means` says where a dimension means anything.
     Marks are random numbers for codes and kinds: joined by XOR, they are equal for engines that agree in all.
@@ -76,18 +76,18 @@ class _Engines:
     kind_marks: Codes
 
     def agreement(self, columns: Flags) -> Codes:
-        """Equal for engines that agree in these dimensions."""
+        """Return numbers that are equal for engines that agree in these dimensions."""
         joined: Codes = np.bitwise_xor.reduce(self.code_marks[:, columns], axis=1)
         return joined
 
 
 def inert(records: Iterable[TrialRecord], space: Sequence[Dimension]) -> tuple[InertDimension, ...]:
-    """The dimensions of graphs and builds that change nothing, as far as these trials show."""
+    """Return the dimensions of graphs and builds that change nothing, as far as these trials show."""
     kinds = _kinds(records)
     made = [kind for kind in kinds.values() if kind >= 0]
     if len(set(made)) == len(made):
         return ()
-    # engines of other shapes are others, whatever their layers
+    # engines of different shapes are different, whatever their layers
     free = {one.name for one in searched(space)}.difference(SHAPE_SETTINGS)
     engines = _engines(kinds, [one for one in space if one.kind != "run"])
     shown = _shown(engines, np.array([one.name in free for one in engines.dimensions]))
@@ -99,7 +99,9 @@ def inert(records: Iterable[TrialRecord], space: Sequence[Dimension]) -> tuple[I
 
 
 def _kinds(records: Iterable[TrialRecord]) -> dict[Made, int]:
-    """Which engines are the same, by graph and build settings; -1 is for those that could not be built."""
+    """Return which engines are the same, by graph and build settings; -1 for those that could not be
+    built.
+    """
     found: dict[Made, int] = {}
     known: dict[str, dict[int, Figures]] = defaultdict(dict)
     numbers = itertools.count(1)
@@ -145,7 +147,7 @@ def _engines(kinds: Mapping[Made, int], dimensions: Sequence[Dimension]) -> _Eng
 
 
 def _values(settings: Sequence[Settings], one: Dimension) -> list[Value]:
-    """What each has of the dimension, its default where it has nothing."""
+    """Return the value of the dimension in each, its default where there is none."""
     try:
         return [each[one.name] for each in settings]
     except KeyError:
@@ -158,7 +160,7 @@ def _marks(codes: Codes, random: np.random.Generator) -> Codes:
 
 
 def _pairs(marks: Codes) -> int:
-    """How many pairs agree."""
+    """Count the pairs that agree."""
     ordered = np.sort(marks)
     ends = np.flatnonzero(np.append(ordered[1:] != ordered[:-1], True)) + 1
     counts = ends.copy()
@@ -167,7 +169,7 @@ def _pairs(marks: Codes) -> int:
 
 
 def _shown(engines: _Engines, free: Flags) -> dict[int, Flags]:
-    """The dimensions that are inert, by column, each with the engines that show it."""
+    """Return the dimensions that are inert, by column, each with the engines that show it."""
     suspects = _suspects(engines, free)
     while True:
         columns = np.flatnonzero(suspects).tolist()
@@ -184,7 +186,7 @@ def _shown(engines: _Engines, free: Flags) -> dict[int, Flags]:
 
 
 def _suspects(engines: _Engines, free: Flags) -> Flags:
-    """The dimensions in which the same engines differ, but for those needed to tell others apart."""
+    """Return the dimensions in which equal engines differ, except those needed to tell others apart."""
     made = engines.kinds >= 0
     same, marks = engines.kind_marks[made], engines.code_marks[made]
     found = free & [_pairs(same) > _pairs(same ^ marks[:, column]) for column in range(len(free))]
@@ -203,13 +205,13 @@ def _suspects(engines: _Engines, free: Flags) -> Flags:
 
 
 def _others(engines: _Engines, marks: Codes) -> int:
-    """How many pairs agree, and are not the same engine."""
+    """Count the pairs that agree and are not the same engine."""
     return _pairs(marks) - _pairs(marks ^ engines.kind_marks)
 
 
 def _evidence(engines: _Engines, column: int, suspects: Flags) -> Flags:
-    """The engines in pairs that are the same, differ in the dimension and agree in all but the suspects; none
-    where these pairs are too few, or do not link all of its choices.
+    """Return the engines in pairs that are the same, differ in the dimension and agree in all but the
+    suspects; none if these pairs are too few, or do not link all of its choices.
     """
     made = np.flatnonzero(engines.kinds >= 0)
     same = (engines.agreement(~suspects) ^ engines.kind_marks)[made]
@@ -224,7 +226,7 @@ def _evidence(engines: _Engines, column: int, suspects: Flags) -> Flags:
 
 
 def _is_linked(choices: int, links: Collection[set[int]]) -> bool:
-    """Whether the links lead from every choice to every other."""
+    """Return whether the links lead from every choice to every other."""
     reached = {0}
     while joined := [link for link in links if link & reached and not link <= reached]:
         reached = reached.union(*joined)
@@ -232,7 +234,7 @@ def _is_linked(choices: int, links: Collection[set[int]]) -> bool:
 
 
 def _is_everywhere(engines: _Engines, shown: Flags, column: int, free: Flags, suspects: Flags) -> bool:
-    """Whether these engines have every choice of others with which the dimension might change something."""
+    """Return whether these engines have every choice of other dimensions with which this one might matter."""
     one = engines.dimensions[column]
     tried = (engines.kinds >= 0) & engines.means[:, column]
     for place, other in enumerate(engines.dimensions):
@@ -249,7 +251,7 @@ def _is_everywhere(engines: _Engines, shown: Flags, column: int, free: Flags, su
 
 
 def _together(other: Dimension, one: Dimension) -> set[int]:
-    """The places of the choices of the other dimension with which both mean something."""
+    """Return the places of the choices of the other dimension with which both are active."""
     if any(
         set(values).isdisjoint(one.applies_to.get(name, values)) for name, values in other.applies_to.items()
     ):
@@ -259,7 +261,7 @@ def _together(other: Dimension, one: Dimension) -> set[int]:
 
 
 def _usual(engines: _Engines, column: int) -> Value:
-    """The choice of most engines: what runs them in other ways finds them built."""
+    """Return the choice of most engines, since other run settings then find them built."""
     choices = engines.dimensions[column].choices
     counted = Counter(engines.codes[:, column].tolist())
     return next(choices[code] for code, _ in counted.most_common() if code < len(choices))

@@ -1,4 +1,4 @@
-"""What a search learns from: each candidate that was tried, as numbers."""
+"""Convert trials to the numbers that a search learns from."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -10,11 +10,11 @@ from engines.statistics.estimates import Estimate
 from studies.belief.devices import NOTHING_BELIEVED, Beliefs
 from studies.core.records import Constraint, StudySpec, TrialRecord
 
-# an interval of 95 % is this many standard deviations to both sides
+# half of a 95 % interval, in standard deviations
 NORMAL_95 = 1.96
-# where nothing is known of the noise
+# used if the noise is not known
 USUAL_VARIANCE = 0.01**2
-# a limit above this and below 1 is one on a share
+# a limit between this and 1 is a limit on a share
 MOSTLY = 0.5
 LEAST_LACK = 1e-9
 
@@ -38,13 +38,13 @@ class Observation:
 
     @property
     def is_feasible(self) -> bool:
-        """Whether it may be the best: what is not known of a constraint is taken for kept."""
+        """Return whether it may be the best; a constraint whose metric is not known counts as met."""
         return self.values is not None and all(margin is None or margin <= 0 for margin in self.margins)
 
 
 def observation_of(record: TrialRecord, spec: StudySpec, beliefs: Beliefs = NOTHING_BELIEVED) -> Observation:
-    """The trial as the search sees it: on the study's own device, drift taken out of the first objective, and
-    what differs there from run to run added to its variance.
+    """Return the trial as the search sees it: on the study's own device, with drift removed from the first
+    objective, and the run-to-run variance of that device added.
     """
     first, *others = (one.metric for one in spec.objectives)
     estimates = [
@@ -78,14 +78,14 @@ def _known(
 
 
 def _failed(failure: Failure | None) -> Stage | None:
-    """Our own mistake in making something is no verdict on whether it can be made."""
+    """Return the stage that failed; "measure" for an internal error, which does not rule out a build."""
     if failure is None:
         return None
     return "measure" if failure.kind == "internal" else failure.stage
 
 
 def _seconds(evaluation: Evaluation) -> dict[str, float]:
-    """What the stages took, but for those that found what had been made before."""
+    """Return the seconds of each stage, except those that found an existing result."""
     made = {"graph": evaluation.graph, "build": evaluation.engine}
     return {
         stage: seconds
@@ -95,7 +95,7 @@ def _seconds(evaluation: Evaluation) -> dict[str, float]:
 
 
 def _margin(record: TrialRecord, constraint: Constraint) -> float | None:
-    """None where it is not known; a metric that a measured trial lacks is missed by all (see `judge`)."""
+    """Return None if not known; a metric that a measured trial lacks misses any limit (see `judge`)."""
     estimate = record.metrics.get(constraint.metric)
     if estimate is not None:
         return margin(estimate.value, constraint.limit, constraint.operator == "<=")
@@ -104,7 +104,7 @@ def _margin(record: TrialRecord, constraint: Constraint) -> float | None:
 
 
 def margin(value: float, limit: float, at_most: bool) -> float:
-    """How far the value is beyond its limit, as a logarithm where both are positive.
+    """Return how far the value is beyond its limit, as a logarithm if both are positive.
 
     Of a share that is to be near 1, such as a cosine of at least 0.999, what it lacks is what counts.
     """

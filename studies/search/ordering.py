@@ -1,4 +1,4 @@
-"""What a search tries first: what the vendors' pages on performance advise, all of it together.
+"""Choose what a search tries first: the combinations that the vendors' performance guides recommend.
 
 "Optimizing TensorRT Performance" and "Optimizing TensorRT-RTX Performance": lower precision, shapes that are
 known when the engine is built, CUDA graphs, and batching for throughput.
@@ -14,32 +14,38 @@ from engines.core.values import Dimension, Value
 from studies.core.metrics import METRICS, names_where
 from studies.search.encoding import IDLE, Encoding
 
-# instead of which defaults what is advised; fewer than 16 bits need calibration and cost accuracy
+# recommended choices by the default that they replace; below 16 bits needs calibration and costs accuracy
 ADVISED: Mapping[str, tuple[tuple[Value, ...], tuple[Value, ...]]] = {
     "precision": (("tf32", "fp32"), ("fp16", "bf16")),
     "profile": (("wide", "narrow"), ("static",)),
     "cuda_graph": ((False,), (True,)),
 }
-# a code for each place in a row that something is advised for
+# a code for each place in a row that has a recommended choice
 Part = Mapping[int, int]
 
 
 class Advice:
-    """What is advised for some objectives, and is still to be tried; nothing for one that is no speed."""
+    """The recommended combinations for some objectives that are still to be tried; empty unless an objective
+    is a speed.
+    """
 
     def __init__(self, encoding: Encoding, metrics: Sequence[str]) -> None:
         self._all = [codes for metric in metrics for codes in _advised(encoding, metric)]
         self.left = list(self._all)
 
     def mark_tried(self, row: Sequence[int], *, works: bool) -> None:
-        """Takes a candidate; one that does not work says nothing of a part of what it has of the advice."""
+        """Record a tried candidate; one that failed says nothing about the parts of the advice that it
+        contains.
+        """
         matching = [codes for codes in self._all if all(row[place] == code for place, code in codes.items())]
         tried = matching if works else matching[:1]
         self.left = [codes for codes in self.left if codes not in tried]
 
 
 def _advised(encoding: Encoding, metric: str) -> list[Part]:
-    """What comes first first: for throughput with the largest batch, then without in case it does not fit."""
+    """List the combinations, best first: for throughput with the largest batch, then without it in case it
+    does not fit.
+    """
     if metric not in _speed_metrics():
         return []
     dimensions = list(enumerate(encoding.searched))
@@ -58,7 +64,7 @@ def _speed_metrics() -> tuple[str, ...]:
 
 
 def _choices(dimension: Dimension) -> list[Value]:
-    """Those that are advised instead of the default."""
+    """Return the recommended choices that replace a default."""
     defaults, choices = ADVISED.get(dimension.name, ((), ()))
     return [one for one in choices if one in dimension.choices] if dimension.default in defaults else []
 
@@ -68,7 +74,7 @@ def _codes(dimension: Dimension, choices: Sequence[Value]) -> list[int]:
 
 
 def _products(choices: Mapping[int, Sequence[int]]) -> list[Part]:
-    """Every combination of one code for each place that has any."""
+    """Return every combination of one code for each place that has any."""
     some = {place: codes for place, codes in choices.items() if codes}
     return [dict(zip(some, codes, strict=True)) for codes in itertools.product(*some.values())]
 
@@ -78,7 +84,11 @@ BUYING = "keep_fp32"
 
 
 class Sparing:
-    """Graphs that a search for speed can do without; none for a search that has another objective too."""
+    """Try graphs that keep more nodes in FP32 last: once a cheaper graph meets the constraints, extra FP32
+    nodes cannot make it faster.
+
+    Empty for a search that also has an objective other than speed.
+    """
 
     def __init__(self, encoding: Encoding, metrics: Sequence[str]) -> None:
         self.places: NDArray[np.int64] = encoding.places(("graph",))
@@ -91,7 +101,7 @@ class Sparing:
         self._is_enough: dict[tuple[int, ...], bool] = {}
 
     def learn(self, row: Sequence[int], *, kept: bool) -> Iterator[tuple[list[int], bool]]:
-        """Takes a trial, and whether it kept every constraint.
+        """Record a trial, and whether it met every constraint.
 
         Yields each graph that keeps more nodes, and whether one that keeps fewer was enough in every build.
         """

@@ -1,4 +1,4 @@
-"""The candidates that may still be asked for."""
+"""The candidates that a search may still suggest."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,9 +9,9 @@ from studies.core import space as spaces
 from studies.core.space import Point
 from studies.search.encoding import IDLE, Codes, Encoding
 
-# a space that is larger is not listed, and candidates are drawn and looked for near the best
+# a larger space is not listed: candidates are drawn at random and near the best
 MOST_LISTED = 50_000
-# so many that are drawn show whether any is left
+# number of draws that decide whether any candidate is left
 ENOUGH = 1_000
 DRAWS = 20
 # some places of a row, and the codes there
@@ -21,8 +21,7 @@ _Part = tuple[tuple[int, ...], tuple[int, ...]]
 class Pool:
     """Candidates as rows, without those that were seen or cannot be made.
 
-    What was postponed comes when nothing else is left.
-    `listed` are the only ones that there are; None for the whole space.
+    Postponed candidates come when nothing else is left.
     """
 
     def __init__(
@@ -44,32 +43,34 @@ class Pool:
 
     @property
     def is_listed(self) -> bool:
-        """Whether all candidates are known one by one."""
+        """Return whether all candidates are known one by one."""
         return self._rows is not None
 
     @property
     def is_exhausted(self) -> bool:
-        """Whether there is no candidate left."""
+        """Return whether there is no candidate left."""
         if self._rows is None:
             self._spare = self._drawn(ENOUGH)
         self._resume()
         return not len(self._spare if self._rows is None else self._rows)
 
     def mark_seen(self, row: Sequence[int]) -> None:
-        """Never to be asked for again."""
+        """Never suggest this candidate again."""
         seen = self._merged(row)
         self._seen.add(seen)
         if self._rows is not None:
             self._rows = self._rows[(self._rows != np.array(seen)).any(axis=1)]
 
     def forbid(self, row: Sequence[int], places: NDArray[np.int64]) -> None:
-        """Nothing that has the row's choices in all these places can be made."""
+        """Exclude all candidates that have the row's choices in all these places: they cannot be made."""
         self._forbidden.append(_part(row, places))
         if self._rows is not None:
             self._rows = self._possible(self._rows)
 
     def postpone(self, row: Sequence[int], places: NDArray[np.int64], *, waits: bool = True) -> None:
-        """Whether what has the row's choices in all these places waits until nothing else is left."""
+        """Set whether candidates with the row's choices in all these places wait until nothing else is
+        left.
+        """
         part = _part(row, places)
         if self._is_resumed or waits == (part in self._postponed):
             return
@@ -83,7 +84,7 @@ class Pool:
             self._rows, self._later = self._left(rows[~late]), rows[late]
 
     def leave_out(self, place: int, code: int) -> None:
-        """The dimension stays at this choice: what differs in it alone is the same."""
+        """Fix the dimension to this choice: candidates that differ in it alone are the same."""
         self._kept[place] = code
         self._seen = {self._merged(row) for row in self._seen}
         if self._rows is not None:
@@ -94,17 +95,17 @@ class Pool:
             self._rows, self._later = self._left(every[~waits]), every[waits]
 
     def draw(self, most: int, near: Codes) -> Codes:
-        """At most so many candidates at random, and where not all are listed the neighbours of some rows."""
+        """Return at most so many random candidates, and the neighbours of some rows if not all are listed."""
         self._resume()
         if self._rows is None:
             found = np.concatenate([self._drawn(most // 2), self.around(near)[: most // 2]])
-            # nearly all were seen, but what was found when that was asked was not
+            # nearly all were seen, except the candidate that the last check found
             return np.unique(found, axis=0) if len(found) else self._left(self._spare)
         count = len(self._rows)
         return self._rows if count <= most else self._rows[self._random.permutation(count)[:most]]
 
     def having(self, codes: Mapping[int, int]) -> Codes:
-        """The candidates with these codes in these places; where not all are listed, one of them.
+        """Return the candidates with these codes in these places; one of them if not all are listed.
 
         Codes of dimensions that mean nothing together are those of none, or of the rest.
         """
@@ -118,11 +119,11 @@ class Pool:
         return self._left(self._merge(self._encoding.settle(row)))
 
     def around(self, rows: Codes) -> Codes:
-        """The candidates that differ in one choice from one of the rows."""
+        """Return the candidates that differ in one choice from one of the rows."""
         return self._left(self._merge(self._encoding.neighbours(rows))) if len(rows) else rows
 
     def _resume(self) -> None:
-        """What was postponed comes now, if nothing else is left of those that are listed."""
+        """Bring postponed candidates back if nothing else is left of those that are listed."""
         if self._rows is not None and not len(self._rows) and self._postponed:
             self._no_longer_postpone()
             self._rows, self._later = self._left(self._later), self._later[:0]
@@ -132,7 +133,7 @@ class Pool:
         self._is_resumed = True
 
     def _drawn(self, count: int) -> Codes:
-        """Candidates at random; what was postponed where many draws find no other, and else none."""
+        """Return random candidates; postponed ones only if many draws find no other."""
         found = self._drawn_now(count)
         if not len(found) and self._postponed:
             self._no_longer_postpone()
@@ -159,7 +160,7 @@ class Pool:
         return rows[keep & ~_have(rows, [*self._forbidden, *self._postponed])]
 
     def _merge(self, rows: Codes) -> Codes:
-        """The rows with the dimensions that were left out at the choices that they stay at, each once."""
+        """Return the rows with the fixed dimensions at their choices, each row once."""
         merged = rows.copy()
         for place, code in self._kept.items():
             merged[merged[:, place] != IDLE, place] = code
@@ -176,7 +177,7 @@ def _part(row: Sequence[int], places: NDArray[np.int64]) -> _Part:
 
 
 def _have(rows: Codes, parts: Sequence[_Part]) -> NDArray[np.bool_]:
-    """Which of the rows have all the codes of one of the parts."""
+    """Return which rows have all the codes of one of the parts."""
     found = np.zeros(len(rows), dtype=np.bool_)
     for places, codes in parts:
         found |= (rows[:, list(places)] == codes).all(axis=1)

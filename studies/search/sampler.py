@@ -1,4 +1,4 @@
-"""The search as a sampler of Optuna's, for studies that are run with Optuna alone.
+"""An Optuna sampler with this search, for studies that are run with Optuna alone.
 
     study = optuna.create_study(sampler=EngineSampler(space, constraints=1, metrics=["latency_ms"]))
     study.optimize(objective, n_trials=50)
@@ -28,11 +28,11 @@ FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 
 
 class EngineSampler(BaseSampler):
-    """Suggests what is expected to improve most for the time that it takes; asks for nothing twice.
+    """Suggest the candidate with the largest expected improvement for its cost; never the same one twice.
 
     `space` are the dimensions, `constraints` is the number of constraints that each trial has. `metrics`
     names the objectives, as in `studies.core.metrics`: for speeds it begins with what vendors advise, and
-    leaves for last what only buys accuracy.
+    tries graphs that keep more nodes in FP32 last.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class EngineSampler(BaseSampler):
     ) -> dict[str, Any]:
         searcher, pending = self._informed(study)
         if searcher.is_exhausted:
-            # Optuna has no word for it: what comes is one of those that were seen
+            # Optuna cannot be told that the space is exhausted, so a seen candidate is suggested again
             return {}
         return searcher.suggest(pending)
 
@@ -65,7 +65,7 @@ class EngineSampler(BaseSampler):
         self._others.reseed_rng()
 
     def _informed(self, study: Study) -> tuple[Searcher, list[Candidate]]:
-        """The searcher, with all that the study knows by now, and the candidates that are running."""
+        """Return a searcher that knows all trials of the study, and the candidates that are running."""
         if self._searcher is None:
             directions: list[Direction] = [
                 "minimize" if one.name == "MINIMIZE" else "maximize" for one in study.directions
@@ -89,7 +89,7 @@ class EngineSampler(BaseSampler):
 
 
 def observation(trial: FrozenTrial, space: Space) -> Observation:
-    """A finished trial of Optuna's as the search sees it."""
+    """Convert a finished Optuna trial to an observation."""
     is_complete = trial.state == TrialState.COMPLETE
     return Observation(
         candidate=spaces.candidate_at(space, trial.params),
@@ -102,7 +102,7 @@ def observation(trial: FrozenTrial, space: Space) -> Observation:
 
 
 def _seconds(trial: FrozenTrial) -> Mapping[str, float]:
-    told = trial.user_attrs.get(SECONDS)
-    if isinstance(told, Mapping):
-        return told
+    reported = trial.user_attrs.get(SECONDS)
+    if isinstance(reported, Mapping):
+        return reported
     return {"measure": trial.duration.total_seconds()} if trial.duration else {}

@@ -1,8 +1,8 @@
-"""What to try next: the candidate whose expected improvement is worth most for the time that it takes.
+"""Choose what to try next: the candidate with the largest expected improvement for its cost.
 
-Every candidate that was not tried is scored, or a part of them where there are too many: the improvement that
-can be expected, times the probability that it can be built and keeps the constraints, by the seconds that it
-would cost. Nothing is asked for twice, nor what needs a graph or an engine that cannot be made.
+Every untried candidate is scored, or a sample of them if there are too many: the expected improvement, times
+the probability that it can be built and meets the constraints, divided by its cost in seconds. Nothing is
+suggested twice, nor any candidate whose graph or engine cannot be made.
 """
 
 from collections.abc import Mapping, Sequence
@@ -26,40 +26,41 @@ from studies.search.pool import Pool
 from studies.search.stopping import Left
 from studies.search.surrogate import Beliefs, Posterior, Surrogate, Vector
 
-# how much worse (as a logarithm) a choice is expected to be than the default, without having been tried
+# how much worse (as a logarithm) an untried choice is expected to be than the default
 DEPARTURE = 0.05
-# a search that took pairs for nothing would stop before it has tried them
+# with smaller pair effects a search would stop before it has tried pairs
 OBJECTIVES = Beliefs(least_pairs=Beliefs.pairs)
 MARGINS = Beliefs(effect=0.7**2, pairs=0.3, rest=0.05**2)
 FAILURES = Beliefs(effect=0.2**2, pairs=0.3, rest=0.1**2)
-# that nothing of its like could be made yet does not make it impossible
+# least probability that a candidate can be made, even if none like it could
 LEAST_CHANCE = 0.01
-# nor does a constraint that a choice missed beside others, where it was never tried beside these
+# least probability of meeting a constraint that a choice missed only in other combinations
 NEW_CHANCE = 0.01
-# what is under way is to be improved on only where it will more likely than not be feasible
+# a pending trial sets the value to beat only if it is probably feasible
 LIKELY = 0.5
-# what is scored in a step: so many candidates times trials, and within these numbers of candidates
+# candidates times trials scored in a step, and the least and most candidates
 MOST_PRODUCTS = 200_000
 FEWEST_SCORED, MOST_SCORED = 1_000, 3_000
 NEAR = 8
-# of so many candidates it is drawn so often what may be left to gain
+# candidates and draws from which the gain that is left is estimated
 HOPEFUL, DRAWS = 128, 256
 NOWHERE: Codes = np.zeros((0, 0), dtype=np.int64)
 
 
 @dataclass(frozen=True)
-class Taste:
-    """What a search cares for: 0 for gain by second, infinity for gain by trial.
+class CostWeight:
+    """How much the cost of a candidate counts.
 
-    `patience` is how much of what a candidate costs on average every trial is taken to cost besides.
+    Expected gain is divided by the candidate's cost plus `fixed_share` of the mean cost. 0 maximises gain per
+    second, infinity gain per trial.
     """
 
-    patience: float = 0.5
+    fixed_share: float = 0.5
 
 
 @dataclass(frozen=True)
 class _View:
-    """Candidates that may be tried next, what is expected of each, and how likely it is to be feasible."""
+    """Candidates that may be tried next, their expected values, and the probability that each is feasible."""
 
     rows: Codes
     objectives: tuple[Posterior, ...]
@@ -67,11 +68,11 @@ class _View:
 
 
 class Searcher:
-    """Learns from observations and suggests points that were not seen.
+    """Learn from observations and suggest points that were not seen.
 
     `constraints` is their number, `metrics` what the objectives are (see `studies.core.metrics`): for speeds
-    it begins with what vendors advise, and leaves for last what only buys accuracy. `listed` are the only
-    points there are (None for the whole space).
+    it begins with what vendors advise, and tries graphs that keep more nodes in FP32 last. `listed` are the
+    only points there are (None for the whole space).
     """
 
     def __init__(
@@ -84,11 +85,11 @@ class Searcher:
         metrics: Sequence[str] = (),
         earlier: Sequence[Earlier] = (),
         listed: Sequence[Point] | None = None,
-        taste: Taste = Taste(),
+        cost_weight: CostWeight = CostWeight(),
     ) -> None:
         self.encoding = Encoding(tuple(space))
         self._random = np.random.default_rng(seed)
-        self._taste = taste
+        self._cost_weight = cost_weight
         self._pool = Pool(self.encoding, self._random, listed)
         self._costs = Costs(self.encoding)
         self._pairs = Pairs(self.encoding)
@@ -106,25 +107,25 @@ class Searcher:
 
     @property
     def is_exhausted(self) -> bool:
-        """Whether there is no candidate left to try."""
+        """Return whether there is no candidate left to try."""
         return self._pool.is_exhausted
 
     def mark_seen(self, settings: Mapping[str, Value]) -> None:
-        """Never to be suggested again; what lies outside of the space is ignored."""
+        """Never suggest this point again; points outside the space are ignored."""
         if spaces.contains(self.encoding.whole, settings):
             self._pool.mark_seen(self.encoding.codes(settings))
             self._advice.mark_tried(self.encoding.codes(settings), works=False)
             self._view = None
 
     def leave_out(self, name: str, value: Value) -> None:
-        """The dimension changes nothing, and stays at the value from now on."""
+        """Fix a dimension that changes nothing to this value from now on."""
         for place, one in enumerate(self.encoding.searched):
             if one.name == name:
                 self._pool.leave_out(place, 1 + one.choices.index(value))
                 self._view = None
 
     def add(self, observation: Observation) -> None:
-        """Takes a finished trial, the baseline first."""
+        """Add a finished trial, the baseline first."""
         row = self._memory.add(observation)
         self._has_learnt, self._view = False, None
         if row is None:
@@ -133,7 +134,7 @@ class Searcher:
         self._advice.mark_tried(row, works=observation.failed is None)
         self._costs.add(row, observation)
         self._pairs.add(row, kept=observation.is_feasible)
-        # what failed while it was measured may have done so by accident
+        # a failure during measurement may be an accident
         if observation.failed != "measure":
             self._never_worked.add(row, worked=observation.failed is None)
         if observation.values is not None:
@@ -144,14 +145,14 @@ class Searcher:
             self._pool.forbid(row, self.encoding.places(kinds))
 
     def correct(self, observations: Sequence[Observation]) -> None:
-        """Takes all trials that were added anew, as they are known by now."""
+        """Replace all trials that were added by what is known of them now."""
         self._memory.correct(observations)
         self._has_learnt, self._view = False, None
 
     def suggest(self, pending: Sequence[Candidate] = ()) -> dict[str, Value]:
-        """The point to try next; there must be one that was not seen.
+        """Return the point to try next; there must be one that was not seen.
 
-        What is `pending` is being tried meanwhile: it counts as seen, and as what is expected of it.
+        `pending` points are being evaluated: they count as seen, with their expected values.
         """
         self._await(pending)
         rows = self._advised()
@@ -168,7 +169,8 @@ class Searcher:
         return self.encoding.point(rows[self._random.choice(best)])
 
     def left_to_gain(self, least: float) -> Left | None:
-        """What may be found that is better than the best so far; `chance` is for more than the `least` gain.
+        """Return the improvement over the best so far that is still to be expected; `chance` is for more than
+        the `least` gain.
 
         None with several objectives, or before anything is feasible.
         """
@@ -188,7 +190,7 @@ class Searcher:
         return Left(float(np.expm1(gains).mean()), float((gains > np.log1p(least)).mean()), least)
 
     def _await(self, pending: Sequence[Candidate]) -> None:
-        """Takes these for under way, and no others."""
+        """Set which candidates are under way."""
         inside = [one.settings for one in pending if spaces.contains(self.encoding.whole, one.settings)]
         for settings in inside:
             self._pool.mark_seen(self.encoding.codes(settings))
@@ -199,11 +201,11 @@ class Searcher:
             self._has_learnt, self._view = False, None
 
     def _believed(self, rows: Codes) -> Vector:
-        """What is expected before any trial: vendors choose their defaults with care."""
+        """Return the expected values before any trial: vendors choose their defaults with care."""
         return DEPARTURE * self.encoding.departures(rows)
 
     def _advised(self) -> Codes:
-        """The candidates that come next by what is advised; none once that was tried."""
+        """Return the next candidates of the vendors' advice; none once all of it was tried."""
         for codes in self._advice.left:
             rows = self._pool.having(codes)
             if len(rows):
@@ -212,14 +214,14 @@ class Searcher:
         return NOWHERE
 
     def _possible(self, rows: Codes) -> NDArray[np.bool_]:
-        """Which of the candidates would be feasible, a row for each time that it is drawn."""
+        """Return which candidates would be feasible, a row for each draw."""
         possible = self._random.random((DRAWS, len(rows))) < self._chance_made(rows)
         for margins in self._known_margins():
             possible &= margins.draws(rows, DRAWS, self._random) <= LIMIT
         return possible
 
     def _looked(self) -> _View:
-        """What there is to choose from; the same until more is known."""
+        """Return the candidates to choose from; the same until a trial is added."""
         if self._view is None:
             self._learn()
             self._view = self._seen_as(self._drawn())
@@ -254,14 +256,13 @@ class Searcher:
         return np.stack([one.smoothed() for one in self._objectives], axis=1)
 
     def _scores(self, view: _View, usual: float) -> Vector:
-        """The gain that can be expected by second; every trial costs part of the usual seconds besides."""
+        """Return the expected gain divided by the cost, to which a share of the mean cost is added."""
         seconds = self._costs.predict(view.rows) / usual
-        return (
-            view.chance * self._gains(view) / ((seconds + self._taste.patience) / (1 + self._taste.patience))
-        )
+        share = self._cost_weight.fixed_share
+        return view.chance * self._gains(view) / ((seconds + share) / (1 + share))
 
     def _gains(self, view: _View) -> Vector:
-        """The expected improvement; before anything is feasible, that is all that counts."""
+        """Return the expected improvement; 1 for all before anything is feasible."""
         smoothed = self._smoothed()
         feasible = self._memory.feasible(smoothed)
         if not len(feasible):
@@ -271,11 +272,11 @@ class Searcher:
             return below(float(feasible.min()), view.objectives[0])
         if len(view.objectives) == 2:
             return hypervolume_growth(front_of(feasible), worst_of(smoothed), *view.objectives)
-        # the same weighting for all that is scored between two trials
+        # all candidates scored between two trials share a weighting
         return scalarized_growth(feasible, view.objectives, np.random.default_rng(len(smoothed)))
 
     def _expected(self) -> Matrix:
-        """What is expected of the trials under way that will most likely be feasible."""
+        """Return the expected values of the trials under way that will probably be feasible."""
         if not len(self._pending):
             return np.zeros((0, len(self._objectives)))
         likely = self._pending[self._chance_feasible(self._pending) >= LIKELY]
@@ -291,7 +292,7 @@ class Searcher:
     def _chance_made(self, rows: Codes) -> Vector:
         if not self._memory.any_failed:
             return np.ones(len(rows))
-        # of trials that are 1 where they failed the mean is the probability that they do
+        # the mean of failures, which are 1 or 0, is the probability of failure
         chance = np.clip(1 - self._failures.predict(rows).mean, LEAST_CHANCE, 1.0)
         return np.asarray(np.minimum(chance, self._never_worked.chance(rows)))
 
@@ -299,7 +300,7 @@ class Searcher:
         return [one for number, one in enumerate(self._margins) if self._memory.knows_margin(number)]
 
     def _climb(self, rows: Codes, scores: Vector, usual: float) -> tuple[Codes, Vector]:
-        """Looks among the neighbours of those with the best scores for still better ones."""
+        """Search the neighbours of the best-scored candidates for better ones."""
         near = self._pool.around(rows[np.argsort(-scores)[:NEAR]])
         if not len(near):
             return rows, scores

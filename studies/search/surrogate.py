@@ -1,7 +1,7 @@
-"""What is expected of candidates that were not tried: a Gaussian process over choices.
+"""Predict metrics of untried candidates: a Gaussian process over choices.
 
-The logarithm of a metric is a sum of what each choice does, of what pairs of choices do together, and of what
-no model knows. How much each dimension matters is learnt from the trials by their likelihood (C. E. Rasmussen
+The logarithm of a metric is a sum of the effects of each choice, of pairs of choices, and of a rest that no
+model explains. The weight of each dimension is learnt from the trials by maximum likelihood (C. E. Rasmussen
 and C. Williams, Gaussian Processes for Machine Learning, sections 2.2 and 5.4.1; D. Duvenaud and others,
 Additive Gaussian Processes, NIPS 2011).
 """
@@ -16,28 +16,28 @@ from studies.search.encoding import IDLE, Codes, Matrix, root_of
 
 Vector = NDArray[np.float64]
 
-# of more trials than these the weights are learnt no better, only slower
+# more trials make learning the weights slower, not better
 MOST_LEARNT_FROM = 96
 STEPS = 10
-# one more trial among so many changes the weights by nothing that matters
+# with so many trials one more hardly changes the weights
 LEARN_ANEW = 25
 FIRST_STEPS = 30
 STEP_SIZE = 0.3
 # Adam's own defaults but for the second: there are few steps (D. P. Kingma and J. Ba, ICLR 2015)
 MOMENTUM, SPEED = 0.9, 0.95
-# a level that all share; the baseline is its own measure, so it is not far
+# variance of the common level; small, as values are relative to the baseline
 LEVEL_VARIANCE = 0.3**2
-# that of another model's study, whose baseline need not be what ours is
+# the same for another model's study, whose baseline may differ more
 OTHER_LEVEL_VARIANCE = 0.1**2
-# so that trials of the same candidate can be told apart by rounding, whatever is believed of their noise
+# keeps the matrix invertible when the same candidate is tried twice without noise
 JITTER = 1e-7
 ONE = np.ones(1)
 
 
 @dataclass(frozen=True)
 class Beliefs:
-    """What is believed of a metric before any trial: typical variances of logarithms, and by what factor
-    (standard deviation of their logarithm) they may be off. Pairs are never taken to do less than the least.
+    """Prior of a metric before any trial: typical variances of logarithms, and by what factor (standard
+    deviation of their logarithm) they may be off. Pair effects are never smaller than the least.
     """
 
     effect: float = 0.1**2
@@ -51,8 +51,8 @@ class Beliefs:
 
 @dataclass(frozen=True)
 class Weights:
-    """Variances: of each dimension's effect, of what stays unexplained, and of what pairs do as
-    a share of the geometric mean of their dimensions' effects.
+    """Variances: of each dimension's effect, of the unexplained rest, and of pair effects as a share of the
+    geometric mean of their dimensions' effects.
     """
 
     effects: Vector
@@ -61,15 +61,15 @@ class Weights:
 
     @staticmethod
     def of(vector: Vector) -> "Weights":
-        """Of their logarithms."""
+        """Return the weights with these logarithms."""
         variances = np.exp(vector)
         return Weights(variances[:-2], float(variances[-2]), float(variances[-1]))
 
 
 @dataclass(frozen=True)
 class Data:
-    """Trials: their rows, the values (logarithms), the variance of each, and how much like the searched
-    model its model is: the covariance with other models' trials is the product of both.
+    """Trials: their rows, the values (logarithms), the variance of each, and the similarity of its model to
+    the searched one: the covariance with other models' trials is the product of both.
     """
 
     rows: Codes
@@ -101,14 +101,14 @@ class Data:
 
 
 def data_of(rows: Codes, values: Vector, variances: Vector) -> Data:
-    """Trials of the model that is searched."""
+    """Return trials of the model that is searched."""
     count = len(values)
     return Data(rows, values, variances, np.zeros(count, dtype=np.int64), np.ones(count))
 
 
 @dataclass(frozen=True)
 class Posterior:
-    """What is expected of some candidates: mean and variance of the logarithm of each."""
+    """Prediction for some candidates: mean and variance of the logarithm of each."""
 
     mean: Vector
     variance: Vector
@@ -145,12 +145,12 @@ class Surrogate:
 
     @property
     def weights(self) -> Weights:
-        """As learnt, but few trials never show that no pair does anything."""
+        """Return the learnt weights; a few trials never prove that pairs have no effect."""
         learnt = Weights.of(self._vector)
         return replace(learnt, pairs=max(learnt.pairs, self._least_pairs))
 
     def learn(self, data: Data) -> None:
-        """Takes the trials for all there is to know; what was learnt before is where it starts from."""
+        """Learn from these trials alone; the weights start from those learnt before."""
         data = replace(data, values=data.values - self._mean(data.rows))
         if len(data) >= self._learn_at:
             chosen = data.only(_spread_out(len(data), MOST_LEARNT_FROM))
@@ -160,8 +160,8 @@ class Surrogate:
         self._take(data)
 
     def expect(self, rows: Codes) -> None:
-        """Takes candidates that are under way for tried, each with what is expected of it: that changes no
-        expectation, and leaves less unknown of what is like them. They are forgotten when it learns again.
+        """Condition on the expected values of candidates under way: that changes no mean, and reduces the
+        variance of similar candidates. They are forgotten at the next `learn`.
         """
         data = self._data
         assert data is not None
@@ -169,7 +169,7 @@ class Surrogate:
         self._take(data.and_also(data_of(rows, means, np.zeros(len(rows)))))
 
     def _take(self, data: Data) -> None:
-        """Solves for the trials; their values are without what was expected before any of them."""
+        """Solve for the trials; their values are relative to the prior mean."""
         self._data = data
         covariance = self._covariance(data.rows, data.rows) * _shared(data) + _levels(data)
         covariance[np.diag_indices(len(data))] += data.variances + self.weights.rest + JITTER
@@ -177,7 +177,7 @@ class Surrogate:
         self._solved = self._inverse_root @ data.values
 
     def smoothed(self) -> Vector:
-        """What the values of the trials are, freed of the noise that they were measured with."""
+        """Return the values of the trials with the measurement noise removed."""
         data = self._data
         assert data is not None
         noise = data.variances * (self._inverse_root.T @ self._solved)
@@ -185,14 +185,14 @@ class Surrogate:
         return smoothed[: self._trials]
 
     def predict(self, rows: Codes) -> Posterior:
-        """What is expected of the candidates of the model that is searched."""
+        """Return the prediction for candidates of the model that is searched."""
         known = self._known(rows)
         variance = self._variance(rows) - np.einsum("ij,ij->j", known, known)
         mean = self._mean(rows) + known.T @ self._solved
         return Posterior(mean, np.maximum(variance, 0.0) + self.weights.rest)
 
     def draws(self, rows: Codes, count: int, random: np.random.Generator) -> Matrix:
-        """What the candidates may be, all together: a row for each time that they are drawn."""
+        """Return joint samples of the candidates: a row for each sample."""
         known = self._known(rows)
         covariance = self._covariance(rows, rows) - known.T @ known
         covariance[np.diag_indices(len(rows))] += self.weights.rest
@@ -203,7 +203,9 @@ class Surrogate:
         return drawn
 
     def _known(self, rows: Codes) -> Matrix:
-        """What the trials tell of each candidate, a column each, in units in which trials are independent."""
+        """Return the information of the trials on each candidate, a column each, in units in which trials are
+        independent.
+        """
         data = self._data
         assert data is not None
         known: Matrix = self._inverse_root @ (self._covariance(data.rows, rows) * data.likeness[:, None])
@@ -220,7 +222,7 @@ class Surrogate:
         return covariance
 
     def _variance(self, rows: Codes) -> Vector:
-        """Of each candidate by itself."""
+        """Return the prior variance of each candidate."""
         weights = self.weights
         means_something = rows > IDLE
         total = means_something @ weights.effects
@@ -229,7 +231,7 @@ class Surrogate:
         return variance
 
     def _likeliest(self, data: Data, steps: int) -> Vector:
-        """The weights that make the trials likely, and are near what was believed, by Adam."""
+        """Return the maximum a posteriori weights, found with Adam."""
         alike = [
             _alike((factor,), ONE, data.rows[:, [place]], data.rows[:, [place]])
             for place, factor in enumerate(self._factors)
@@ -247,7 +249,9 @@ class Surrogate:
 
 
 def _slope(vector: Vector, alike: NDArray[np.float64], data: Data) -> Vector:
-    """The derivative of the logarithm of the likelihood by each weight: Rasmussen and Williams, 5.9."""
+    """Return the derivative of the log likelihood with respect to each weight: Rasmussen and Williams,
+    5.9.
+    """
     weights = Weights.of(vector)
     shared = _shared(data)
     effects = weights.effects[:, None, None]
@@ -266,7 +270,7 @@ def _slope(vector: Vector, alike: NDArray[np.float64], data: Data) -> Vector:
 
 
 def _alike(factors: Sequence[Matrix], weights: Vector, one: Codes, other: Codes) -> Matrix:
-    """How alike candidates are: the weighted sum over dimensions, as one product of matrices."""
+    """Return the similarity of candidates: the weighted sum over dimensions, as one matrix product."""
     roots = np.sqrt(weights)
     left, right = (_features(factors, roots, rows) for rows in (one, other))
     found: Matrix = left @ right.T

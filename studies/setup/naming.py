@@ -1,4 +1,4 @@
-"""Which study a search belongs to: one to go on with, or a new one under a free name."""
+"""Choose the study that a search belongs to: an existing one to resume, or a new one under a free name."""
 
 import itertools
 from typing import Literal
@@ -19,9 +19,9 @@ LONGEST_NAME = 200
 def choose_study(
     storage: Storage, spec: StudySpec, name: str | None, mode: Literal["continue", "resume", "new"]
 ) -> tuple[str, bool]:
-    """The study's name, and whether it exists; raises UserError where the request does not fit.
+    """Return the study's name, and whether it exists; raises UserError if the request does not fit.
 
-    Without a name it is the newest study with this specification, and else a new one named after the model.
+    The default is the newest study with this specification, else a new one named after the model.
     """
     names = storage.study_names()
     if name is None:
@@ -47,7 +47,7 @@ def choose_study(
 
 
 def check_name(name: str) -> None:
-    """Raises UserError for a name that could not be typed, or be a folder's."""
+    """Raise UserError for a name that cannot be typed, or cannot be a folder's."""
     hint = "Give the study another name, or leave --study out."
     if not name.strip():
         raise UserError("the study's name is empty", hint)
@@ -63,7 +63,7 @@ def check_name(name: str) -> None:
 
 
 def differences(old: StudySpec, new: StudySpec) -> dict[str, str]:
-    """In what two specifications differ, and how; empty when one study may go on as the other."""
+    """Return how two specifications differ; empty if one study may resume the other."""
     before, after = old.workload, new.workload
     files = (before.model.file.where, after.model.file.where)
     machines = (machine_identity(old.machine), machine_identity(new.machine))
@@ -129,7 +129,9 @@ def _constraints(spec: StudySpec) -> str:
 
 
 def _timing(spec: StudySpec) -> str:
-    """What makes it another than of warm engines, without copies, that have the device while they load."""
+    """Describe how the timing differs from that of warm engines, without copies, that have the device to
+    themselves.
+    """
     policy = spec.policy
     asked = {"--transfers": policy.transfers, "--cold": policy.cold, "--together": policy.loads_together}
     return ", ".join(option for option, is_asked in asked.items() if is_asked)
@@ -161,7 +163,7 @@ def _free_name(spec: StudySpec, names: tuple[str, ...]) -> str:
 
 
 def stem(file: str) -> str:
-    """The model's name made one that a study may have."""
+    """Return the model's name, changed to a valid study name."""
     name = file.replace("\\", "/").rpartition("/")[2].removesuffix(".onnx")
     printable = "".join(character if character.isprintable() else "_" for character in name)
     short = printable.lstrip("-. ").encode()[: LONGEST_NAME - 20].decode(errors="ignore")

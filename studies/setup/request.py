@@ -1,4 +1,4 @@
-"""What is to be searched, as the user wrote it: model, data, objectives and space, each with its help."""
+"""What the user wants to search: model, data, objectives and space, each with its help."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Request:
-    """What is to be searched; `studies.setup.spec.settle` reads and checks it.
+    """What to search; `studies.setup.spec.settle` reads and checks it.
 
-    `deadline` is in seconds. None and empty leave the choice to us.
+    `deadline` is in seconds. None and empty mean the default.
     """
 
     model: Annotated[Path, Positional(), Help("The ONNX file to search.")]

@@ -53,7 +53,7 @@ class Question:
 
 
 def settle(request: Request, workspace: Workspace) -> Question:
-    """Reads and checks all that the owner can check by itself."""
+    """Read and check all that the owner can check by itself."""
     request, kept_notes = _with_kept_files(request, workspace)
     metrics = _metrics(request)
     objectives = parse_objectives(request.objectives, metrics)
@@ -79,7 +79,7 @@ def settle(request: Request, workspace: Workspace) -> Question:
 
 
 def specify(question: Question, opened: Opened) -> tuple[StudySpec, tuple[str, ...]]:
-    """The study's specification, with the backend's machine and space; and notes for the user."""
+    """Return the study's specification, with the backend's machine and space; and notes for the user."""
     spec = StudySpec(
         workload=question.workload,
         backend=question.backend.backend,
@@ -95,7 +95,7 @@ def specify(question: Question, opened: Opened) -> tuple[StudySpec, tuple[str, .
 
 
 def _with_kept_files(request: Request, workspace: Workspace) -> tuple[Request, tuple[str, ...]]:
-    """The request with what the workspace keeps in the place of files that are gone, and notes on them."""
+    """Return the request with the workspace's copies of files that are gone, and notes on them."""
     given = [path for path in (request.model, request.inputs, request.reference) if path is not None]
     gone = [path for path in given if not path.exists()]
     kept = {path: found for path in gone if (found := kept_file(path.name, workspace)) is not None}
@@ -106,20 +106,20 @@ def _with_kept_files(request: Request, workspace: Workspace) -> tuple[Request, t
 
 
 def are_concurrent(objectives: Sequence[Objective]) -> bool:
-    """Whether several inferences at once and larger batches may be better in any of the objectives."""
+    """Return whether concurrent inferences and larger batches may be better in any of the objectives."""
     concurrent = names_where(lambda metric: metric.concurrent)
     return any(one.metric in concurrent for one in objectives)
 
 
 def _deadline(request: Request) -> tuple[str, ...]:
-    """The constraint that certifies the deadline."""
+    """Return the constraint that certifies the deadline."""
     if request.deadline is None:
         return ()
     return (f"{P99_BOUND}<={request.deadline * 1e3:.10g}",)
 
 
 def _policy(request: Request, objectives: Sequence[Objective], constraints: Sequence[Constraint]) -> Policy:
-    """The policy with what objectives and constraints need to be known."""
+    """Return the policy with what objectives and constraints need."""
     named = [*(one.metric for one in objectives), *(one.metric for one in constraints)]
     required = {METRICS[name].requires for name in named if name in METRICS}
     raced = names_where(lambda metric: metric.raced)
@@ -202,7 +202,7 @@ def _calibration(
     if request.calibration is None:
         return None
     if not request.calibration.strip():
-        # as an unset variable leaves it; as a path it would be the folder where the command runs
+        # an unset variable gives an empty text; as a path it would be the current folder
         raise UserError(
             "--calibration names no data", "Give a file, a folder or a function, or leave it out."
         )
@@ -210,7 +210,7 @@ def _calibration(
 
 
 def _model(request: Request) -> tuple[ModelFacts, dict[str, Shape]]:
-    """The model, with the inputs static that are to be, and their shapes."""
+    """Return the model, with its inputs made static as requested, and their shapes."""
     model = read_model(request.model)
     if not request.override_shapes:
         return model, {}
@@ -228,7 +228,7 @@ def _metrics(request: Request) -> tuple[TaskMetric, ...]:
 
 
 def _kept(model: ModelFacts, request: Request) -> tuple[str, ...]:
-    """The patterns of nodes to keep; one that matches none is a slip."""
+    """Return the patterns of nodes to keep; raises UserError for one that matches none."""
     patterns = tuple(request.keep_fp32)
     if patterns:
         import onnx
@@ -248,7 +248,7 @@ def _kept(model: ModelFacts, request: Request) -> tuple[str, ...]:
 
 
 def _random_ranges(spec: StudySpec) -> tuple[str, ...]:
-    """What it means that ranges are taken from random data, where any are taken."""
+    """Return a note that calibration ranges come from random data, if any are calibrated."""
     calibrated = {
         value for one in spec.space if one.name == "calibration" for value in one.applies_to["precision"]
     }

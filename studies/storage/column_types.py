@@ -1,4 +1,4 @@
-"""Column types that give back on every database what they were given."""
+"""Column types that return on every database exactly what was stored."""
 
 # SQLAlchemy hands the dialect to every column type, whether it matters or not
 
@@ -33,7 +33,7 @@ class UtcTime(TypeDecorator[datetime]):
 
 
 class PlainJson(TypeDecorator[Any]):
-    """Dicts, lists and scalars; in Python's JSON, because that of `wire` cannot hold NaN or infinity."""
+    """Dicts, lists and scalars, in Python's JSON: that of `wire` cannot hold NaN or infinity."""
 
     impl = Text
     cache_ok = True
@@ -56,7 +56,7 @@ class AnyDouble(TypeDecorator[float]):
 
 
 class CleanText(TypeDecorator[str]):
-    """Text from anywhere: what a database cannot hold (NUL, half a surrogate pair) becomes U+FFFD."""
+    """Any text; characters that a database cannot hold (NUL, half a surrogate pair) become U+FFFD."""
 
     impl = Text
     cache_ok = True

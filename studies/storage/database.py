@@ -1,6 +1,6 @@
-"""Opens the database that a storage lives in: a SQLite file or a PostgreSQL server, named by a URL.
+"""Open the database of a storage: a SQLite file or a PostgreSQL server, named by a URL.
 
-Knows nothing of tables. Trouble that a user can mend comes out as UserError (see `studies.storage.errors`).
+This module knows no tables. Errors that a user can fix become UserError (see `studies.storage.errors`).
 """
 
 import sqlite3
@@ -22,14 +22,14 @@ _WRITES = "tuner_writes"
 
 
 def parse_url(storage: str) -> URL:
-    """The database meant by a path or a URL, its path made absolute; raises UserError for any other kind."""
+    """Return the database of a path or a URL, its path made absolute; raises UserError for any other kind."""
     if not storage.strip():
         raise UserError("the storage has an empty name", FORMS)
     if "\0" in storage or storage != storage.encode(errors="replace").decode():
         raise UserError("the storage's name has a zero byte, or is not text in UTF-8", "Choose another.")
     if "://" not in storage:
         return _sqlite_file(URL.create("sqlite", database=storage))
-    # the text is not repeated in the message, for it may hold a password
+    # the message does not repeat the text, which may contain a password
     kind = storage.partition("://")[0]
     try:
         url = make_url(storage)
@@ -43,7 +43,7 @@ def parse_url(storage: str) -> URL:
 
 
 def engine_options(url: URL) -> dict[str, Any]:
-    """What SQLAlchemy's create_engine is to be told, for our tables and for Optuna's alike."""
+    """Return the arguments of SQLAlchemy's create_engine, for our tables and for Optuna's alike."""
     if url.get_backend_name() == "sqlite":
         # a timeout in the URL is the user's own and goes before ours
         timeout = {} if "timeout" in url.query else {"timeout": LOCK_SECONDS}
@@ -54,7 +54,7 @@ def engine_options(url: URL) -> dict[str, Any]:
 
 
 def open_engine(url: URL) -> Engine:
-    """The engine of a database, not yet connected; raises UserError when its driver is not installed."""
+    """Return the engine of a database, not yet connected; raises UserError if its driver is not installed."""
     try:
         engine = create_engine(url, **engine_options(url))
     except ImportError as error:
@@ -121,12 +121,14 @@ def _keep_a_write_ahead_log(connection: Connection) -> None:
 
 
 FORMS = "Write a path, sqlite:///path or postgresql://user@host/database."
-# what SQLAlchemy hands on for a plain path, but for what is chosen here; it drops all else in silence
+# options that SQLAlchemy passes on for a plain path, without those set here; it ignores all others silently
 _OPTIONS = ("timeout", "check_same_thread", "cached_statements")
 
 
 def _sqlite_file(url: URL) -> URL:
-    """The URL with its path made absolute; raises UserError for what is no file or would be ignored."""
+    """Return the URL with its path made absolute; raises UserError if it is not a file or has an option that
+    would be ignored.
+    """
     if url.host is not None:
         raise UserError(f"sqlite://{url.host} names a server, not a file", FORMS)
     name = url.database or ""

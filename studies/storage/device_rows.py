@@ -18,15 +18,15 @@ from studies.storage.statements import insert_once, insert_or_update
 
 
 def add_device(connection: Connection, study_id: int, device: Device) -> None:
-    """Adds a device of the study's machine, unless it is there."""
+    """Add a device of the study's machine, unless it is stored."""
     digest, _ = _machine(connection, study_id)
     insert_once(connection, schema.device, name=device.name, machine_digest=digest, **asdict(device))
 
 
 def find_device_id(connection: Connection, study_id: int, name: str) -> int | None:
-    """The id of the device of this name on the study's machine; None for no name.
+    """Return the id of the device of this name on the study's machine; None for no name.
 
-    One that was not added before is added, as the machine's first device of its kind.
+    A device that is not stored is added, as the machine's first device of its kind.
     """
     if not name:
         return None
@@ -40,7 +40,7 @@ def find_device_id(connection: Connection, study_id: int, name: str) -> int | No
 
 
 def read_devices(connection: Connection, study_id: int) -> tuple[Device, ...]:
-    """The devices of the study's machine, in the order in which they were added."""
+    """Return the devices of the study's machine, in the order in which they were added."""
     columns = [schema.device.c[field.name] for field in fields(Device)]
     query = select(*columns).join(schema.study, _IS_OF_STUDY).where(schema.study.c.id == study_id)
     return tuple(Device(*row) for row in connection.execute(query.order_by(schema.device.c.id)))
@@ -61,7 +61,7 @@ def _machine(connection: Connection, study_id: int) -> tuple[str, Machine]:
 
 
 def set_attempt(connection: Connection, study_id: int, attempt: AttemptRecord) -> None:
-    """Adds the attempt, or replaces the one of its number."""
+    """Add the attempt, or replace the one of its number."""
     insert_or_update(
         connection,
         schema.attempt,
@@ -77,7 +77,7 @@ def set_attempt(connection: Connection, study_id: int, attempt: AttemptRecord) -
 
 
 def remove_attempts(connection: Connection, study_id: int, numbers: Collection[int] | None = None) -> None:
-    """Removes those of these numbers, or all; a number that has none is no mistake."""
+    """Remove the attempts of these numbers, or all; numbers without an attempt are ignored."""
     chosen = schema.attempt.c.study_id == study_id
     if numbers is not None:
         chosen &= schema.attempt.c.number.in_(numbers)
@@ -85,7 +85,7 @@ def remove_attempts(connection: Connection, study_id: int, numbers: Collection[i
 
 
 def read_attempts(connection: Connection, study_id: int) -> tuple[AttemptRecord, ...]:
-    """The study's attempts in order of their numbers."""
+    """Return the study's attempts in order of their numbers."""
     query = select(schema.attempt).where(schema.attempt.c.study_id == study_id)
     return tuple(
         AttemptRecord(

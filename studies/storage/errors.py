@@ -1,6 +1,6 @@
-"""Trouble with the database, as it puts it, with what to do about it: what SQLAlchemy raises as UserError.
+"""Convert database errors from SQLAlchemy to UserError, with the database's message and a hint.
 
-What a user cannot mend (a statement that is wrong, a row that breaks a rule) is let through.
+Errors that a user cannot fix (a statement that is wrong, a violated rule) pass through.
 """
 
 import sqlite3
@@ -38,7 +38,7 @@ _HINTS: Mapping[str, str] = {
 
 @contextmanager
 def translated(url: URL, also: tuple[type[Exception], ...] = ()) -> Iterator[None]:
-    """Turns database errors inside the block into UserError.
+    """Convert database errors inside the block to UserError.
 
     `also` are the errors of others that wrap one, such as optuna.exceptions.StorageInternalError.
     """
@@ -56,7 +56,7 @@ def translated(url: URL, also: tuple[type[Exception], ...] = ()) -> Iterator[Non
 
 
 def location(url: URL) -> str:
-    """The database's name for messages: a path, or a URL without its password and options."""
+    """Return the database's name for messages: a path, or a URL without its password and options."""
     if url.get_backend_name() == "sqlite":
         return str(url.database).removeprefix("file:")
     host = url.host or url.query.get("host", "")
@@ -66,7 +66,7 @@ def location(url: URL) -> str:
 
 
 def is_duplicate(error: IntegrityError) -> bool:
-    """Whether the row was refused because there is one of its name."""
+    """Return whether the row was refused because its name is taken."""
     return _code(error) in ("SQLITE_CONSTRAINT_UNIQUE", "23505")
 
 
@@ -81,12 +81,12 @@ def _code(error: DBAPIError) -> str:
 
 
 def _hint(error: DBAPIError) -> str | None:
-    """What to do about it; None for what a user cannot mend."""
+    """Return what the user can do about it; None if nothing."""
     # SQLite's extended names, such as SQLITE_READONLY_DIRECTORY, begin with the name of their kind
     known = _HINTS.get("_".join(_code(error).split("_")[:2]))
     if known is not None:
         return known
-    # without a statement, it is the URL's options that were refused
+    # an error without a statement means that the URL's options were refused
     if isinstance(error.orig, sqlite3.Error):
         return _FILE if error.statement is None else None
     return _SERVER if error.statement is None or isinstance(error, OperationalError) else None

@@ -1,4 +1,4 @@
-"""Evaluations as rows and back, exactly: every sample and fact comes out as it went in."""
+"""Store evaluations as rows and read them back exactly, with every sample and fact."""
 
 import zlib
 from collections import defaultdict
@@ -25,7 +25,7 @@ _ROLES = ("blocks", "cold", "discarded")
 
 
 def insert_evaluation(connection: Connection, key: str, evaluation: Evaluation) -> int:
-    """Adds an evaluation with all that it holds, and gives its id."""
+    """Add an evaluation with all its data, and return its id."""
     for table, artifact in ((schema.graph, evaluation.graph), (schema.engine, evaluation.engine)):
         if artifact:
             insert_once(connection, table, **_first_making(artifact))
@@ -40,7 +40,7 @@ def insert_evaluation(connection: Connection, key: str, evaluation: Evaluation) 
 
 
 def read_evaluations(connection: Connection, chosen: ColumnElement[bool]) -> dict[int, Evaluation]:
-    """The evaluations whose row in tuner_evaluation is chosen, by id."""
+    """Return the evaluations whose row in tuner_evaluation is selected, by id."""
     errors = defaultdict(list)
     for row in connection.execute(
         select(schema.accuracy).join(schema.evaluation).where(chosen).order_by(schema.accuracy.c.position)
@@ -55,12 +55,12 @@ def read_evaluations(connection: Connection, chosen: ColumnElement[bool]) -> dic
 
 
 def read_evaluation(connection: Connection, evaluation_id: int) -> Evaluation:
-    """The evaluation of that id."""
+    """Return the evaluation of that id."""
     return read_evaluations(connection, schema.evaluation.c.id == evaluation_id)[evaluation_id]
 
 
 def newest_evaluation_id(connection: Connection, key: str) -> int | None:
-    """The id of the newest evaluation of the key; None when there is none."""
+    """Return the id of the newest evaluation of the key; None if there is none."""
     return connection.scalar(
         select(schema.evaluation.c.id)
         .where(schema.evaluation.c.key == key)

@@ -11,7 +11,7 @@ from studies.storage.statements import insert_or_update
 
 
 class StudyFile(NamedTuple):
-    """A file by what the study has it for, its digest and name, and where it was last seen.
+    """A file by its role in the study, its digest and name, and where it was last seen.
 
     A function of the user's has the digest of its module, its own name, and the folder it starts from.
     """
@@ -23,7 +23,7 @@ class StudyFile(NamedTuple):
 
 
 def insert_files(connection: Connection, study_id: int, workload: Workload) -> None:
-    """Adds what is not there, and notes for the rest where it is now."""
+    """Add the files that are not stored, and update the place of the others."""
     for file in _files_of(workload):
         values = {"digest": file.digest, "name": file.name, "where": file.where}
         insert_or_update(connection, schema.file, **values)
@@ -32,7 +32,7 @@ def insert_files(connection: Connection, study_id: int, workload: Workload) -> N
 
 
 def read_files(connection: Connection, study_id: int) -> tuple[StudyFile, ...]:
-    """The study's files in order of their roles."""
+    """Return the study's files in order of their roles."""
     query = (
         select(schema.study_file.c.role, schema.file)
         .join(schema.file)

@@ -1,4 +1,4 @@
-"""Tables of other programs in the database that was named: no storage is made among them.
+"""Refuse databases that contain tables of other programs.
 
 A SQLite file belongs to one program; a PostgreSQL database may be shared where no name is taken twice.
 """
@@ -12,7 +12,7 @@ from engines.core.errors import UserError
 from studies.storage import schema
 from studies.storage.errors import location
 
-# what has been in Optuna's tables from the first, so that those of another program are told apart
+# columns that Optuna's tables have had from the beginning, to distinguish those of another program
 OPTUNA: Mapping[str, frozenset[str]] = {
     "alembic_version": frozenset({"version_num"}),
     "studies": frozenset({"study_id", "study_name"}),
@@ -33,7 +33,7 @@ _OPTUNA_REVISION = r"v\d+\.\d+\.\d+\..*"
 
 
 def refuse_foreign_tables(connection: Connection) -> None:
-    """Raises UserError where tables of another program are in the way; only reads."""
+    """Raise UserError if tables of another program are in the way; only reads."""
     there = _names(connection)
     # what stands beside Optuna's own tables or ours is there with its owner's leave
     begun = schema.schema.name in there or "version_info" in there
@@ -47,7 +47,7 @@ def refuse_foreign_tables(connection: Connection) -> None:
 
 
 def _names(connection: Connection) -> dict[str, str]:
-    """Every table and view, by its name as the database compares it."""
+    """Return every table and view, by its name as the database compares it."""
     inspector = inspect(connection)
     names = [*inspector.get_table_names(), *inspector.get_view_names()]
     return {name.lower() if connection.dialect.name == "sqlite" else name: name for name in names}
@@ -66,7 +66,7 @@ def _columns(connection: Connection, name: str) -> set[str]:
 
 
 def _is_foreign_alembic(connection: Connection, name: str) -> bool:
-    """Whether it is Alembic's table, which many programs use, and holds a version of another's tables."""
+    """Return whether it is the Alembic table of another program, with a version of its own."""
     if name != "alembic_version":
         return False
     version = connection.scalar(select(column("version_num")).select_from(table(name)))

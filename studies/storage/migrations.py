@@ -1,4 +1,4 @@
-"""How a database of any earlier schema becomes one of today's: numbered functions of Alembic's operations.
+"""Migrate a database of any earlier schema to the current one: numbered functions of Alembic operations.
 
 A released function is never changed, so none looks at `studies.storage.schema`. A new schema is one more
 function at the end of MIGRATIONS and the same change in `studies.storage.schema`.
@@ -32,7 +32,7 @@ _MIGRATION_LOCK = 7_205_181
 
 
 def migrate(engine: Engine, migrations: Sequence[Migration] | None = None) -> None:
-    """Brings the database to the newest schema, in one transaction.
+    """Bring the database to the newest schema, in one transaction.
 
     Raises UserError when it was written by a newer version, or is another program's. A database that is up to
     date is only read.

@@ -32,7 +32,7 @@ OUR_NUMBER = "trial_number"
 
 @dataclass
 class Mirror:
-    """The Optuna study, and what it takes to tell it of our records; `count` is how many it has."""
+    """The Optuna study, and what is needed to add our records to it; `count` is how many it has."""
 
     study: optuna.Study
     spec: StudySpec
@@ -52,7 +52,7 @@ class Mirror:
 def open_mirror(
     storage: Storage, name: str, spec: StudySpec, records: Sequence[TrialRecord]
 ) -> Iterator[Mirror]:
-    """The Optuna study of this name, created where it does not exist, with every record that we have.
+    """Return the Optuna study of this name, created if it does not exist, with all our records.
 
     Raises UserError when it holds more than we know of.
     """
@@ -81,12 +81,12 @@ def open_mirror(
 
 
 def number_of(trial: FrozenTrial) -> int:
-    """Our number of a trial of Optuna's."""
+    """Return our number of an Optuna trial."""
     return int(trial.user_attrs.get(OUR_NUMBER, trial.number))
 
 
 def _open_tables(storage: Storage) -> RDBStorage:
-    """Optuna's tables, made where they are not there."""
+    """Open Optuna's tables, created if they do not exist."""
     attempt = 1
     while True:
         try:
@@ -100,7 +100,7 @@ def _open_tables(storage: Storage) -> RDBStorage:
 
 
 def as_trial(record: TrialRecord, spec: StudySpec) -> FrozenTrial:
-    """The record as Optuna keeps it.
+    """Convert the record to an Optuna trial.
 
     A failure is pruned and far from feasible, so that samplers learn of it. Settings that are not searched
     are user attributes, and all are where the candidate lies outside the space, as only the baseline can:
@@ -123,7 +123,7 @@ def as_trial(record: TrialRecord, spec: StudySpec) -> FrozenTrial:
 
 @contextmanager
 def unlogged() -> Iterator[None]:
-    """Keeps Optuna's remarks on what it creates and finds from the user's terminal."""
+    """Hide Optuna's log messages on what it creates and finds from the user's terminal."""
     before = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(logging.WARNING)
     try:
@@ -133,7 +133,7 @@ def unlogged() -> Iterator[None]:
 
 
 def relative_violations(record: TrialRecord, constraints: Sequence[Constraint]) -> dict[str, float]:
-    """How far each constraint is missed, as a share of its limit; zero or less where it is kept."""
+    """Return by how much each constraint is missed, divided by its limit; zero or less if it is met."""
     found = {}
     for constraint in constraints:
         estimate = record.metrics.get(constraint.metric)

@@ -1,4 +1,4 @@
-"""Repeated measurements of trials as rows and back, inside a transaction that the caller holds."""
+"""Store repeated measurements of trials and read them, inside a transaction that the caller holds."""
 
 from sqlalchemy import Connection, func, insert, select
 
@@ -9,7 +9,7 @@ from studies.storage.evaluation_rows import insert_evaluation, read_evaluations
 
 
 def insert_repeat(connection: Connection, study_id: int, key: str, repeat: RepeatRecord) -> None:
-    """Adds a repeat; under a key of its own, for it is no answer to another study."""
+    """Add a repeat under a key of its own, since other studies must not reuse it."""
     evaluation_id = insert_evaluation(connection, f"{key}-{repeat.role}", repeat.evaluation)
     values = {
         "study_id": study_id,
@@ -26,13 +26,15 @@ def insert_repeat(connection: Connection, study_id: int, key: str, repeat: Repea
 
 
 def count_repeats(connection: Connection, study_id: int) -> int:
-    """How many repeats the study has; reads none of them."""
+    """Count the study's repeats without reading them."""
     query = select(func.count()).select_from(schema.repeat).where(schema.repeat.c.study_id == study_id)
     return int(connection.execute(query).scalar_one())
 
 
 def read_repeats(connection: Connection, study_id: int, known: int = 0) -> tuple[RepeatRecord, ...]:
-    """The study's repeats in the order in which they were made, without the first ones that are known."""
+    """Return the study's repeats in the order in which they were made, without the first ones that are
+    known.
+    """
     query = (
         select(schema.repeat, schema.device.c.name.label("device"))
         .select_from(schema.repeat.outerjoin(schema.device))

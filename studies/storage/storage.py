@@ -1,4 +1,4 @@
-"""Studies kept in a database: what was asked, and everything that came of it, from the first trial on.
+"""Keep studies in a database: what was asked, and all results from the first trial on.
 
 The database may also hold Optuna's own tables. Nothing is ever changed or deleted here, only added; what is
 under way (attempts) alone changes, and goes when its trial is stored.
@@ -40,7 +40,7 @@ __all__ = ["Event", "FinishedTrial", "Storage", "StudyFile", "StudySummary", "op
 
 
 def open_storage(url: str) -> "Storage":
-    """The storage at a path, a sqlite:/// URL or a postgresql:// URL, made or brought up to date if need be.
+    """Open the storage at a path, a sqlite:/// URL or a postgresql:// URL; creates or migrates it if needed.
 
     Raises UserError when it cannot be opened, or was written by a newer version.
     """
@@ -74,12 +74,12 @@ class Storage:
         self.engine.dispose()
 
     def engine_options(self) -> dict[str, Any]:
-        """What create_engine needs to open `url` as we do: the `engine_kwargs` of Optuna's RDBStorage."""
+        """Return the arguments of create_engine for `url`: the `engine_kwargs` of Optuna's RDBStorage."""
         return database.engine_options(self.engine.url)
 
     @contextmanager
     def errors_translated(self, *wrappers: type[Exception]) -> Iterator[None]:
-        """Turns the database errors of others that use `url` into UserError.
+        """Convert the database errors of other users of `url` to UserError.
 
         `wrappers` are exceptions that have such an error as their cause (optuna's StorageInternalError).
         """
@@ -89,7 +89,7 @@ class Storage:
     def create_study(
         self, name: str, spec: StudySpec, versions: Mapping[str, str], priors: Sequence[Prior] = ()
     ) -> None:
-        """Adds a study without trials; raises UserError when the name is taken."""
+        """Add a study without trials; raises UserError if the name is taken."""
         try:
             with writing(self.engine) as connection:
                 study_rows.insert_study(connection, name, spec, versions, priors)
@@ -100,27 +100,27 @@ class Storage:
             raise UserError(f"there is a study {name!r} in {self.location} already", hint) from error
 
     def study_names(self) -> tuple[str, ...]:
-        """The names of all studies, the newest last."""
+        """Return the names of all studies, the newest last."""
         with self._reading() as connection:
             return study_rows.study_names(connection)
 
     def summaries(self) -> tuple[StudySummary, ...]:
-        """All studies in brief, the newest last; reads no samples."""
+        """Return summaries of all studies, the newest last; reads no samples."""
         with self._reading() as connection:
             return study_rows.read_summaries(connection)
 
     def find_spec(self, name: str) -> StudySpec | None:
-        """The spec of a study; None when there is no study of that name."""
+        """Return the spec of a study; None if there is no study of that name."""
         with self._reading() as connection:
             return study_rows.find_spec(connection, name)
 
     def read_study(self, name: str) -> StudyRecord:
-        """A study with all that it holds; raises UserError, naming those there are, when it is not there."""
+        """Return a study with all its data; raises UserError, with the names that exist, if there is none."""
         with self._reading() as connection:
             return study_rows.read_study(connection, name)
 
     def read_since(self, study: StudyRecord) -> StudyRecord:
-        """The study with what was added since it was read; reads nothing else, and judges nothing again.
+        """Return the study with what was added since it was read; reads and judges only what is new.
 
         The same record where nothing was added.
         """
@@ -134,7 +134,9 @@ class Storage:
         constraints: Sequence[Constraint],
         metrics: Collection[str],
     ) -> tuple[TrialRecord, ...]:
-        """These trials as the constraints judge them, with these metrics alone and without logs: sooner."""
+        """Return these trials as the constraints judge them, with only these metrics and without logs, which
+        is faster.
+        """
         with self._reading() as connection:
             return study_rows.read_trials(connection, study, numbers, constraints, metrics)
 
@@ -151,7 +153,7 @@ class Storage:
         log: str,
         device: str = "",
     ) -> None:
-        """Stores a trial in one transaction; one that is reused refers to the newest evaluation of its key.
+        """Store a trial in one transaction; a reused one refers to the newest evaluation of its key.
 
         `key` is the digest of everything that decides the outcome, `device` the name of the device that it
         was measured on ("" when it is not known). The attempt of that number goes. Trials may be stored in
@@ -168,43 +170,43 @@ class Storage:
             raise UserError(f"trial {number} of study {study!r} is stored already", hint) from error
 
     def add_repeat(self, study: str, key: str, repeat: RepeatRecord) -> None:
-        """Stores a trial's candidate measured once more; `key` is that of its trial's evaluation."""
+        """Store a repeat of a trial's candidate; `key` is that of its trial's evaluation."""
         with writing(self.engine) as connection:
             insert_repeat(connection, study_rows.find_study_id(connection, study), key, repeat)
 
     def count_repeats(self, study: str) -> int:
-        """How often trials of the study were measured again; reads no samples."""
+        """Count the study's repeats; reads no samples."""
         with self._reading() as connection:
             return count_repeats(connection, study_rows.find_study_id(connection, study))
 
     def add_device(self, study: str, device: Device) -> None:
-        """Stores what is known of a device of the study's machine, unless it is there."""
+        """Store the facts of a device of the study's machine, unless they are stored."""
         with writing(self.engine) as connection:
             device_rows.add_device(connection, study_rows.find_study_id(connection, study), device)
 
     def devices(self, study: str) -> tuple[Device, ...]:
-        """The devices of the study's machine, as they were added."""
+        """Return the devices of the study's machine, as they were added."""
         with self._reading() as connection:
             return device_rows.read_devices(connection, study_rows.find_study_id(connection, study))
 
     def files(self, study: str) -> tuple[StudyFile, ...]:
-        """The files and folders that the study names, in order of what it has them for."""
+        """Return the files and folders that the study uses, in order of their roles."""
         with self._reading() as connection:
             return file_rows.read_files(connection, study_rows.find_study_id(connection, study))
 
     def set_attempt(self, study: str, attempt: AttemptRecord) -> None:
-        """Notes a trial that is under way, or how far it is now."""
+        """Store a trial that is under way, or its progress."""
         with writing(self.engine) as connection:
             device_rows.set_attempt(connection, study_rows.find_study_id(connection, study), attempt)
 
     def remove_attempts(self, study: str, numbers: Collection[int] | None = None) -> None:
-        """Removes the attempts of these numbers, or all that an earlier search left."""
+        """Remove the attempts of these numbers, or all that an earlier search left."""
         with writing(self.engine) as connection:
             study_id = study_rows.find_study_id(connection, study)
             device_rows.remove_attempts(connection, study_id, numbers)
 
     def attempts(self, study: str) -> tuple[AttemptRecord, ...]:
-        """The study's trials that are under way, in order of their numbers.
+        """Return the study's trials that are under way, in order of their numbers.
 
         A search that crashed leaves its own behind, with an old heartbeat, until the study is gone on with.
         """
@@ -212,23 +214,23 @@ class Storage:
             return device_rows.read_attempts(connection, study_rows.find_study_id(connection, study))
 
     def finished(self, study: str) -> tuple[FinishedTrial, ...]:
-        """The number, candidate and evaluation key of every trial, in order; reads no samples."""
+        """Return the number, candidate and evaluation key of every trial, in order; reads no samples."""
         with self._reading() as connection:
             return study_rows.read_finished(connection, study)
 
     def find_evaluation(self, key: str) -> Evaluation | None:
-        """The newest evaluation of the key, from whichever study; None when there is none."""
+        """Return the newest evaluation of the key, from any study; None if there is none."""
         with self._reading() as connection:
             evaluation_id = newest_evaluation_id(connection, key)
             return None if evaluation_id is None else read_evaluation(connection, evaluation_id)
 
     def add_event(self, study: str, kind: str, message: str) -> None:
-        """Notes what happened to a study between its trials, with the time of now."""
+        """Store an event of a study, with the current time."""
         with writing(self.engine) as connection:
             study_rows.insert_event(connection, study, kind, message)
 
     def events(self, study: str) -> tuple[Event, ...]:
-        """What was noted of a study, the newest last."""
+        """Return the events of a study, the newest last."""
         with self._reading() as connection:
             return study_rows.read_events(connection, study)
 

@@ -1,4 +1,6 @@
-"""Studies, their trials and events as rows and back, inside a transaction that the caller holds."""
+"""Store studies, their trials and events as rows and read them, inside a transaction that the caller
+holds.
+"""
 
 import difflib
 from collections.abc import Collection, Mapping, Sequence
@@ -130,7 +132,7 @@ def insert_event(connection: Connection, study: str, kind: str, message: str) ->
 
 
 def find_study_id(connection: Connection, name: str) -> int:
-    """The study's id; raises UserError naming the studies there are when it is not one of them."""
+    """Return the study's id; raises UserError, with the names that exist, if there is none."""
     found: int | None = connection.scalar(select(schema.study.c.id).where(schema.study.c.name == name))
     if found is None:
         known = study_names(connection)
@@ -165,7 +167,9 @@ def read_study(connection: Connection, name: str) -> StudyRecord:
 
 
 def read_since(connection: Connection, study: StudyRecord) -> StudyRecord:
-    """The study with the trials and repeats that were added since; the same record where there are none."""
+    """Return the study with the trials and repeats that were added since; the same record if there are
+    none.
+    """
     study_id = find_study_id(connection, study.name)
     of_study, known = schema.trial.c.study_id == study_id, {trial.number for trial in study.trials}
     stored = connection.scalars(select(schema.trial.c.number).where(of_study))

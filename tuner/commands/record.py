@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from studies.belief.rigour import Rigour
+from studies.belief.measurement_plan import MeasurementPlan
 from studies.core.options import Help
 from studies.setup.request import Request
 from tuner.commands.click_options import option, options
@@ -39,7 +39,7 @@ OPTIONS = (
     option(RecordOptions, "duration"),
     option(RecordOptions, "together"),
     *options(Request, but=("model", "seed")),
-    option(Rigour, "self_test"),
+    option(MeasurementPlan, "self_test"),
     option(Place, "study", Help("Name of the study.", default="MODEL-landscape")),
     workspace_options,
     option(RecordOptions, "output"),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from studies.belief.rigour import Rigour
+from studies.belief.measurement_plan import MeasurementPlan
 from studies.setup.request import Request
 from tuner.commands.click_options import asked, option, options
 from tuner.commands.common import in_order, printing, printing_options, stopping
@@ -26,7 +26,7 @@ OPTIONS = (
     option(Request, "model"),
     *options(Budget),
     *options(Request, but=("model", "seed")),
-    *options(Rigour),
+    *options(MeasurementPlan),
     *options(Place),
     option(Request, "seed"),
     click.option(

@@ -6,7 +6,7 @@ from dashboards.words import formats
 from engines.core.errors import UserError
 from engines.core.values import Policy
 from engines.trials.sampling import MINIMUM_BLOCKS
-from studies.belief.rigour import Rigour
+from studies.belief.measurement_plan import MeasurementPlan
 from studies.core import space as spaces
 from studies.core.records import StudySpec
 from studies.run.finals import searching_seconds
@@ -19,12 +19,12 @@ DEFAULT_MIN_GAIN = 0.01
 MOST_CANDIDATES = 10_000
 
 
-def limits_of(budget: Budget, spec: StudySpec, rigour: Rigour) -> Limits:
-    """Return the limits of the search; `rigour` suits its objectives.
+def limits_of(budget: Budget, spec: StudySpec, measurement_plan: MeasurementPlan) -> Limits:
+    """Return the limits of the search; `measurement_plan` suits its objectives.
 
     Raises UserError where everything is to be tried and that cannot be.
     """
-    seconds = searching_seconds(budget.timeout, rigour)
+    seconds = searching_seconds(budget.timeout, measurement_plan)
     trials = _all_trials(budget, spec) if budget.exhaustive else budget.trials
     return Limits(trials or DEFAULT_TRIALS, seconds, budget.trial_timeout, min_gain(budget))
 

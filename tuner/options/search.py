@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from engines.core.errors import UserError
-from studies.belief.rigour import Rigour
+from studies.belief.measurement_plan import MeasurementPlan
 from studies.core.options import (
     Help,
     MaybeCount,
@@ -92,7 +92,7 @@ class SearchOptions:
 
     request: Request
     budget: Budget = field(default_factory=Budget)
-    rigour: Rigour = field(default_factory=Rigour)
+    measurement_plan: MeasurementPlan = field(default_factory=MeasurementPlan)
     place: Place = field(default_factory=Place)
 
     def __post_init__(self) -> None:

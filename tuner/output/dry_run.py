@@ -86,7 +86,7 @@ def within_limits(plan: Plan, options: SearchOptions, prediction: Prediction) ->
     ahead = prediction.forecast
     if ahead is None or options.budget.timeout is None or plan.limits.seconds is None:
         return ahead
-    return ahead.within(plan.limits.seconds, options.budget.timeout, plan.rigour)
+    return ahead.within(plan.limits.seconds, options.budget.timeout, plan.measurement_plan)
 
 
 def measuring_seconds(plan: Plan, options: SearchOptions) -> tuple[float, float]:
@@ -187,15 +187,21 @@ def _cost(plan: Plan, options: SearchOptions) -> list[str]:
 
 def _again(plan: Plan) -> list[str]:
     """Return the measurements besides the trials."""
-    rigour, trials = plan.rigour, plan.trials
+    measurement_plan, trials = plan.measurement_plan, plan.trials
     if trials <= 1:
         return []
-    runs = rigour.self_test_runs + (trials // rigour.anchor_every if rigour.anchor_every else 0)
+    runs = measurement_plan.self_test_runs + (
+        trials // measurement_plan.anchor_every if measurement_plan.anchor_every else 0
+    )
     parts = [f"the baseline about {formats.plural(runs, 'time')} more"] if runs else []
-    if rigour.finalists:
-        finalists = formats.plural(min(rigour.finalists, trials - 1), "finalist")
-        builds = f", each with {formats.plural(rigour.rebuilds, 'rebuild')}" if rigour.rebuilds else ""
-        parts.append(f"at the end {finalists} beside it, in {rigour.sessions} sessions{builds}")
+    if measurement_plan.finalists:
+        finalists = formats.plural(min(measurement_plan.finalists, trials - 1), "finalist")
+        builds = (
+            f", each with {formats.plural(measurement_plan.rebuilds, 'rebuild')}"
+            if measurement_plan.rebuilds
+            else ""
+        )
+        parts.append(f"at the end {finalists} beside it, in {measurement_plan.sessions} sessions{builds}")
     return [f"Measured besides: {' and '.join(parts)}."] if parts else []
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from dashboards.words import formats
 from dashboards.words.formats import DOING
 from studies.analysis.standing import Progress
-from studies.belief.rigour import TRIALS_ALONE, Rigour
+from studies.belief.measurement_plan import TRIALS_ALONE, MeasurementPlan
 from tuner.progress.lines import beginning
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Silent:
         spec: "StudySpec",
         limits: "Limits",
         records: "tuple[TrialRecord, ...]",
-        rigour: Rigour = TRIALS_ALONE,
+        measurement_plan: MeasurementPlan = TRIALS_ALONE,
     ) -> None: ...
 
     def expecting(self, left: "Left") -> None: ...
@@ -69,9 +69,9 @@ class Following(Silent):
         spec: "StudySpec",
         limits: "Limits",
         records: "tuple[TrialRecord, ...]",
-        rigour: Rigour = TRIALS_ALONE,
+        measurement_plan: MeasurementPlan = TRIALS_ALONE,
     ) -> None:
-        self._standing = _standing(spec, limits, records, rigour)
+        self._standing = _standing(spec, limits, records, measurement_plan)
         self._say(beginning(name, limits, records), style="none")
 
     def expecting(self, left: "Left") -> None:
@@ -98,8 +98,8 @@ class Following(Silent):
 
 
 def _standing(
-    spec: "StudySpec", limits: "Limits", records: "tuple[TrialRecord, ...]", rigour: Rigour
+    spec: "StudySpec", limits: "Limits", records: "tuple[TrialRecord, ...]", measurement_plan: MeasurementPlan
 ) -> Progress:
-    standing = Progress(spec, limits.trials, limits.seconds, rigour, min_gain=limits.min_gain)
+    standing = Progress(spec, limits.trials, limits.seconds, measurement_plan, min_gain=limits.min_gain)
     standing.add_all(records)
     return standing

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from engines.core.errors import Interrupted, UserError
 from studies.analysis.forecast import Forecast, extent_of, forecast
-from studies.belief.rigour import TRIALS_ALONE, Rigour
+from studies.belief.measurement_plan import TRIALS_ALONE, MeasurementPlan
 from studies.core.identity import evaluation_key
 from studies.core.objectives import judge
 from studies.core.records import StudySpec, TrialRecord
@@ -33,7 +33,7 @@ class Plan:
     """
 
     spec: StudySpec
-    rigour: Rigour
+    measurement_plan: MeasurementPlan
     limits: Limits
     study: str
     exists: bool
@@ -84,7 +84,7 @@ class Draft:
 
     def _forecast(self, records: tuple[TrialRecord, ...]) -> Forecast | None:
         plan = self.plan
-        return forecast(plan.spec, extent_of(plan.spec.space), records, plan.rigour, plan.trials)
+        return forecast(plan.spec, extent_of(plan.spec.space), records, plan.measurement_plan, plan.trials)
 
     def _known(self) -> TrialRecord | None:
         """Return the baseline from this study, or from one whose results the search would reuse."""
@@ -113,7 +113,7 @@ class Draft:
         loop = opening.loop(plan.study, self.options.request.seed, remeasure=place.remeasure)
         limits = Limits(1, trial_seconds=self.options.budget.trial_timeout)
         # with a Stop of its own: a search would finish the trial first, a plan is not worth waiting for
-        replace(loop, rigour=TRIALS_ALONE).run(limits, Stop())
+        replace(loop, measurement_plan=TRIALS_ALONE).run(limits, Stop())
         return opening.storage.read_study(plan.study).trials[0]
 
 
@@ -123,9 +123,9 @@ def drafted(options: SearchOptions, observer: Observer) -> Iterator[Draft]:
     with opened_for(options, observer) as opening:
         for note in opening.question.notes:
             observer.note(note)
-        limits = limits_of(options.budget, opening.spec, opening.rigour)
+        limits = limits_of(options.budget, opening.spec, opening.measurement_plan)
         name, exists = choose_study(opening.storage, opening.spec, options.place.study, options.place.mode)
-        plan = Plan(opening.spec, opening.rigour, limits, name, exists)
+        plan = Plan(opening.spec, opening.measurement_plan, limits, name, exists)
         if exists:
             plan = replace(plan, records=opening.storage.read_study(name).trials)
         yield Draft(plan, options, opening)

@@ -38,7 +38,7 @@ def run(options: SearchOptions, observer: Observer, stop: Stop) -> Outcome:
     place, timeout = options.place, options.budget.timeout
     with opened_for(options, observer) as opening:
         storage, workspace, executor = opening.storage, opening.workspace, opening.executor
-        limits = limits_of(options.budget, opening.spec, opening.rigour)
+        limits = limits_of(options.budget, opening.spec, opening.measurement_plan)
         name, exists = choose_study(storage, opening.spec, place.study, place.mode)
         output = place.output or workspace.reports / name
         _check_folder(output)
@@ -54,7 +54,7 @@ def run(options: SearchOptions, observer: Observer, stop: Stop) -> Outcome:
         for note in (*opening.question.notes, *prior_notes(priors_of(taught), goes_on=bool(earlier))):
             observer.note(note)
         loop = opening.loop(name, options.request.seed, remeasure=place.remeasure, earlier=taught)
-        observer.begin(name, opening.spec, limits, earlier, opening.rigour)
+        observer.begin(name, opening.spec, limits, earlier, opening.measurement_plan)
         end = time.monotonic() + (math.inf if timeout is None else timeout)
         ended = _run(loop, limits, stop)
         ending = ended.ending
@@ -81,7 +81,7 @@ def _check_folder(output: Path) -> None:
 def opened_for(options: SearchOptions, observer: Observer) -> AbstractContextManager[Opening]:
     """Return a context that opens the search that the options describe, with its backend."""
     folder, url = options.place.workspace, storage_url(options.place.workspace, options.place.storage)
-    return opened(options.request, folder, url, options.rigour, observer)
+    return opened(options.request, folder, url, options.measurement_plan, observer)
 
 
 def _run(loop: StudyLoop, limits: Limits, stop: Stop) -> Ended:

@@ -1,4 +1,4 @@
-"""A made-up machine: a landscape like a GPU's, drawn from a seed, with noise, failures and no hardware.
+"""A simulated machine: a landscape like a GPU's, drawn from a seed, with noise, failures and no hardware.
 
 Its options are those of `engines.backends.fake.machine`. An engine's samples differ with each opening of any
 engine: openings are counted in the folder for caches, so a fresh workspace replays them all.
@@ -41,7 +41,7 @@ PROCESSOR = "Imaginary GPU"
 
 
 class FakeGraphs:
-    """Graphs that are nothing but their settings."""
+    """Graphs that contain only their settings."""
 
     def key(self, settings: Settings) -> object:
         return None if settings["precision"] == "fp32" else "fake"
@@ -161,7 +161,7 @@ class Fake:
                 raise EngineError("the imaginary builder found no implementation for this network")
 
     def _fault(self, spec: Settings, kinds: Sequence[str]) -> str | None:
-        """The fault that the spec is fated to have; vendor defaults have none, so that a baseline exists."""
+        """Return the fault that this spec has; vendor defaults have none, so that a baseline exists."""
         wanted = [kind for kind in kinds if kind in self._faults]
         share = self._options.fault_rate * len(wanted) / len(self._faults)
         is_default = all(spec[name] == value for name, value in DEFAULTS.items())

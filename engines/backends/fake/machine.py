@@ -26,7 +26,7 @@ from engines.machine.telemetry import Reading
 
 BUILD_FAULTS = ("crash", "hang", "refuse")
 RUN_FAULTS = ("memory", "nan", "wrong", "late")
-# those that a candidate may have unless others are asked for
+# faults that a candidate may have by default
 FAULTS = "crash+hang+refuse+memory+nan+wrong"
 BASE_MS = 4.0
 MOST_SAMPLES = 400
@@ -38,7 +38,7 @@ THROTTLED = 1.25
 COLD = 1.3
 WAITED = 2.0
 
-# what each option that is a number may be, both ends included
+# the range of each numeric option, both ends included
 RANGES: Mapping[str, tuple[float, float]] = {
     "seed": (-math.inf, math.inf),
     "noise": (0, 1),
@@ -87,12 +87,12 @@ class Options:
 
     @property
     def inert_names(self) -> tuple[str, ...]:
-        """The dimensions that make no difference."""
+        """Return the dimensions that make no difference."""
         return tuple(filter(None, str(self.inert).split("+")))
 
 
 def read_options(options: Settings) -> Options:
-    """The options; raises UserError for what the backend does not have or cannot be."""
+    """Return the options; raises UserError for unknown names and values out of range."""
     known: dict[str, Any] = {of.name: of.default for of in fields(Options)}
     unknown = sorted(set(options) - set(known))
     if unknown:
@@ -113,7 +113,7 @@ def read_options(options: Settings) -> Options:
 
 
 def _check_number(name: str, value: Value) -> None:
-    """Raises UserError for what is no number, or none that the option may be."""
+    """Raise UserError for a value that is not a number or out of range."""
     (least, most), hint = RANGES[name], f"Write {name}=0.5."
     if isinstance(value, bool | str) or not abs(value) < math.inf:
         raise UserError(f"{name} of the backend fake is a number, not {value!r}", hint)
@@ -123,13 +123,13 @@ def _check_number(name: str, value: Value) -> None:
 
 
 class FakeProbe:
-    """The made-up machine as it is after the last block."""
+    """The state of the simulated machine after the last block."""
 
     def __init__(self) -> None:
         self._seconds, self._throttled = 0.0, False
 
     def passed(self, seconds: float, *, throttled: bool) -> None:
-        """A block took this long."""
+        """Advance the simulated time by a block."""
         self._seconds += seconds
         self._throttled = throttled
 
@@ -147,7 +147,7 @@ class FakeProbe:
 
 
 class FakeRunner:
-    """Samples drawn around the landscape's value, others with each `opening` of an engine; nothing waits."""
+    """Samples around the landscape's value, different with each `opening` of an engine; nothing waits."""
 
     device_memory_bytes = None
 
@@ -191,7 +191,7 @@ class FakeRunner:
         return Block(latency_ms=latency, span_seconds=span, started_at=time.time(), parts=parts)
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: no resource is held."""
 
     def _samples(self, typical: float, count: int) -> Samples:
         noise = self._options.noise
@@ -202,13 +202,15 @@ class FakeRunner:
         return latency
 
     def _exhaust_memory(self) -> None:
-        """Allocates for real, then reports what a device that is full reports."""
+        """Allocate real memory, then report what a full device reports."""
         held = np.ones(ALLOCATION_BYTES, dtype=np.uint8)
         raise EngineError(f"out of memory after {held.nbytes} bytes", kind="out_of_memory")
 
 
 def latency_ms(spec: Settings, options: Options = Options()) -> float:
-    """The true time of one inference: nearly multiplicative, with interactions, bent by the seed."""
+    """Return the true time of one inference: nearly multiplicative, with interactions that the seed
+    decides.
+    """
     level, aux, streams = (
         int(spec[name]) for name in ("builder_optimization_level", "max_aux_streams", "streams")
     )
@@ -231,7 +233,7 @@ def latency_ms(spec: Settings, options: Options = Options()) -> float:
 
 
 def outputs_of(inputs: Tensors) -> Tensors:
-    """What the imaginary model computes: 64 numbers that depend on every byte of the inputs."""
+    """Return the simulated outputs: 64 numbers that depend on every byte of the inputs."""
     content = hashlib.sha256()
     for name in sorted(inputs):
         content.update(np.ascontiguousarray(inputs[name]).tobytes())
@@ -240,5 +242,5 @@ def outputs_of(inputs: Tensors) -> Tensors:
 
 
 def unit(*parts: object) -> float:
-    """A number in [0, 1) that depends on the parts alone."""
+    """Return a number in [0, 1) that depends on the parts alone."""
     return int(digest(*parts)[:13], 16) / 16**13

@@ -28,7 +28,7 @@ from engines.machine.device_lock import Shared
 from engines.machine.telemetry import Probe
 
 OPTIONS = ("landscape", "seed")
-# what a landscape of throughput has, and a search for latency leaves alone
+# dimensions that a landscape of throughput has, and a search for latency does not need
 CONCURRENT = ("streams", "batch")
 ENGINE = "engine.json"
 OPENINGS = "replay.openings"
@@ -57,7 +57,9 @@ class Replay:
         self._clock = SimulatedClock()
 
     def machine(self) -> Machine:
-        """The machine that was recorded; what is replayed on it is never mistaken for what was measured."""
+        """Return the recorded machine, marked so that replayed results are never mistaken for measured
+        ones.
+        """
         machine = self._landscape.machine
         return replace(machine, libraries={**machine.libraries, "replay": self._digest[:8]})
 
@@ -74,7 +76,7 @@ class Replay:
         limits.check(self._landscape, self._file.name, workload, policy, metrics)
 
     def dimensions(self, workload: Workload, concurrent: bool) -> tuple[Dimension, ...]:
-        """The space that was recorded."""
+        """Return the recorded space."""
         return tuple(
             replace(one, choices=(one.default,)) if one.name in CONCURRENT and not concurrent else one
             for one in self._landscape.dimensions
@@ -136,7 +138,7 @@ class Replay:
 
 @dataclass(frozen=True)
 class ReplayedGraphs:
-    """The graphs that were recorded, which take what making them took."""
+    """The recorded graphs; making one takes the recorded time."""
 
     landscape: Landscape
     recorded: Recorded
@@ -174,7 +176,7 @@ def _seed(options: Settings) -> int:
 
 
 def _write(file: Path, content: bytes, size: int) -> None:
-    """The content, as large as what was recorded, without taking the space."""
+    """Write the content with the recorded size, as a sparse file."""
     file.write_bytes(content + b"\n")
     os.truncate(file, max(size, len(content) + 1))
 

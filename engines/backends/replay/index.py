@@ -13,7 +13,7 @@ Failed = tuple[Failure, float]
 
 
 class Recorded:
-    """The runs of a landscape, to be looked up."""
+    """The runs of a landscape, indexed."""
 
     def __init__(self, landscape: Landscape) -> None:
         self._landscape = landscape
@@ -29,41 +29,43 @@ class Recorded:
 
     @property
     def outputs(self) -> tuple[str, ...]:
-        """The names of the outputs that were compared."""
+        """Return the names of the outputs that were compared."""
         found = next((run.outputs for run in self._landscape.runs if run.outputs), ())
         return tuple(one.name for one in found)
 
     def runs(self, candidate: Candidate) -> Sequence[Run]:
-        """The candidate's runs; none where it was not recorded."""
+        """Return the candidate's runs; none if it was not recorded."""
         return self._runs.get(candidate, [])
 
     def graph(self, settings: Settings) -> Made | None:
-        """The graph of the settings; None where it could not be made or nobody tried."""
+        """Return the graph of the settings; None if it failed or was not tried."""
         places = (run.graph for run in self._of_graph.get(settings, []) if run.graph >= 0)
         place = next(places, None)
         return None if place is None else self._landscape.graphs[place]
 
     def engine(self, candidate: Candidate) -> Made | None:
-        """The engine of the candidate's graph and build settings; None as for a graph."""
+        """Return the engine of the candidate's graph and build settings; None if it failed or was not
+        tried.
+        """
         runs = self._of_engine.get((candidate.graph, candidate.build), [])
         place = next((run.engine for run in runs if run.engine >= 0), None)
         return None if place is None else self._landscape.engines[place]
 
     def graph_failure(self, settings: Settings) -> Failed | None:
-        """Why there is no such graph; None where nobody tried."""
+        """Return why the graph failed; None if it was not tried."""
         return _failure(self._of_graph.get(settings, []), "graph")
 
     def engine_failure(self, candidate: Candidate) -> Failed | None:
-        """Why there is no such engine; None where nobody tried."""
+        """Return why the engine failed; None if it was not tried."""
         return _failure(self._of_engine.get((candidate.graph, candidate.build), []), "build")
 
 
 def error_of(failure: Failure) -> EngineError:
-    """The failure as the vendor's library raised it."""
+    """Return the failure as the vendor's library raised it."""
     return EngineError(failure.message, failure.hint, kind=failure.kind)
 
 
 def _failure(runs: Sequence[Run], stage: Stage) -> Failed | None:
-    """One that was seen and not merely concluded from another, so the one that took longest."""
+    """Return the failure that took longest: it was observed, not inferred from another one."""
     failed = [(run.failure, run.seconds.get(stage, 0.0)) for run in runs if run.failure is not None]
     return max(failed, key=lambda one: one[1], default=None)

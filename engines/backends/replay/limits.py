@@ -24,7 +24,7 @@ def check(
         raise UserError(
             "a replay has errors but no outputs to be judged", "Leave --reference and --metric out."
         )
-    _check_told(landscape, policy, metrics)
+    _require_replayed(landscape, policy, metrics)
 
 
 def _check_model(landscape: Landscape, file: str, workload: Workload) -> None:
@@ -51,20 +51,20 @@ def _unlike(landscape: Landscape, file: str, option: str, was: object) -> UserEr
     )
 
 
-def _check_told(landscape: Landscape, policy: Policy, metrics: Collection[str]) -> None:
+def _require_replayed(landscape: Landscape, policy: Policy, metrics: Collection[str]) -> None:
     outputs = [output for run in landscape.runs for output in run.outputs]
     made_up = {"cosine"} if any(output.cosine is None for output in outputs) else set()
-    # other metrics it would make up, or take from its own process
-    told = [name for name in names_where(lambda metric: metric.replayed) if name not in made_up]
+    # other metrics would be invented, or taken from the replaying process
+    reported = [name for name in names_where(lambda metric: metric.replayed) if name not in made_up]
     for name in metrics:
-        if name not in told:
-            raise UserError(f"a replay does not report {name}", f"It reports {', '.join(told)}.")
+        if name not in reported:
+            raise UserError(f"a replay does not report {name}", f"It reports {', '.join(reported)}.")
     if policy.cold:
         raise UserError("a replay has no times with caches flushed", "Leave --cold out.")
 
 
 def _data(source: InputSource | None) -> object:
-    """What tells two sources apart; random data is like any other random data."""
+    """Return what distinguishes two sources of data; all random data is the same."""
     return None if source is None or source.is_random else (source.digest, source.function)
 
 

@@ -15,12 +15,12 @@ from engines.landscapes.file import Run, latencies
 from engines.machine.telemetry import Reading
 
 VALUES = 64
-# of an engine that fails before any of its blocks was kept
+# used for an engine that fails before any of its blocks was kept
 UNKNOWN_SECONDS = 1e-3
 
 
 class SimulatedClock:
-    """Seconds that would have passed; a probe that tells nothing else."""
+    """Simulated seconds; a probe that reports nothing else."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
@@ -33,7 +33,7 @@ class SimulatedClock:
 
 
 class ReplayRunner:
-    """One recorded run, again."""
+    """Replay of one recorded run."""
 
     device_memory_bytes = None
 
@@ -59,7 +59,7 @@ class ReplayRunner:
         if self._was_timed in self._unchecked:
             self._unchecked.remove(self._was_timed)
             self._clock.pass_by(self._check_seconds)
-        # one that was timed was right before
+        # an engine that was timed was correct before
         if self._was_timed or "measure" not in self._run.seconds:
             self._fail_in("check")
         right = outputs_of(inputs, [one.name for one in self._outputs])
@@ -76,10 +76,12 @@ class ReplayRunner:
         return Block(latency_ms=latency, span_seconds=span, started_at=time.time())
 
     def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: no resource is held."""
 
     def _drawn(self, seconds: float) -> tuple[Samples, float]:
-        """The latencies and the span of a block of about so many seconds, at the pace of a recorded one."""
+        """Return the latencies and the span of a block of about so many seconds, at the speed of a recorded
+        one.
+        """
         run = self._run
         if not run.values:
             lasts = max(seconds, UNKNOWN_SECONDS)
@@ -97,7 +99,7 @@ class ReplayRunner:
 
 
 def outputs_of(inputs: Tensors, names: Sequence[str]) -> Tensors:
-    """Outputs by these names: numbers that depend on every byte of the inputs."""
+    """Return outputs of these names: numbers that depend on every byte of the inputs."""
     content = hashlib.sha256()
     for name in sorted(inputs):
         content.update(np.ascontiguousarray(inputs[name]).tobytes())
@@ -106,7 +108,7 @@ def outputs_of(inputs: Tensors, names: Sequence[str]) -> Tensors:
 
 
 def _off_by(right: Samples, error: OutputError) -> Samples:
-    """The right values, turned and stretched until relative L2 error and cosine are those of the error.
+    """Return the correct values, changed so that relative L2 error and cosine are those of the error.
 
     With the length r and the cosine c the error is sqrt(r^2 - 2 r c + 1).
     """

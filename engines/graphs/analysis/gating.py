@@ -1,6 +1,6 @@
-"""A graph in which every node can be lowered by itself, by a Boolean input that the graph gets for it.
+"""Build a graph in which every node can be lowered by itself, through a Boolean input for each node.
 
-What a precision does is simulated: values are rounded to those that it has, and computed with in FP32.
+Precision is simulated: values are rounded to the type's values, and computed in FP32.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,7 +27,7 @@ Floats = NDArray[np.float32]
 
 
 def gated(model: ModelProto, precision: str, amax: Mapping[str, float], nodes: Sequence[str]) -> ModelProto:
-    """The model with the input GATES, a truth value for each of the nodes: whether it is lowered.
+    """Return the model with the input GATES, a truth value for each node: whether it is lowered.
 
     Every one of these nodes becomes a choice between itself as it is and itself with what goes in rounded,
     and what comes out too where that is in 16 bits. An activation without a range in `amax` is left alone.
@@ -57,7 +57,7 @@ class _Gating:
         graph.input.append(helper.make_tensor_value_info(GATES, TensorProto.BOOL, [len(self.places)]))
 
     def _lowered_inputs(self, graph: GraphProto) -> dict[str, list[Site]]:
-        """By node, the inputs that are rounded."""
+        """Return the inputs that are rounded, by node."""
         if self.precision in TYPES:
             found = [site for node in graph.node if node.name in self.places for site in self._floats(node)]
         else:
@@ -72,7 +72,7 @@ class _Gating:
         ]
 
     def _choice(self, node: NodeProto) -> list[NodeProto]:
-        """The node itself where it has no gate."""
+        """Return the node with its gate, or itself if it has none."""
         if node.name not in self.places:
             return [node]
         place = self.places[node.name]
@@ -87,7 +87,7 @@ class _Gating:
         return [gate, helper.make_node("If", [f"{own}/gate"], outputs, node.name, **branches)]
 
     def _branch(self, node: NodeProto, own: str, lowered: list[Site] | None) -> GraphProto:
-        """The node in a graph of its own, with these inputs rounded; None for the node as it is."""
+        """Return the node in a graph of its own, with these inputs rounded; None for the unchanged node."""
         copy = NodeProto()
         copy.CopyFrom(node)
         replace(copy.output, [name and f"{own}/{name}" for name in node.output])
@@ -106,7 +106,7 @@ class _Gating:
         return helper.make_graph(nodes, own, [], values)
 
     def _rounded_input(self, site: Site, own: str) -> tuple[str, list[NodeProto]]:
-        """The name of the input rounded, and the nodes that make it."""
+        """Return the name of the rounded input, and the nodes that make it."""
         if site.is_weight:
             return self._rounded_weight(site), []
         if self.precision in TYPES:
@@ -162,7 +162,7 @@ def rounded_weight(values: Floats, precision: str, axis: int | None, block: int 
 
 
 def _in_blocks(blocks: Floats) -> Floats:
-    """Each block with the range that loses least."""
+    """Round each block with the range that gives the least error."""
     ranges = np.abs(blocks).max(axis=2, keepdims=True)
     tried = np.stack([_quantized(blocks, ranges * np.float32(clipping), "int4") for clipping in CLIPPINGS])
     errors = np.square(tried - blocks).sum(axis=3, keepdims=True)

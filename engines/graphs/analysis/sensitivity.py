@@ -1,4 +1,4 @@
-"""Which nodes hurt when they are lowered: each one by itself, judged by what becomes of the outputs."""
+"""Rank nodes by the error of the outputs when each one alone is lowered."""
 
 import json
 import tempfile
@@ -29,7 +29,7 @@ def rank(
     amax: Mapping[str, float],
     report: Callable[[str], None],
 ) -> tuple[NodeError, ...]:
-    """Every node that the precision lowers, the most hurtful first; equal ones in the order that they run.
+    """Return every node that the precision lowers, the most harmful first; equal ones in execution order.
 
     Nodes must have names; `amax` is the range of each activation, for int8 and fp8. The model is run once for
     each node on every batch, on ONNX Runtime's CPU with nothing optimized, so a few batches are enough.
@@ -56,7 +56,7 @@ def rank(
 
 
 def cached_rank(folder: Path, key: str, make: Callable[[], tuple[NodeError, ...]]) -> tuple[NodeError, ...]:
-    """The ranking kept in the folder under this key; made, and kept, where there is none to be read."""
+    """Return the ranking stored in the folder under this key; computed and stored if it cannot be read."""
     file = folder / f"sensitivity-{key}.json"
     found = _read(file)
     if found is None:
@@ -66,7 +66,7 @@ def cached_rank(folder: Path, key: str, make: Callable[[], tuple[NodeError, ...]
 
 
 def error_of(reference: Tensors, outputs: Tensors) -> float:
-    """The relative L2 error of the worst output, inf where one is not finite."""
+    """Return the relative L2 error of the worst output, inf if one is not finite."""
     try:
         return max((one.relative_l2 for one in accuracy.compare(reference, outputs)), default=0.0)
     except EngineError as error:
@@ -76,7 +76,7 @@ def error_of(reference: Tensors, outputs: Tensors) -> float:
 
 
 class GatedSession:
-    """What `gating.gated` made, loaded from a file that it writes to the folder."""
+    """A session of a graph from `gating.gated`, loaded from a file in the folder."""
 
     def __init__(self, model: ModelProto, folder: Path) -> None:
         import onnxruntime as ort
@@ -84,16 +84,16 @@ class GatedSession:
         file = folder / "gated.onnx"
         save(model, file)
         options = ort.SessionOptions()
-        # what is lowered and raised again at once would be optimized away
+        # optimization would remove casts that lower and raise again
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-        # packed weights are copies, for each branch one of its own
+        # packing would copy the weights for each branch
         options.add_session_config_entry("session.disable_prepacking", "1")
         options.log_severity_level = 3
         self._session: Any = translated(lambda: ort.InferenceSession(file, options, providers=PROVIDERS))
         self._names = [output.name for output in self._session.get_outputs()]
 
     def run(self, batch: Tensors, gates: NDArray[np.bool_]) -> Tensors:
-        """The outputs with the nodes lowered whose gates are true."""
+        """Return the outputs with the nodes lowered whose gates are true."""
         feed = {**batch, GATES: gates}
         return dict(zip(self._names, translated(lambda: self._session.run(None, feed)), strict=True))
 

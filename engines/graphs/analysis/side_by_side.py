@@ -1,4 +1,4 @@
-"""Two ONNX graphs on the same inputs, tensor by tensor in the order in which the first one runs.
+"""Compare two ONNX graphs on the same inputs, tensor by tensor in the order in which the first one runs.
 
 Tensors are the same when they have the same name, or come from nodes of the same name and operator.
 """
@@ -12,7 +12,7 @@ from engines.accuracy.compare import Compared, NodeCompared, compare_tensor, wor
 from engines.core.values import Tensors
 from engines.graphs.analysis.taps import Tap, TappedGraph
 
-# what conversion and quantization put between a tensor and the node that takes it
+# operators that conversion and quantization insert between a tensor and its reader
 CONVERSIONS = ("Cast", "QuantizeLinear", "DequantizeLinear")
 # how many tensors are read at first, and how many bytes of them at a time once their size is known
 FIRST_TENSORS = 16
@@ -23,14 +23,14 @@ Report = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Pair:
-    """A tensor of the first graph, and the name that it has in the second."""
+    """A tensor of the first graph, and its name in the second."""
 
     tap: Tap
     other: str
 
 
 def pairs(first: TappedGraph, second: TappedGraph) -> tuple[Pair, ...]:
-    """The tensors of floats that both have, in the order of the first."""
+    """Return the float tensors that both have, in the order of the first."""
     others = {tap.tensor for tap in second.taps}
     by_node = {
         (tap.node.name, tap.node.op_type, tap.place): tap.tensor
@@ -52,7 +52,7 @@ def side_by_side(
     batches: tuple[Sequence[Tensors], Sequence[Tensors]],
     report: Report,
 ) -> Iterator[NodeCompared]:
-    """Each tensor that both have, compared over all batches; to be stopped by whoever has seen enough.
+    """Yield the comparison of each tensor that both have over all batches; the caller may stop early.
 
     `batches` are the same inputs in the types that each of the graphs takes.
     """
@@ -76,7 +76,7 @@ def _compare(
     second: TappedGraph,
     batches: tuple[Sequence[Tensors], Sequence[Tensors]],
 ) -> tuple[list[Compared], int]:
-    """The worst of each tensor over the batches, and the bytes that those of one batch take."""
+    """Return the worst of each tensor over the batches, and the bytes of one batch."""
     sessions = (
         first.session([pair.tap.tensor for pair in group]),
         second.session([pair.other for pair in group]),
@@ -109,13 +109,15 @@ def _described(
 
 
 def _maker(tensor: str, graph: TappedGraph) -> NodeProto:
-    """The node that computes the tensor; a conversion only where nothing of the graph's stands before it."""
+    """Return the node that computes the tensor; a conversion only if nothing of the graph is before it."""
     source, _ = _before_conversions(tensor, graph)
     return graph.makers.get(source, graph.makers[tensor])
 
 
 def _before_conversions(tensor: str, graph: TappedGraph) -> tuple[str, tuple[str, ...]]:
-    """The tensor that this one is a conversion of, itself where it is none, and the operators in between."""
+    """Return the tensor that this one was converted from, itself if it was not, and the conversion
+    operators.
+    """
     operators: list[str] = []
     while (node := graph.makers.get(tensor)) is not None and node.op_type in CONVERSIONS:
         operators.append(node.op_type)

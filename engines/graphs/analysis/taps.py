@@ -1,4 +1,4 @@
-"""An ONNX graph with the tensors inside it as outputs, run by ONNX Runtime's CPU with nothing optimized."""
+"""Read the tensors inside an ONNX graph, run by ONNX Runtime's CPU without optimization."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -48,7 +48,7 @@ class TappedGraph:
 
     @cached_property
     def taps(self) -> tuple[Tap, ...]:
-        """Every tensor of floats that a node makes, in the order of the nodes; constants are none."""
+        """Return every float tensor that a node computes, in the order of the nodes, without constants."""
         return tuple(
             Tap(name, node, place)
             for node in self._model.graph.node
@@ -57,17 +57,17 @@ class TappedGraph:
         )
 
     def run(self, batches: Sequence[Tensors]) -> list[Tensors]:
-        """The graph's own outputs for each batch."""
+        """Return the graph's own outputs for each batch."""
         session = self.session(self._outputs)
         return [session.run(batch) for batch in batches]
 
     def session(self, names: Sequence[str]) -> "TapSession":
-        """The graph, loaded to give these tensors."""
+        """Return a session that outputs these tensors."""
         return TapSession(self._session(names, self._types), names)
 
     @cached_property
     def _types(self) -> dict[str, str]:
-        """The type of every tensor that a node makes, as ONNX Runtime names it."""
+        """Return the type of every tensor that a node computes, as ONNX Runtime names it."""
         session = self._session([*self._outputs, *(self.makers.keys() - set(self._outputs))], {})
         return {tensor.name: tensor.type for tensor in session.get_outputs()}
 
@@ -83,7 +83,7 @@ class TappedGraph:
         return translated(lambda: ort.InferenceSession(data, options, providers=PROVIDERS))
 
     def _with_outputs(self, names: Sequence[str], cast: Collection[str]) -> bytes:
-        """The model's bytes with these outputs alone; types that are left out are inferred."""
+        """Return the model's bytes with only these outputs; missing types are inferred."""
         model, graph = self._model, self._model.graph
         kept, count = list(graph.output), len(graph.node)
         known = {value.name: value for value in kept}
@@ -102,13 +102,13 @@ class TappedGraph:
 
 
 class TapSession:
-    """A graph that is loaded; gives the tensors asked for, under their own names."""
+    """A loaded graph that returns the requested tensors under their own names."""
 
     def __init__(self, session: Any, names: Sequence[str]) -> None:
         self._session, self._names = session, names
 
     def run(self, batch: Tensors) -> Tensors:
-        """The tensors for one batch of inputs; only what leads to them is computed."""
+        """Return the tensors for one batch of inputs; computes only what they need."""
         import onnxruntime as ort
 
         options = ort.RunOptions()

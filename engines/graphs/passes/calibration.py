@@ -1,4 +1,4 @@
-"""The ranges of activations on calibration data, found by ONNX Runtime's calibrators."""
+"""Find the ranges of activations on calibration data with ONNX Runtime's calibrators."""
 
 import contextlib
 import io
@@ -28,7 +28,8 @@ METHODS: Mapping[str, tuple[str, dict[str, Any]]] = {
 def calibrate(
     model: Path, batches: Iterable[Tensors], method: str, tensors: Sequence[str], scratch: Path
 ) -> dict[str, float]:
-    """The largest absolute value to be told apart of each tensor, where 0 is in the middle of its range.
+    """Return the largest absolute value of each tensor that quantization must represent; ranges are
+    symmetric.
 
     `model` lies in a folder that may be written to, `scratch` is one for a copy of it. Raises EngineError
     when there is no data, or values are not finite.
@@ -50,7 +51,9 @@ def ranges(
     operators: Sequence[str] | None = None,
     symmetric: bool = False,
 ) -> Any:
-    """ONNX Runtime's TensorsData: the ranges of these tensors, or of all that these operators touch."""
+    """Return ONNX Runtime's TensorsData: the ranges of these tensors, or of all that these operators
+    touch.
+    """
     from onnxruntime.quantization import calibrate as calibrators
 
     name, options = METHODS[method]
@@ -74,7 +77,7 @@ def ranges(
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """ONNX Runtime's tools print, and warn of what was done on purpose; standard output may be a protocol."""
+    """Silence ONNX Runtime's tools, which print and warn; standard output may be a protocol."""
     disabled = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:
@@ -96,7 +99,7 @@ class _One:
 
 
 def _collect(calibrator: Any, batches: Iterable[Tensors]) -> None:
-    """One batch at a time: together they may not fit into memory, or be of different shapes."""
+    """Collect one batch at a time: together they may not fit into memory, or have different shapes."""
     count = 0
     for count, batch in enumerate(batches, 1):
         try:

@@ -1,4 +1,4 @@
-"""From FP32 to FP16 or BF16: what can be computed in 16 bits is, with casts where it meets what is not.
+"""Convert FP32 graphs to FP16 or BF16, with casts between nodes of different types.
 
 ONNX Runtime's converter is not used: it defines a cast twice where two kept nodes read the same tensor, which
 is no valid model, rounds what goes from one kept node to the next, and knows no BF16.
@@ -30,7 +30,7 @@ FP32_FROM = {"Resize": 1}
 
 
 def lower(model: ModelProto, to: str, keep: frozenset[str]) -> ModelProto:
-    """The model in fp16 or bf16, but for the nodes in `keep`; inputs and outputs have the types they had."""
+    """Return the model in fp16 or bf16 except the nodes in `keep`; inputs and outputs keep their types."""
     lowered = copy_of(model)
     _constants_to_weights(lowered.graph)
     _Lowering(lowered, to, keep).run()
@@ -38,7 +38,7 @@ def lower(model: ModelProto, to: str, keep: frozenset[str]) -> ModelProto:
 
 
 def halves(values: NDArray[np.float32], to: str) -> NDArray[np.generic]:
-    """The values rounded to the nearest in fp16 or bf16; finite ones other than zero stay so."""
+    """Return the values rounded to the nearest in fp16 or bf16; finite ones other than zero stay so."""
     import ml_dtypes
 
     smallest, largest = LIMITS[to]
@@ -79,7 +79,9 @@ class _Lowering:
         _finish(self.model, self.nodes, self.halved, TYPES[self.to])
 
     def _is_lowered(self, node: NodeProto) -> bool:
-        """What only moves values stays in FP32 as long as they come from FP32, lest they be rounded twice."""
+        """Return whether to lower the node; nodes that only move FP32 values stay in FP32, to avoid rounding
+        twice.
+        """
         if node.name in self.keep or not has_half(node, self.known):
             return False
         if node.op_type == "Cast":
@@ -90,7 +92,7 @@ class _Lowering:
         return all(name in self.halved for name in moved) if moved else self._has_lowered_reader(node)
 
     def _has_lowered_reader(self, node: NodeProto) -> bool:
-        """Whether what only moves weights, such as an embedding, does so for a node in 16 bits."""
+        """Return whether a node that only moves weights, such as an embedding, does so for a 16-bit node."""
         readers = (reader for name in node.output for reader in self.readers.get(name, ()))
         return any(
             reader.name not in self.keep
@@ -122,7 +124,7 @@ class _Lowering:
         return name in self.known and self.known[name][0] == TensorProto.FLOAT
 
     def _weight(self, name: str) -> str:
-        """The name of the weight in 16 bits; FP32 readers keep theirs."""
+        """Return the name of the weight in 16 bits; FP32 readers keep the original."""
         if name not in self.casts:
             self.casts[name] = free_name(f"{name}_{self.to}", self.names)
             values = halves(numpy_helper.to_array(self.weights[name]), self.to)
@@ -130,7 +132,7 @@ class _Lowering:
         return self.casts[name]
 
     def _cast(self, name: str, to: str) -> str:
-        """The name of the tensor cast, by a node added now where there is none yet."""
+        """Return the name of the cast tensor; adds the cast if there is none yet."""
         if name not in self.casts:
             cast = self.casts[name] = free_name(f"{name}_{to}", self.names)
             element = TYPES.get(to, TensorProto.FLOAT)
@@ -151,7 +153,7 @@ class _Lowering:
 
 
 def _constants_to_weights(graph: GraphProto) -> None:
-    """Constant nodes become initializers, which can be had in both types."""
+    """Convert Constant nodes to initializers, which can exist in both types."""
     kept = []
     for node in graph.node:
         tensor = _constant(node) if node.op_type == "Constant" else None
@@ -164,7 +166,7 @@ def _constants_to_weights(graph: GraphProto) -> None:
 
 
 def _constant(node: NodeProto) -> TensorProto | None:
-    """None for one that is sparse or a text."""
+    """Return the value; None if it is sparse or a text."""
     attribute = node.attribute[0]
     if attribute.name == "value":
         return attribute.t
@@ -174,7 +176,7 @@ def _constant(node: NodeProto) -> TensorProto | None:
 
 
 def _finish(model: ModelProto, nodes: list[NodeProto], halved: set[str], element: int) -> None:
-    """The graph of these nodes, without weights that are read no more; types that were said are corrected."""
+    """Return the graph of these nodes, without unused weights and with corrected types."""
     graph = model.graph
     replace(graph.node, nodes)
     drop_unread(graph)

@@ -1,7 +1,7 @@
-"""NVIDIA ModelOpt, which lowers graphs in a process and, where need be, an environment of its own.
+"""Lower graphs with NVIDIA ModelOpt, in a process and, if needed, an environment of its own.
 
-Its pins of onnx, onnxruntime and torch conflict with those of others. It is told to use the CPU alone, for
-the device is to be free for what is measured.
+Its pins of onnx, onnxruntime and torch conflict with those of others. It uses the CPU only, because
+the device must be free for measurements.
 """
 
 import functools
@@ -28,7 +28,7 @@ PACKAGE = "nvidia-modelopt"
 LOOKING_SECONDS = 60.0
 LONGEST_SECONDS = 1800.0
 
-# what it calls our methods; it has no percentile
+# ModelOpt's names of our methods; it has no percentile
 _METHODS = {"minmax": "max", "entropy": "entropy"}
 # onnx's names of the types that the graph must hold afterwards
 _TYPES = {"fp16": "FLOAT16", "bf16": "BFLOAT16"}
@@ -45,7 +45,7 @@ class Environment:
 
 
 def find() -> Environment | None:
-    """The Python that TUNER_MODELOPT_PYTHON names, else this one; None where it has no ModelOpt.
+    """Return the Python that TUNER_MODELOPT_PYTHON names, else this one; None if it has no ModelOpt.
 
     Raises UserError when the one that was named cannot be used.
     """
@@ -59,7 +59,7 @@ def find() -> Environment | None:
 
 
 def save_batches(batches: Iterable[Tensors], folder: Path) -> Path:
-    """Writes calibration data as ModelOpt is to be given it, a file for each batch."""
+    """Write calibration data as ModelOpt reads it, a file for each batch."""
     folder.mkdir(parents=True)
     for number, batch in enumerate(batches):
         np.savez(folder / f"{number:06}.npz", **batch)  # type: ignore[arg-type]
@@ -74,7 +74,7 @@ def autocast(
     calibration: Path | None,
     file: Path,
 ) -> None:
-    """Writes the model in fp16 or bf16, with FP32 inputs and outputs, and where values grow too large.
+    """Write the model in fp16 or bf16, with FP32 inputs and outputs, and FP32 where values grow too large.
 
     `calibration` is a folder of `save_batches`, None for random data. Raises EngineError.
     """
@@ -104,7 +104,7 @@ def quantize(
     high_precision: str,
     file: Path,
 ) -> None:
-    """Writes the model with Q/DQ pairs, or with INT4 weights; all else is of the type `high_precision`.
+    """Write the model with Q/DQ pairs, or with INT4 weights; the rest has the type `high_precision`.
 
     `calibration` is a folder of `save_batches`, None for random data. For int4, which has methods of its own,
     `method` says nothing. Raises EngineError.
@@ -178,12 +178,12 @@ def _method(mode: str, method: str, calibration: Path | None) -> str:
 
 
 def _excluding(keep: frozenset[str]) -> list[str]:
-    """It takes regular expressions, which match at the start."""
+    """Return regular expressions, which match from the start of a name."""
     return ["--nodes_to_exclude", *(f"^{re.escape(name)}$" for name in sorted(keep))] if keep else []
 
 
 def _joined(calibration: Path, folder: Path) -> list[str]:
-    """All batches as the one file that its quantizer takes, and the shapes to cut it into.
+    """Return all batches as the single file that its quantizer reads, and the shapes to split it into.
 
     Left to itself it feeds a dynamic batch one by one, and leaves out products that are of vectors then.
     """
@@ -205,7 +205,7 @@ def _joined(calibration: Path, folder: Path) -> list[str]:
 
 
 def _run(environment: Environment, module: str, arguments: Sequence[str], folder: Path) -> Path:
-    """The graph that it wrote.
+    """Run ModelOpt and return the graph that it wrote.
 
     In the group of this process, which its owner kills as one; nothing is left of it when this one is
     interrupted.
@@ -225,7 +225,7 @@ def _run(environment: Environment, module: str, arguments: Sequence[str], folder
 
 
 def _ended(command: Sequence[str], folder: Path) -> tuple[int, str]:
-    """The exit code and all that was printed."""
+    """Return the exit code and all output."""
     with subprocess.Popen(
         command,
         stdin=subprocess.DEVNULL,
@@ -246,7 +246,7 @@ def _ended(command: Sequence[str], folder: Path) -> tuple[int, str]:
 
 
 def _variables() -> dict[str, str]:
-    """A worker's Python finds its packages by PYTHONPATH, which another one must not."""
+    """Return the environment without the worker's PYTHONPATH, which another Python must not use."""
     return {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
 
 
@@ -262,7 +262,7 @@ def _failure(code: int, said: str) -> EngineError:
 
 
 def _accept(made: Path, file: Path, *, holds_type: str = "", holds_operator: str = "") -> None:
-    """Writes the graph as others are written, unless nothing in it was lowered, which it calls a success."""
+    """Write the graph in the usual format, unless nothing was lowered, which ModelOpt calls a success."""
     import onnx
 
     from engines.models import onnx_files

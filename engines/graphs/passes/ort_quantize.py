@@ -1,4 +1,4 @@
-"""INT8 for ONNX Runtime's own CPU kernels, which are faster on other graphs than TensorRT's."""
+"""Quantize to INT8 for ONNX Runtime's CPU kernels, which need other graphs than TensorRT's to be fast."""
 
 import tempfile
 from collections.abc import Callable, Iterable
@@ -21,7 +21,7 @@ SUMS = {"Add", "Sum", "Concat", "Mul", "Sub"}
 def quantize_int8(
     model: Path, batches: Iterable[Tensors], file: Path, method: str, keep: frozenset[str]
 ) -> None:
-    """Writes the model with Q/DQ pairs around what can be computed in 8 bits, but for the nodes in `keep`.
+    """Write the model with Q/DQ pairs around what can be computed in 8 bits, except the nodes in `keep`.
 
     Activations are unsigned and weights signed and per channel, which x86 and Arm dot products take. Raises
     EngineError when nothing is left to quantize.
@@ -35,7 +35,7 @@ def quantize_int8(
         operators = _worth_quantizing(prepared) or sorted(
             {*registry.QLinearOpsRegistry, *registry.QDQRegistry}
         )
-        # by its parts, since quantize_static holds all batches at once and calibrates entropy to no avail
+        # not quantize_static, which holds all batches at once and whose entropy calibration has no effect
         quantizer = qdq_quantizer.QDQQuantizer(
             raised(load(prepared), OPSET),
             per_channel=True,
@@ -56,7 +56,7 @@ def quantize_int8(
 
 
 def _prepare(model: Path, prepared: Path, large: bool) -> None:
-    """The model with shapes known and constants folded."""
+    """Return the model with inferred shapes and folded constants."""
     from onnxruntime.quantization import shape_inference
 
     try:
@@ -83,7 +83,7 @@ def _following(
     named: set[str],
     ends: Callable[[NodeProto], tuple[Iterable[str], Iterable[str]]],
 ) -> set[str]:
-    """The nodes behind those named, in the order given, up to the next product and to the first sum."""
+    """Return the nodes after those named, in execution order, up to the next product and to the first sum."""
     reached: set[str] = set()
     found = set()
     for node in nodes:
@@ -98,7 +98,7 @@ def _following(
 
 
 def _worth_quantizing(prepared: Path) -> list[str] | None:
-    """Operator types to quantize; None for all.
+    """Return operator types to quantize; None for all.
 
     Convolutional networks need everything between their convolutions in 8 bits to stay there. In others only
     the products are worth it, and sums must be left alone: the mask that attention adds before its softmax

@@ -1,4 +1,4 @@
-"""INT8 and FP8 by Q/DQ pairs, as TensorRT reads them: on the inputs of products, and nowhere else.
+"""Insert Q/DQ pairs for INT8 and FP8 as TensorRT reads them: only on the inputs of products.
 
 Symmetric: one scale for an activation, one for each output channel of a weight. Weights are stored quantized,
 those of products by rows of an output channel, as PyTorch has them, which makes TensorRT-RTX up to 1.5 times
@@ -28,7 +28,7 @@ HALVES = {TensorProto.FLOAT16, TensorProto.BFLOAT16}
 
 
 def insert_qdq(model: ModelProto, kind: str, amax: Mapping[str, float], keep: frozenset[str]) -> ModelProto:
-    """The model with int8 or fp8 where `sites` says, but for the nodes in `keep`.
+    """Return the model with int8 or fp8 at the `sites`, except for the nodes in `keep`.
 
     `amax` is the range of each activation, by its name in the FP32 model: this one, or the one that
     `lowering` made this of. Raises EngineError when nothing is left to quantize or a range is missing.
@@ -51,7 +51,7 @@ def insert_qdq(model: ModelProto, kind: str, amax: Mapping[str, float], keep: fr
 
 
 def _ranges(model: ModelProto, amax: Mapping[str, float]) -> dict[str, float]:
-    """The ranges of tensors, of those too that are others cast."""
+    """Return the ranges of tensors, including cast ones."""
     ranges = dict(amax)
     for node in model.graph.node:
         if node.op_type == "Cast":
@@ -95,7 +95,7 @@ def _weight(insertion: Insertion, site: Site, kind: str) -> str:
 
 
 def _scale(insertion: Insertion, site: Site, scale: NDArray[np.generic], kind: str) -> tuple[str, str]:
-    """The names of the scale and of the zero point, which says the type."""
+    """Return the names of the scale and of the zero point, which gives the type."""
     zero = _quantized(np.zeros(scale.shape, np.float32), kind)
     return insertion.weight(f"{site.tensor}_scale", scale), insertion.weight(f"{site.tensor}_zero", zero)
 

@@ -1,4 +1,4 @@
-"""Where a graph loses precision: the inputs of nodes to quantize, and the nodes whose numbers change."""
+"""Select where a graph loses precision: node inputs to quantize, and nodes whose numbers change."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,14 +14,14 @@ PRODUCTS = {"Conv", "ConvTranspose", "Gemm", "MatMul"}
 # values along the reduced axis of a weight that may share a scale in TensorRT, the cheapest first
 INT4_BLOCKS = (128, 64)
 # fmt: off
-# a value comes out as it went in
+# operators that do not change values
 ONLY_MOVES = frozenset({
     "Cast", "CastLike", "Concat", "Constant", "DepthToSpace", "Expand", "Flatten", "Gather", "GatherElements",
     "GatherND", "Identity", "NonZero", "OneHot", "Pad", "Reshape", "ReverseSequence", "ScatterElements",
     "ScatterND", "Shape", "Size", "Slice", "SpaceToDepth", "Split", "Squeeze", "Tile", "Transpose",
     "Unsqueeze", "Where",
 })
-# what has no 16 bits in ONNX, gains nothing by them, or holds graphs and sequences of floats
+# operators without 16-bit types in ONNX, without a gain from them, or with subgraphs or sequences
 STAYS_FP32 = frozenset({
     "Bernoulli", "ConcatFromSequence", "ConstantOfShape", "CumSum", "DequantizeLinear",
     "DynamicQuantizeLinear", "EyeLike", "If", "Loop", "NonMaxSuppression", "Optional", "OptionalGetElement",
@@ -48,7 +48,7 @@ class Site:
 
 
 def sites(model: ModelProto, precision: str) -> tuple[Site, ...]:
-    """The inputs that int8 and fp8 (of products), or int4 (weights of two dimensions) quantize.
+    """Return the inputs that int8 and fp8 (of products), or int4 (weights of two dimensions) quantize.
 
     Nodes must have names. Inputs that arrived quantized are left out.
     """
@@ -65,7 +65,7 @@ def sites(model: ModelProto, precision: str) -> tuple[Site, ...]:
 
 
 def lowerable(model: ModelProto, precision: str) -> tuple[str, ...]:
-    """The nodes whose numbers change in the precision, in the order that they run."""
+    """Return the nodes whose numbers change in the precision, in execution order."""
     if precision not in ("fp16", "bf16"):
         return tuple(dict.fromkeys(site.node for site in sites(model, precision)))
     known = infer_shapes(model)
@@ -75,7 +75,7 @@ def lowerable(model: ModelProto, precision: str) -> tuple[str, ...]:
 
 
 def has_half(node: NodeProto, known: Mapping[str, TypeInfo]) -> bool:
-    """Whether a node takes or gives FP32 and could do so in 16 bits; what is not known of it says no."""
+    """Return whether a node reads or writes FP32 and could do so in 16 bits; False for unknown types."""
     types = {
         known.get(name, (TensorProto.UNDEFINED, None))[0] for name in (*node.input, *node.output) if name
     }
@@ -84,7 +84,7 @@ def has_half(node: NodeProto, known: Mapping[str, TypeInfo]) -> bool:
 
 
 def int4_block(site: Site, weight: TensorProto) -> int:
-    """How many values along the reduced axis of a weight share a scale; 0 where no block fits."""
+    """Return how many values along the reduced axis of a weight share a scale; 0 if no block fits."""
     if not site.is_weight or site.index != 1 or len(weight.dims) != 2 or site.axis is None:
         return 0
     return next((block for block in INT4_BLOCKS if weight.dims[1 - site.axis] % block == 0), 0)
@@ -118,7 +118,8 @@ def _channel_axis(node: NodeProto, index: int, weight: TensorProto) -> int | Non
 
 
 def matching(model: ModelProto, patterns: Sequence[str]) -> frozenset[str]:
-    """The names of the nodes whose name or operator matches any of the patterns; subgraphs are left out.
+    """Return the names of the nodes whose name or operator matches any of the patterns; subgraphs are left
+    out.
 
     A pattern is written as for files, with *, ? and [...]; a name or operator as it is matches too.
     """
@@ -128,7 +129,7 @@ def matching(model: ModelProto, patterns: Sequence[str]) -> frozenset[str]:
 
 
 def unmatched(model: ModelProto, patterns: Sequence[str]) -> tuple[str, ...]:
-    """The patterns that match no node."""
+    """Return the patterns that match no node."""
     return tuple(pattern for pattern in patterns if not matching(model, [pattern]))
 
 

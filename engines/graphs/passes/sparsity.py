@@ -1,4 +1,5 @@
-"""Weights with 2:4 structured sparsity: at least two zeros in every four that are multiplied and summed.
+"""Detect weights with 2:4 structured sparsity: at least two zeros in every four that are multiplied and
+summed.
 
 TensorRT asks for them along the input channels of a Conv and the reduced dimension of a product, with a
 multiple of four: docs.nvidia.com/deeplearning/tensorrt, "Structured Sparsity".
@@ -15,19 +16,19 @@ from onnx import ModelProto, NodeProto, TensorProto, helper, numpy_helper
 from engines.models import onnx_files
 
 GROUP, ZEROS = 4, 2
-# weights fall into the pattern by design or not at all; those pruned may be few beside embeddings and heads
+# weights have the pattern by design or not at all; embeddings and heads may outnumber the pruned ones
 LEAST_SHARE = 0.1
-# values that are zero stay so through these
+# operators that keep zeros
 _KEEP_ZEROS = frozenset({"Cast", "DequantizeLinear", "Identity", "QuantizeLinear"})
 
 
 def is_sparse(path: Path) -> bool:
-    """Whether enough of the weights in the file have the structure for sparse kernels to matter."""
+    """Return whether enough weights in the file have the structure for sparse kernels to matter."""
     return structured_share(onnx_files.load(path)) >= LEAST_SHARE
 
 
 def structured_share(model: ModelProto) -> float:
-    """The share of the weights, by count, that have the structure; of those of Conv and products alone."""
+    """Return the share of the weights of Conv and products, by count, that have the structure."""
     weights = onnx_files.constants(model.graph)
     makers = {name: node for node in model.graph.node for name in node.output}
     places = {place for node in model.graph.node for place in _places(node, weights, makers)}
@@ -42,7 +43,7 @@ def structured_share(model: ModelProto) -> float:
 def _places(
     node: NodeProto, weights: Mapping[str, TensorProto], makers: Mapping[str, NodeProto]
 ) -> Iterator[tuple[str, int]]:
-    """The weights of a node and the axis of each that is summed over, where four fit into it."""
+    """Return the weights of a node and the axis of each that is summed over, if four fit into it."""
     for index, axis in _summed_axes(node):
         name, axis_there = _source(node.input[index], axis, weights, makers)
         tensor = weights.get(name)
@@ -53,7 +54,7 @@ def _places(
 
 
 def _summed_axes(node: NodeProto) -> tuple[tuple[int, int], ...]:
-    """The inputs that may be weights, and their axes; from the end where the number of axes varies."""
+    """Return the inputs that may be weights, and their axes; from the end if the number of axes varies."""
     if node.op_type == "Conv":
         return ((1, 1),)
     if node.op_type == "MatMul":
@@ -69,7 +70,9 @@ def _summed_axes(node: NodeProto) -> tuple[tuple[int, int], ...]:
 def _source(
     name: str, axis: int, weights: Mapping[str, TensorProto], makers: Mapping[str, NodeProto]
 ) -> tuple[str, int]:
-    """The weight that a tensor is made from, and its axis there; the tensor itself where it is none."""
+    """Return the weight that a tensor is made from, and its axis there; the tensor itself if there is
+    none.
+    """
     while name not in weights and name in makers:
         maker = makers[name]
         order = _attribute(maker, "perm", None) if maker.op_type == "Transpose" else None

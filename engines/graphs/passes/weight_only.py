@@ -1,4 +1,4 @@
-"""INT4 weights of products, dequantized where they are used: activations stay as they are.
+"""Quantize the weights of products to INT4, dequantized at their readers; activations do not change.
 
 Symmetric, with a scale for each block of a column. ONNX Runtime's quantizer of this kind needs a package of
 its own and sets up logging for the whole process.
@@ -21,7 +21,7 @@ CLIPPINGS = (1.0, 0.95, 0.9, 0.85)
 
 
 def quantize_int4(model: ModelProto, keep: frozenset[str]) -> ModelProto:
-    """The model with the weights of MatMul and Gemm in blocks of INT4, but for the nodes in `keep`.
+    """Return the model with the weights of MatMul and Gemm in blocks of INT4, except the nodes in `keep`.
 
     Raises EngineError when nothing is left to quantize.
     """
@@ -49,7 +49,7 @@ def quantize_int4(model: ModelProto, keep: frozenset[str]) -> ModelProto:
 def _in_blocks(
     weight: NDArray[np.generic], axis: int, block: int
 ) -> tuple[NDArray[np.generic], NDArray[np.generic]]:
-    """The INT4 values and the scales of the blocks along an axis, in the shapes that ONNX wants."""
+    """Return the INT4 values and the scales of the blocks along an axis, in the shapes that ONNX requires."""
     import ml_dtypes
 
     values = weight.astype(np.float32) if axis == 0 else weight.astype(np.float32).T
@@ -61,7 +61,7 @@ def _in_blocks(
 
 
 def _best_scale(blocks: NDArray[np.float32], dtype: np.dtype[Any]) -> NDArray[np.generic]:
-    """For each block the scale with the least squared error."""
+    """Return the scale with the least squared error for each block."""
     sizes = np.abs(blocks).max(axis=1, keepdims=True)
     scales = np.stack([scale_of(sizes * clipping, 7.0, dtype) for clipping in CLIPPINGS])
     errors = np.stack([_error(blocks, scale) for scale in scales])

@@ -1,4 +1,4 @@
-"""What is taken over from another study: its trials as ones of this space, and the most telling of them."""
+"""Convert trials of an earlier study to this search space, and keep the most informative."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -14,9 +14,9 @@ from studies.search.observations import Observation
 _T = TypeVar("_T")
 
 MOST_OBSERVATIONS = 60
-# of them, those that did best; the others are spread over all else
+# how many of them are the best; the others are spread over the rest
 BEST_SHARE = 1 / 3
-# a baseline alone says nothing of what differs from it
+# a baseline alone shows no differences
 FEWEST_OBSERVATIONS = 3
 
 
@@ -28,35 +28,35 @@ def taken_over(
     comparable: Sequence[bool],
     most: int = MOST_OBSERVATIONS,
 ) -> tuple[Observation, ...]:
-    """The other study's observations in this space, what is the baseline here first; none where they say
-    nothing.
+    """Return the other study's observations in this space, this study's baseline first; none if they are not
+    informative.
 
     The first of the observations is the other's own baseline, `baseline` this study's; `comparable` says of
     each constraint whether the other's margins mean anything here.
     """
     usual = _usual([one.candidate for one in observations], baseline)
-    told: dict[Candidate, Observation] = {}
+    converted: dict[Candidate, Observation] = {}
     for one in observations:
         candidate = mapped(one.candidate, space, baseline, usual)
         if candidate is not None and (one.values or one.failed):
             margins = tuple(
                 margin if counts else None for margin, counts in zip(one.margins, comparable, strict=False)
             )
-            told.setdefault(candidate, replace(one, candidate=candidate, margins=margins))
-    # all others are told by their ratio to it
-    first = told.pop(baseline, None)
-    if first is None or first.values is None or len(told) + 1 < FEWEST_OBSERVATIONS:
+            converted.setdefault(candidate, replace(one, candidate=candidate, margins=margins))
+    # all others are relative to it
+    first = converted.pop(baseline, None)
+    if first is None or first.values is None or len(converted) + 1 < FEWEST_OBSERVATIONS:
         return ()
-    return chosen((first, *told.values()), directions, most)
+    return chosen((first, *converted.values()), directions, most)
 
 
 def worth_reading(
     candidates: Sequence[Candidate], space: Space, baseline: Candidate, most: int
 ) -> tuple[int, ...]:
-    """Places of the other study's candidates that can be taken over: about so many, spread over all of them.
+    """Return the places of about so many of the other study's candidates that this space has, evenly spread.
 
-    The first, which is its baseline, and what is the baseline here are always among them; none at all where
-    it has not tried that.
+    Its baseline, which is the first, and this study's baseline are always among them; none if it has not
+    tried the latter.
     """
     usual = _usual(candidates, baseline)
     here = [mapped(one, space, baseline, usual) for one in candidates]
@@ -69,7 +69,7 @@ def worth_reading(
 def chosen(
     observations: Sequence[Observation], directions: Sequence[Direction], most: int = MOST_OBSERVATIONS
 ) -> tuple[Observation, ...]:
-    """The first, the best that are feasible, and some of all others, evenly spread from good to failed."""
+    """Return the first, the best feasible ones, and some of the others, evenly spread from good to failed."""
     rest = observations[1:]
     feasible = _best_first([one for one in rest if one.values and _most_missed(one) <= 0], directions)
     missing = sorted((one for one in rest if one.values and _most_missed(one) > 0), key=_most_missed)
@@ -82,7 +82,7 @@ def chosen(
 def mapped(
     candidate: Candidate, space: Space, baseline: Candidate, usual: Mapping[str, Value]
 ) -> Candidate | None:
-    """Another study's candidate as one of this space, by names and values; None where there is none like it.
+    """Convert another study's candidate to this space, by names and values; None if it has no equivalent.
 
     `usual` are the other's defaults. What is at its default there and cannot be had here is at its default
     here, as is what only this space has; away from the default of what only the other space has, there is
@@ -103,7 +103,8 @@ def mapped(
 
 
 def _usual(candidates: Sequence[Candidate], baseline: Candidate) -> dict[str, Value]:
-    """The other study's defaults, as its first candidate has them; this one's where it has tried those.
+    """Return the other study's defaults from its first candidate, or this study's defaults if it has tried
+    those.
 
     Then the candidate itself tells what the default here gives, and the default there is just another choice.
     """
@@ -117,13 +118,13 @@ def _usual(candidates: Sequence[Candidate], baseline: Candidate) -> dict[str, Va
 
 
 def _spread(items: Sequence[_T], most: int) -> list[_T]:
-    """So many of them, evenly spread."""
+    """Return so many of them, evenly spread."""
     count = max(0, min(len(items), most))
     return [items[round(place)] for place in np.linspace(0, len(items) - 1, count)]
 
 
 def _best_first(observations: Sequence[Observation], directions: Sequence[Direction]) -> list[Observation]:
-    """Those first to which the fewest others are as good in every objective, and better in one."""
+    """Sort by how many others are as good in every objective and better in one, the fewest first."""
     if not observations:
         return []
     signs = [1.0 if direction == "minimize" else -1.0 for direction in directions]

@@ -26,22 +26,24 @@ from studies.search.transfer.adapt import FEWEST_OBSERVATIONS, MOST_OBSERVATIONS
 from studies.storage.storage import Storage
 
 MOST_STUDIES = 4
-# a search learns from twice as many trials at once, its own among them
+# half of the trials that a search learns from, its own included
 MOST_TOGETHER = 100
 # reading the samples of so many takes a quarter of a second
 MOST_READ = 250
-# of a model of so much another size there is little to learn
+# a model of so different a size is hardly informative
 LEAST_SIMILARITY = 0.5
-# the same processor with another driver, another version of a library, or other options of the backend
+# similarity for the same processor with another driver, library version or backend options
 OTHER_VERSIONS = 0.8
-# they say nothing of the candidate
+# failures that are not caused by the candidate
 ACCIDENTS = ("internal", "disk_full")
 
 
 def begun_with(
     storage: Storage, spec: StudySpec, name: str, before: StudyRecord | None, wanted: bool
 ) -> tuple[Earlier, ...]:
-    """The earlier studies to learn from; for a study that is gone on with, those that it began with."""
+    """Return the earlier studies to learn from; those recorded at its beginning for a study that is
+    resumed.
+    """
     if not wanted:
         return ()
     if before is not None:
@@ -50,7 +52,8 @@ def begun_with(
 
 
 def earlier_studies(storage: Storage, spec: StudySpec, but: str | None = None) -> tuple[Earlier, ...]:
-    """What the most similar studies in the storage showed, without the one named; the most similar first.
+    """Return what the most similar studies in the storage showed, without the named one; the most similar
+    first.
 
     They are of one family of models, processor and backend, with the same kind of first objective.
     """
@@ -58,18 +61,18 @@ def earlier_studies(storage: Storage, spec: StudySpec, but: str | None = None) -
 
 
 def recorded_studies(storage: Storage, spec: StudySpec, priors: Sequence[Prior]) -> tuple[Earlier, ...]:
-    """What a study was begun with, as far as it is still stored."""
+    """Return the earlier studies recorded with a study, as far as they are still stored."""
     names = set(storage.study_names())
     return _first(storage, spec, ((one.study, one.similarity) for one in priors if one.study in names))
 
 
 def priors_of(earlier: Iterable[Earlier]) -> tuple[Prior, ...]:
-    """What a study records of what it begins with."""
+    """Return what a study records of its earlier studies."""
     return tuple(Prior(one.name, one.similarity, len(one.observations)) for one in earlier)
 
 
 def relevance(spec: StudySpec, other: StudySpec) -> float:
-    """How much the other study tells of this one, from 0 to 1."""
+    """Return how relevant the other study is to this one, from 0 to 1."""
     first, second = spec.objectives[0].metric, other.objectives[0].metric
     same_kind = first == second or second in _of_one_family(first)
     same_place = spec.backend == other.backend and _processor(spec.machine) == _processor(other.machine)
@@ -81,13 +84,13 @@ def relevance(spec: StudySpec, other: StudySpec) -> float:
 
 
 def _of_one_family(name: str) -> tuple[str, ...]:
-    """The metrics that rank candidates as this one does."""
+    """Return the metrics that rank candidates as this one does."""
     family = METRICS[name].family if name in METRICS else None
     return names_where(lambda metric: family is not None and metric.family == family)
 
 
 def _ranked(storage: Storage, spec: StudySpec, but: str | None) -> Iterator[tuple[str, float]]:
-    """Names and relevance, the most relevant first; of several studies of one workload the largest."""
+    """Return names and relevance, the most relevant first; of several studies of one workload the largest."""
     found: list[tuple[float, int, int, str, Workload]] = []
     for age, one in enumerate(reversed(storage.summaries())):
         if one.name != but and one.backend == spec.backend and one.trials >= FEWEST_OBSERVATIONS:
@@ -104,7 +107,7 @@ def _ranked(storage: Storage, spec: StudySpec, but: str | None) -> Iterator[tupl
 
 
 def _first(storage: Storage, spec: StudySpec, ranked: Iterable[tuple[str, float]]) -> tuple[Earlier, ...]:
-    """The first that have something to tell, as long as there is room for it."""
+    """Return the first informative studies, as long as there is room."""
     found: list[Earlier] = []
     room = MOST_TOGETHER
     for name, alike in ranked:
@@ -118,11 +121,11 @@ def _first(storage: Storage, spec: StudySpec, ranked: Iterable[tuple[str, float]
 
 
 def _read(storage: Storage, spec: StudySpec, name: str, alike: float, most: int) -> Earlier | None:
-    """The study as this one's space and objectives have it; None where it has nothing to tell."""
+    """Return the study in this study's space and objectives; None if it is not informative."""
     other = storage.find_spec(name)
     assert other is not None
     same = _measured(other.workload) == _measured(spec.workload)
-    # how far a time is from its limit is another model's own matter
+    # the distance of a time from its limit depends on the model
     comparable = [same or one.metric in accuracy_metrics() for one in spec.constraints]
     found = taken_over(
         [
@@ -140,7 +143,7 @@ def _read(storage: Storage, spec: StudySpec, name: str, alike: float, most: int)
 
 
 def _trials(storage: Storage, spec: StudySpec, name: str) -> tuple[TrialRecord, ...]:
-    """Those of a study that are worth reading, with the metrics that count here."""
+    """Return the trials of a study that are worth reading, with the metrics that count here."""
     metrics = {one.metric for one in spec.objectives} | {one.metric for one in spec.constraints}
     finished = storage.finished(name)
     places = worth_reading([one.candidate for one in finished], spec.space, spec.baseline, MOST_READ)
@@ -164,7 +167,7 @@ SIZE_EXPONENT = 1 / 8
 # ResNets of any depth are above 0.99; MobileNetV3 is at 0.95 with EfficientNet and with ResNet-50, and
 # studies of the one made searches of the others slower
 LEAST_OVERLAP = 0.97
-# they take no time in an engine, or next to none, and exporters differ in how many they write
+# these take almost no time in an engine, and exporters differ in how many they write
 FREE = frozenset(
     {
         "BatchNormalization",
@@ -180,7 +183,7 @@ FREE = frozenset(
         "Unsqueeze",
     }
 )
-# engines make the same kernels of them, or append them to the product before
+# engines use the same kernels for them, or fuse them with the product before
 ALIKE = {
     "Gemm": "MatMul",
     **dict.fromkeys(
@@ -190,18 +193,18 @@ ALIKE = {
 
 
 def similarity(one: Workload, other: Workload) -> float:
-    """From 0 (nothing in common) to 1 (the same model at the same shapes), either way round."""
+    """Return from 0 (nothing in common) to 1 (the same model at the same shapes); symmetric."""
     sizes = _ratio(one.model.parameters, other.model.parameters) * _ratio(_elements(one), _elements(other))
     return min(1.0, _overlap(_counts(one), _counts(other)) * math.pow(sizes, SIZE_EXPONENT))
 
 
 def are_of_one_family(one: Workload, other: Workload) -> bool:
-    """Whether they are one architecture: of other weights, depths, widths or shapes."""
+    """Return whether they have the same architecture, with other weights, depths, widths or shapes."""
     return _overlap(_counts(one), _counts(other)) >= LEAST_OVERLAP
 
 
 def _counts(workload: Workload) -> Mapping[str, int]:
-    """Operators by what they are to an engine; all of them where none takes time."""
+    """Count operators by their role in an engine; all of them if none takes time."""
     operators = workload.model.operators
     counts: Counter[str] = Counter()
     for name, count in operators.items():
@@ -220,5 +223,5 @@ def _elements(workload: Workload) -> int:
 
 
 def _ratio(one: int, other: int) -> float:
-    """The smaller by the larger; a model may have no weights."""
+    """Return the smaller divided by the larger; a model may have no weights."""
     return (min(one, other) + 1) / (max(one, other) + 1)

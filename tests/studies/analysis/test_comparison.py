@@ -94,13 +94,13 @@ def test_the_baseline_as_the_best_is_the_same_with_a_speedup_of_one() -> None:
     assert (found.verdict, found.speedup, found.best) == ("same", Estimate(1.0), found.baseline)
 
 
-def test_the_baselines_candidate_measured_again_is_the_same() -> None:
+def test_repeat_of_the_baselines_candidate_is_the_same() -> None:
     found = comparison(study_of(reference(3.0), reference(2.0)))
     assert found.best is not found.baseline
     assert found.verdict == "same"
 
 
-def test_a_best_behind_an_infeasible_baseline_is_slower() -> None:
+def test_best_that_is_slower_than_an_infeasible_baseline_is_called_slower() -> None:
     found = comparison(study_of(reference(1.0, error=0.5), made(2.0)))
     assert found.verdict == "slower"
     assert found.speedup is not None
@@ -112,7 +112,7 @@ def test_a_gain_without_an_interval_is_unproven() -> None:
     assert found.verdict == "unproven"
 
 
-def test_a_failed_baseline_leaves_nothing_to_compare_with() -> None:
+def test_comparison_with_a_failed_baseline_has_no_ratio() -> None:
     found = comparison(study_of(replace(failure(), candidate=BASE), made(1.0)))
     assert (found.verdict, found.speedup) == ("no baseline", None)
     assert found.best is not None
@@ -137,14 +137,14 @@ def test_an_objective_of_zero_has_a_verdict_but_no_ratio() -> None:
     assert (found.verdict, found.speedup) == ("faster", None)
 
 
-def test_a_value_that_is_not_finite_is_no_value() -> None:
+def test_non_finite_value_counts_as_missing() -> None:
     spoiled = replace(made(1.0), accuracy=Accuracy((OutputError("y", float("nan"), 0.0),), 1))
     study = study_of(reference(3.0), spoiled, objectives=["error"])
     assert objective_value(study.trials[1], study.spec.objectives[0]) is None
     assert best(study) is study.trials[0]
 
 
-def test_the_pareto_front_holds_what_nothing_beats_in_both() -> None:
+def test_pareto_front_has_trials_that_none_beats_in_both_objectives() -> None:
     study = study_of(
         sized(reference(3.0), 100),
         sized(made(2.0), 200),

@@ -90,7 +90,7 @@ def test_a_dimension_of_one_choice_has_no_importance() -> None:
     assert (streams.importance, len(streams.choices)) == (0.0, 1)
 
 
-def test_choices_never_made_apart_share_their_effect_and_have_no_interval() -> None:
+def test_choices_always_made_together_share_their_effect_without_interval() -> None:
     pairs = [("fp32", "all"), ("int8", "none")]
     random = np.random.default_rng(0)
     trials = [
@@ -115,7 +115,7 @@ def test_as_many_terms_as_trials_leaves_no_interval_and_nothing_explained() -> N
 
 
 @pytest.mark.parametrize("trials", [0, 1])
-def test_hardly_any_trials_have_no_effects(trials: int) -> None:
+def test_effects_need_more_than_a_few_trials(trials: int) -> None:
     found = effects(study_of(*[exact(BASE)] * trials))
     assert found.trials == trials
     assert all(entry.importance == 0 for entry in found.dimensions)
@@ -128,7 +128,7 @@ def test_a_constant_objective_has_no_important_dimension() -> None:
     assert all(made.ratio.value == 1 for entry in found.dimensions for made in entry.choices)
 
 
-def test_noise_alone_is_not_explained() -> None:
+def test_explained_share_of_pure_noise_is_near_zero() -> None:
     random = np.random.default_rng(1)
     found = effects(study_of(*(exact(one, float(random.lognormal(0, 0.2))) for one in everything())))
     assert found.explained is not None

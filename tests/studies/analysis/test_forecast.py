@@ -19,7 +19,7 @@ from studies.analysis.forecast import (
     making_seconds,
     trial_seconds,
 )
-from studies.belief.rigour import TRIALS_ALONE, Rigour
+from studies.belief.measurement_plan import TRIALS_ALONE, MeasurementPlan
 from studies.core.records import TrialRecord
 from tests.records import failed, measured, record, study_spec
 
@@ -45,8 +45,10 @@ def _other(**settings: object) -> Candidate:
     return Candidate(graph, build, run)
 
 
-def _ahead(records: list[TrialRecord], trials: int, rigour: Rigour = TRIALS_ALONE) -> Forecast:
-    found = forecast(SPEC, EXTENT, records, rigour, trials)
+def _ahead(
+    records: list[TrialRecord], trials: int, measurement_plan: MeasurementPlan = TRIALS_ALONE
+) -> Forecast:
+    found = forecast(SPEC, EXTENT, records, measurement_plan, trials)
     assert found is not None
     return found
 
@@ -75,7 +77,7 @@ def test_few_trials_need_fewer_engines_than_there_are() -> None:
     assert ahead.builds.most == pytest.approx(SPREAD * (4 * 100.0 + 2 * 1.0))
 
 
-def test_a_search_that_keeps_to_engines_that_are_there_is_expected_to_go_on_so() -> None:
+def test_forecast_assumes_that_a_search_keeps_reusing_engines() -> None:
     siblings = [
         _trial(number, _other(intra_op_threads=threads)) for number, threads in enumerate((2, 4, 8, 1))
     ]
@@ -84,7 +86,7 @@ def test_a_search_that_keeps_to_engines_that_are_there_is_expected_to_go_on_so()
     assert frugal.builds.expected < 0.8 * unknown.builds.expected
 
 
-def test_what_was_reused_costs_what_making_it_took() -> None:
+def test_reused_results_cost_their_original_seconds() -> None:
     again = _trial(0, stages={**STAGES, "graph": 0.0, "build": 0.1})
     reused = replace(
         again.evaluation,
@@ -113,36 +115,40 @@ def test_trials_that_ended_early_make_the_rest_shorter() -> None:
 
 
 def test_the_self_test_and_the_anchors_are_counted() -> None:
-    rigour = replace(TRIALS_ALONE, self_test_runs=5, anchor_every=10)
-    alone, watched = _ahead([_trial(0)], 41), _ahead([_trial(0)], 41, rigour)
+    measurement_plan = replace(TRIALS_ALONE, self_test_runs=5, anchor_every=10)
+    alone, watched = _ahead([_trial(0)], 41), _ahead([_trial(0)], 41, measurement_plan)
     assert watched.measuring.expected - alone.measuring.expected == pytest.approx((5 + 4) * 10.0)
     later = [_trial(number) for number in range(21)]
-    assert _ahead(later, 41, rigour).measuring.expected == pytest.approx((20 + 2) * 10.0)
+    assert _ahead(later, 41, measurement_plan).measuring.expected == pytest.approx((20 + 2) * 10.0)
 
 
-def test_the_finals_load_all_that_take_part_and_time_them_in_turn() -> None:
-    rigour = replace(TRIALS_ALONE, finalists=4, sessions=5, rounds=5)
+def test_finals_include_loading_and_timing_of_every_finalist() -> None:
+    measurement_plan = replace(TRIALS_ALONE, finalists=4, sessions=5, rounds=5)
     loading, block = START_SECONDS + 4.0, 6.0 / 6
-    assert _ahead([_trial(0)], 20, rigour).finals.expected == pytest.approx(9 * loading + 25 * 5 * block)
-    assert _ahead([_trial(0)], 3, rigour).finals.expected == pytest.approx(7 * loading + 25 * 3 * block)
-    assert _ahead([_trial(0)], 1, rigour).finals.expected == 0.0
-    rebuilt = replace(rigour, rebuilds=2)
+    assert _ahead([_trial(0)], 20, measurement_plan).finals.expected == pytest.approx(
+        9 * loading + 25 * 5 * block
+    )
+    assert _ahead([_trial(0)], 3, measurement_plan).finals.expected == pytest.approx(
+        7 * loading + 25 * 3 * block
+    )
+    assert _ahead([_trial(0)], 1, measurement_plan).finals.expected == 0.0
+    rebuilt = replace(measurement_plan, rebuilds=2)
     assert _ahead([_trial(0)], 20, rebuilt).finals.expected == pytest.approx(
         17 * loading + 8 * 101.0 + 25 * 13 * block
     )
 
 
 def test_a_time_limit_cuts_each_of_the_three() -> None:
-    rigour = Rigour(sessions=5)
+    measurement_plan = MeasurementPlan(sessions=5)
     whole = Forecast(40, Seconds(60, 20, 200), Seconds(40, 20, 200), Seconds(50, 10, 100))
-    cut = whole.within(50.0, 80.0, rigour)
+    cut = whole.within(50.0, 80.0, measurement_plan)
     assert cut.trials == 20
     assert cut.searching == Seconds(50, 40, 50)
     assert cut.finals == Seconds(30, 10, 60), "three of five sessions are held in any case"
-    assert whole.within(1000.0, 1000.0, rigour) == whole
+    assert whole.within(1000.0, 1000.0, measurement_plan) == whole
 
 
-def test_nothing_is_known_before_anything_was_measured() -> None:
+def test_forecast_is_none_before_the_first_measurement() -> None:
     broken = record(SPEC, 0, failed(SPEC.baseline, "build", "refused", "no"))
     assert forecast(SPEC, EXTENT, [], TRIALS_ALONE, 50) is None
     assert forecast(SPEC, EXTENT, [broken], TRIALS_ALONE, 50) is None
@@ -150,6 +156,6 @@ def test_nothing_is_known_before_anything_was_measured() -> None:
 
 def test_a_baseline_that_failed_is_not_measured_again() -> None:
     broken = record(SPEC, 0, failed(SPEC.baseline, "build", "refused", "no"))
-    ahead = _ahead([broken, _trial(1, _other(precision="fp16"))], 12, Rigour())
+    ahead = _ahead([broken, _trial(1, _other(precision="fp16"))], 12, MeasurementPlan())
     assert ahead.finals.most == 0.0
     assert ahead.measuring.expected == pytest.approx(10 * (0.0 + 10.0) / 2)

@@ -4,12 +4,12 @@ import pytest
 
 from engines.statistics.estimates import Estimate
 from studies.analysis.standing import Progress
-from studies.belief.rigour import Rigour
+from studies.belief.measurement_plan import MeasurementPlan
 from studies.core.records import TrialRecord
 from tests.records import study_record, study_spec
 
 LATENCY = study_spec()
-NO_FINALS = replace(Rigour(), finalists=0)
+NO_FINALS = replace(MeasurementPlan(), finalists=0)
 
 
 def _trial(number: int, value: float, state: str = "feasible", seconds: float = 2.0) -> TrialRecord:
@@ -27,7 +27,7 @@ def test_the_best_is_the_best_feasible_one() -> None:
     assert standing.speedup == 2.0
 
 
-def test_more_is_better_when_maximizing() -> None:
+def test_best_is_the_largest_when_maximizing() -> None:
     standing = Progress(study_spec(["throughput"]), 10)
     for number, value in enumerate([4.0, 2.0, 3.0]):
         standing.add(_trial(number, value))
@@ -46,7 +46,7 @@ def test_the_time_left_shrinks_with_the_trials_that_are_left() -> None:
     assert 0 < second < first
 
 
-def test_an_earlier_runs_trials_tell_the_time_of_those_that_are_left() -> None:
+def test_time_left_is_estimated_from_trials_of_an_earlier_run() -> None:
     at_once, one_by_one = Progress(LATENCY, 10), Progress(LATENCY, 10)
     records = [_trial(0, 4.0), _trial(1, 3.0, seconds=5.0)]
     at_once.add_all(records)
@@ -56,14 +56,17 @@ def test_an_earlier_runs_trials_tell_the_time_of_those_that_are_left() -> None:
 
 
 def test_the_time_left_includes_the_finals() -> None:
-    with_finals, without = Progress(LATENCY, 10, rigour=Rigour()), Progress(LATENCY, 10, rigour=NO_FINALS)
+    with_finals, without = (
+        Progress(LATENCY, 10, measurement_plan=MeasurementPlan()),
+        Progress(LATENCY, 10, measurement_plan=NO_FINALS),
+    )
     for standing in (with_finals, without):
         standing.add(_trial(0, 4.0))
     assert (with_finals.seconds_left() or 0.0) > (without.seconds_left() or 0.0)
 
 
-def test_a_limit_cuts_the_search_and_leaves_the_finals_their_least() -> None:
-    alone, standing = Progress(LATENCY, 1000, seconds=5.0), Progress(LATENCY, 1000, 5.0, Rigour())
+def test_time_limit_cuts_the_search_but_not_the_required_sessions() -> None:
+    alone, standing = Progress(LATENCY, 1000, seconds=5.0), Progress(LATENCY, 1000, 5.0, MeasurementPlan())
     for one in (alone, standing):
         one.add(_trial(0, 4.0, seconds=10.0))
     left, with_finals = alone.seconds_left(), standing.seconds_left()
@@ -73,6 +76,6 @@ def test_a_limit_cuts_the_search_and_leaves_the_finals_their_least() -> None:
     assert left < with_finals < 60.0
 
 
-def test_nothing_is_known_before_the_first_trial() -> None:
+def test_progress_is_none_before_the_first_trial() -> None:
     standing = Progress(LATENCY, 10)
     assert (standing.best, standing.speedup, standing.seconds_left()) == (None, None, None)

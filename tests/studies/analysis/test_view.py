@@ -23,7 +23,7 @@ from tests.studies.stored import START, add, failed, measured
 BASE = candidate("fp32", "all", 2, True)
 
 
-def test_view_answers_as_the_functions_do() -> None:
+def test_view_returns_the_same_as_the_functions() -> None:
     study = study_record(30, objectives=["latency_ms", "engine_bytes"])
     view = StudyView(study)
     assert view.comparison.verdict == comparison(study).verdict
@@ -33,7 +33,7 @@ def test_view_answers_as_the_functions_do() -> None:
     assert [one.name for one in view.effects.dimensions] == [one.name for one in effects(study).dimensions]
 
 
-def test_what_was_asked_is_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_properties_are_computed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     computed: list[str] = []
 
     def counted(study: StudyRecord) -> object:
@@ -105,9 +105,7 @@ def test_only_new_trials_are_read_and_judged(
     assert all(before is after for before, after in zip(known, view.study.trials, strict=False))
 
 
-def test_what_was_computed_is_computed_again_after_a_new_trial(
-    storage: Storage, study_spec: StudySpec
-) -> None:
+def test_properties_are_recomputed_after_a_new_trial(storage: Storage, study_spec: StudySpec) -> None:
     storage.create_study("study", study_spec, {})
     add(storage, "study", 0, measured(0, latency_ms=2.0))
     view = StudyView.open(storage, "study")

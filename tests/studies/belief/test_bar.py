@@ -34,7 +34,7 @@ def test_an_infeasible_trial_sets_no_bar_and_neither_does_one_that_was_cut_short
         assert bar.value == trials[0].metrics["latency_ms"].value
 
 
-def test_where_more_is_better_the_bar_is_the_highest() -> None:
+def test_bar_is_the_largest_when_maximizing() -> None:
     trials = study_at(3.0, 1.0, objectives=["throughput"]).trials
     bar = bar_of(trials, (Objective("throughput", "maximize"),), NOISY)
     assert bar is not None
@@ -49,7 +49,7 @@ def test_where_more_is_better_the_bar_is_the_highest() -> None:
         (Objective("cold_ms", "minimize"),),
     ],
 )
-def test_there_is_no_bar_where_slow_is_not_worse(objectives: tuple[Objective, ...]) -> None:
+def test_no_bar_for_an_objective_that_is_not_timed(objectives: tuple[Objective, ...]) -> None:
     metric = objectives[0].metric
     trials = [
         replace(trial, metrics={**trial.metrics, metric: trial.metrics["latency_ms"]})
@@ -83,7 +83,7 @@ def test_the_bar_moves_with_a_machine_that_drifts(slower: float, seconds: float,
     assert bar.value == pytest.approx(0.5 * level, rel=0.02)
 
 
-def test_what_another_study_measured_sets_no_bar() -> None:
+def test_measurement_of_another_study_sets_no_bar() -> None:
     trials = study_at(3.0, 1.0, 2.0).trials
     bar = bar_of([trials[0], replace(trials[1], reused=True), trials[2]], LATENCY, NOISY)
     assert bar is not None

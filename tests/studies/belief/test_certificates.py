@@ -32,7 +32,7 @@ def study(made: Evaluation, *repeats: Evaluation, limit: str = "p99_bound_ms<=33
     return replace(found, repeats=finals)
 
 
-def test_a_deadline_that_299_inferences_keep_is_certified() -> None:
+def test_deadline_met_by_299_inferences_is_certified() -> None:
     found = study(with_latencies(*[[30.0] * 60] * 5))
     holds = certificate(found, found.trials[0])
     assert holds is not None
@@ -73,7 +73,7 @@ def test_of_two_deadlines_the_tighter_one_counts() -> None:
     assert deadline_of(found) == pytest.approx(20.0)
 
 
-def test_measurements_that_differ_are_worth_less_than_their_inferences() -> None:
+def test_differences_between_measurements_weaken_the_certificate() -> None:
     calm, bad = [[30.0] * 120] * 5, [[40.0] * 3 + [30.0] * 117] * 5
     alike = study(with_latencies(*calm), *[with_latencies(*calm)] * 4)
     differ = study(with_latencies(*calm), *[with_latencies(*calm)] * 3, with_latencies(*bad))

@@ -26,21 +26,23 @@ Waits = Callable[[int], bool]
 @pytest.mark.parametrize(
     ("uneven", "even", "found"), [(3, 0, True), (3, 57, True), (3, 58, False), (2, 1, False)]
 )
-def test_three_and_one_in_twenty_are_more_than_chance(uneven: int, even: int, found: bool) -> None:
+def test_contention_needs_three_uneven_measurements_and_one_in_twenty(
+    uneven: int, even: int, found: bool
+) -> None:
     expected = Contention(uneven, uneven + even) if found else None
     assert contention(GPU, [True] * uneven + [False] * even) == expected
 
 
-def test_measurements_that_cannot_tell_do_not_count() -> None:
+def test_measurements_without_a_verdict_do_not_count() -> None:
     assert contention(GPU, [None] * 90 + [True] * 3) == Contention(3, 3)
     assert contention(GPU, [None] * 90) is None
 
 
-def test_on_a_cpu_others_are_found_by_the_wait_for_a_core_instead() -> None:
+def test_no_contention_is_reported_on_a_cpu() -> None:
     assert contention(CPU, [True] * 9) is None
 
 
-def test_what_others_measured_does_not_count() -> None:
+def test_measurements_of_other_studies_do_not_count() -> None:
     trials = study_record(4, failing=0).trials
     shared = [trials[0], replace(trials[1], reused=True), replace(trials[2], same_as=0), trials[3]]
     assert [one for one, _ in measured_in(shared, ())] == [trials[0].candidate, trials[3].candidate]
@@ -83,19 +85,19 @@ def test_a_search_says_once_that_something_else_uses_the_gpu(loop: Callable[[Wai
     assert "in 3 of 3 measurements" in _said(shared)[0]
 
 
-def test_a_search_alone_says_nothing_of_the_sort(loop: Callable[[Waits], StudyLoop]) -> None:
+def test_search_alone_on_the_gpu_gives_no_warning(loop: Callable[[Waits], StudyLoop]) -> None:
     alone = loop(lambda number: number in (2, 5))
     run(alone, 8)
     assert _said(alone) == []
 
 
-def test_what_comes_late_is_said_soon(loop: Callable[[Waits], StudyLoop]) -> None:
+def test_late_contention_is_reported_soon(loop: Callable[[Waits], StudyLoop]) -> None:
     late = loop(lambda number: number >= 80)
     run(late, 84)
     assert len(_said(late)) == 1
 
 
-def test_what_was_measured_before_is_not_said_of_now(loop: Callable[[Waits], StudyLoop]) -> None:
+def test_contention_of_an_earlier_run_is_not_reported_again(loop: Callable[[Waits], StudyLoop]) -> None:
     run(loop(lambda number: True), 6)
     again = loop(lambda number: False)
     run(again, 9)

@@ -15,7 +15,7 @@ def drawn(spread: float, count: int, seed: int = 0) -> list[float]:
     return list(10 * np.exp(np.random.default_rng(seed).normal(0, spread, count)))
 
 
-def test_fewer_than_three_runs_tell_nothing() -> None:
+def test_noise_needs_three_runs() -> None:
     assert noise_of(runs([1.0, 1.1], 0.01)) is None
     assert noise_of(runs([1.0, 1.1, 0.0], 0.01)) is None
 
@@ -27,7 +27,7 @@ def test_the_spread_is_that_of_the_logarithms() -> None:
     assert found.between == pytest.approx(found.spread, rel=0.01)
 
 
-def test_what_the_blocks_show_by_themselves_is_not_counted_twice() -> None:
+def test_between_run_noise_excludes_the_noise_within_blocks() -> None:
     # an interval of 3 % is a standard error of 1.5 %
     found = noise_of(runs(drawn(0.015, 500), 0.03))
     assert found is not None
@@ -64,7 +64,7 @@ def test_without_noise_or_interval_nothing_is_widened() -> None:
     assert widened(Estimate(5.0), noise_of(runs(drawn(0.02, 6), 0.01))) == Estimate(5.0)
 
 
-def test_a_machine_that_says_nothing_gives_intervals_that_say_nothing() -> None:
+def test_extreme_noise_gives_huge_intervals() -> None:
     noise = noise_of(runs([1e-6, 1.0, 1e6], 0.01))
     assert noise is not None
     wide = widened(Estimate(5.0, -1e6, 1e6), noise)

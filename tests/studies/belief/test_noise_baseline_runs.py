@@ -19,13 +19,13 @@ def test_baseline_runs_are_trial_0_the_self_test_and_the_anchors_but_not_the_fin
     assert [run.role for run in runs] == [None, *["self-test"] * 4, "anchor"]
 
 
-def test_a_baseline_known_from_an_earlier_study_is_no_run_of_this_one() -> None:
+def test_reused_baseline_is_not_a_run_of_this_study() -> None:
     study = with_self_test(study_at(1.0, 0.9), QUIET)
     reused = replace(study, trials=(replace(study.trials[0], reused=True), *study.trials[1:]))
     assert len(baseline_runs(reused.trials, reused.repeats, "latency_ms")) == 4
 
 
-def test_a_machine_that_changes_its_level_behind_the_self_test_is_a_noisy_one() -> None:
+def test_level_change_after_the_self_test_counts_as_noise() -> None:
     study = with_self_test(study_at(1.0), QUIET)
     quiet = noise(study)
     noisy = noise(with_anchors(study, {600.0: 1.01, 1200.0: 1.0, 1800.0: 1.01, 2400.0: 1.0}))
@@ -35,7 +35,7 @@ def test_a_machine_that_changes_its_level_behind_the_self_test_is_a_noisy_one() 
     assert noisy.detectable > 3 * quiet.detectable
 
 
-def test_a_steady_drift_is_no_noise() -> None:
+def test_steady_drift_does_not_count_as_noise() -> None:
     study = with_self_test(study_at(1.0), QUIET)
     quiet, drifting = noise(study), noise(with_anchors(study, {600.0 * n: 1 + 0.02 * n for n in range(1, 6)}))
     assert quiet is not None
@@ -43,11 +43,11 @@ def test_a_steady_drift_is_no_noise() -> None:
     assert drifting.spread < 0.005
 
 
-def test_without_an_anchor_there_is_no_drift_to_know() -> None:
+def test_drift_is_none_without_an_anchor() -> None:
     assert drift(with_self_test(study_at(1.0), QUIET)) is None
 
 
-def test_a_machine_that_becomes_slower_is_found_out() -> None:
+def test_drift_is_detected_when_the_machine_becomes_slower() -> None:
     anchors = {600.0 * step: 1.0 + 0.02 * step for step in range(1, 6)}
     found = drift(with_anchors(with_self_test(study_at(1.0), QUIET), anchors))
     assert found is not None
@@ -59,7 +59,7 @@ def test_a_machine_that_becomes_slower_is_found_out() -> None:
     assert found.level(START + timedelta(hours=9)) == pytest.approx(found.change.value)
 
 
-def test_noise_alone_is_no_drift_and_changes_no_value() -> None:
+def test_noise_alone_is_not_a_significant_drift_and_changes_no_value() -> None:
     random, significant = np.random.default_rng(4), 0
     for _ in range(100):
         anchors = {600.0 * step: float(random.normal(1, 0.01)) for step in range(1, 6)}
@@ -72,13 +72,13 @@ def test_noise_alone_is_no_drift_and_changes_no_value() -> None:
 
 
 @pytest.mark.parametrize("metric", ["engine_bytes", "error", "build_seconds", "memory_bytes"])
-def test_what_is_not_timed_has_neither_noise_nor_drift(metric: str) -> None:
+def test_untimed_metrics_have_neither_noise_nor_drift(metric: str) -> None:
     study = with_anchors(with_self_test(study_at(1.0, objectives=[metric]), QUIET), {600.0: 1.1})
     assert noise(study) is None
     assert drift(study) is None
 
 
-def test_runs_that_are_all_equal_say_nothing_of_noise() -> None:
+def test_noise_is_none_when_all_runs_are_equal() -> None:
     study = study_at(1.0)
     same = repeat("self-test", study.trials[0].evaluation)
     assert noise(replace(study, repeats=(same,) * 5)) is None

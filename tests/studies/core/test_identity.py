@@ -55,7 +55,7 @@ def test_another_metric_is_another_identity(
     assert _identity(first) != _identity(second)
 
 
-def test_where_files_lie_is_no_part_of_it(study_spec: StudySpec) -> None:
+def test_identity_does_not_depend_on_file_paths(study_spec: StudySpec) -> None:
     here = replace(study_spec.workload, metrics=(METRIC,), calibration=BY_FUNCTION)
     moved = replace(METRIC, file=file_at("/there", "ab"), function="../task.py:accuracy")
     source = replace(BY_FUNCTION, file=file_at("/there", "ef"), function="task.py:batches")
@@ -63,5 +63,5 @@ def test_where_files_lie_is_no_part_of_it(study_spec: StudySpec) -> None:
     assert _identity(here) == _identity(there)
 
 
-def test_what_was_left_alone_is_not_in_it(study_spec: StudySpec) -> None:
+def test_identity_omits_options_left_at_their_defaults(study_spec: StudySpec) -> None:
     assert chosen(study_spec.workload) == {}

@@ -82,7 +82,7 @@ def test_a_measurement_with_other_shapes_is_not_shared(name: str) -> None:
     assert same_as(replace(shared, candidate=small), trials) == 0
 
 
-def test_what_was_cut_short_or_comes_from_another_study_is_not_shared() -> None:
+def test_pruned_or_foreign_measurements_are_not_shared() -> None:
     assert FIRST.measurement is not None
     pruned = replace(FIRST, measurement=replace(FIRST.measurement, pruned=True))
     cut, reused, whole = study_of(pruned, FIRST, made(evaluation(OTHER, 1.9), "third", "same")).trials

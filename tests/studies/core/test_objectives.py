@@ -43,7 +43,7 @@ def test_every_metric_is_derived_from_a_full_evaluation() -> None:
     assert (values["memory_bytes"], values["device_memory_bytes"]) == (100, 200)
 
 
-def test_what_telemetry_cold_blocks_and_many_samples_add_is_derived_too() -> None:
+def test_metrics_of_telemetry_cold_blocks_and_many_samples_are_derived() -> None:
     telemetry = {"energy_mj": 200_000.0, "power_w": 400.0, "clock_mhz": 1980.0}
     block = Block(np.full(300, 2.0), 0.6, 0.0, telemetry)
     cold = Block(np.full(10, 3.0), 0.1, 0.0)
@@ -55,7 +55,7 @@ def test_what_telemetry_cold_blocks_and_many_samples_add_is_derived_too() -> Non
     assert (values["power_w"], values["clock_mhz"]) == (400.0, 1980.0)
 
 
-def test_a_metric_that_a_trial_cut_short_did_not_come_to_is_not_held_against_it() -> None:
+def test_metric_missing_from_a_pruned_trial_is_not_a_violation() -> None:
     constraints = parse_constraints(["p99_bound_ms<=33"])
     assert MEASURED.measurement is not None
     pruned = replace(MEASURED, measurement=replace(MEASURED.measurement, pruned=True))
@@ -96,7 +96,7 @@ def test_a_limit_on_the_error_is_added_unless_there_is_one() -> None:
         (["latency_ms<=1", "latency_ms>=2"], "nothing can keep both latency_ms>=2 and latency_ms<=1"),
     ],
 )
-def test_what_nothing_can_keep_is_refused(texts: list[str], said: str) -> None:
+def test_constraint_that_no_engine_can_satisfy_is_refused(texts: list[str], said: str) -> None:
     with pytest.raises(UserError, match=re.escape(said)):
         parse_constraints(texts)
 
@@ -115,7 +115,7 @@ def test_a_limit_on_any_measure_of_accuracy_is_one_on_the_error(text: str) -> No
     assert [str(one) for one in parse_constraints([text], [F1])] == [text]
 
 
-def test_measures_that_an_older_database_does_not_have_are_left_out() -> None:
+def test_metrics_missing_from_an_older_database_are_left_out() -> None:
     old = replace(MEASURED, accuracy=Accuracy((OutputError("y", 0.02, 0.5),), 4))
     assert not {"mean_abs_error", "cosine", "top1_agreement"} & metrics_of(old).keys()
     assert "snr_db" in metrics_of(old)
@@ -196,7 +196,7 @@ def test_a_metric_that_is_not_known_misses_its_limit() -> None:
     assert violations_of({}, [Constraint("memory_bytes", "<=", 5)]) == {"memory_bytes<=5": math.inf}
 
 
-def test_a_lower_limit_is_missed_from_below() -> None:
+def test_value_below_a_lower_limit_is_a_violation() -> None:
     limit = [Constraint("throughput", ">=", 10)]
     assert violations_of({"throughput": Estimate(8.0)}, limit) == {"throughput>=10": 2.0}
     assert violations_of({"throughput": Estimate(10.0)}, limit) == {}

@@ -39,7 +39,7 @@ def test_fixing_narrows_to_one_or_several_choices_in_their_order() -> None:
     assert [one.choices for one in narrowed] == [("fp32", "int8"), (0, 5), (False,), (False,)]
 
 
-def test_what_is_not_searched_may_be_fixed_where_the_dimension_says_so() -> None:
+def test_unsearched_value_may_be_fixed_if_the_dimension_allows_it() -> None:
     narrowed = spaces.narrow(DIMENSIONS, {"sparse": ("true",), "level": ("7",)})
     assert (narrowed[1].choices, narrowed[2].choices) == ((7,), (True,))
 
@@ -54,7 +54,7 @@ def test_what_is_not_searched_may_be_fixed_where_the_dimension_says_so() -> None
         ({"spin": ("maybe",)}, "spin cannot be 'maybe'", "true, false"),
     ],
 )
-def test_what_the_space_does_not_have_is_the_users_mistake(
+def test_fixing_an_unknown_name_or_value_raises_user_error(
     fixed: dict[str, tuple[str, ...]], message: str, hint: str
 ) -> None:
     with pytest.raises(UserError, match=message) as caught:
@@ -67,12 +67,12 @@ def test_fixed_values_are_read_from_text() -> None:
 
 
 @pytest.mark.parametrize("text", ["a", "=1", "a=", "a=,"])
-def test_a_fixed_value_that_cannot_be_read_is_the_users_mistake(text: str) -> None:
+def test_unreadable_fixed_value_raises_user_error(text: str) -> None:
     with pytest.raises(UserError, match="cannot read --fix"):
         spaces.parse_fixed([text])
 
 
-def test_a_dimension_fixed_twice_is_the_users_mistake() -> None:
+def test_fixing_a_dimension_twice_raises_user_error() -> None:
     with pytest.raises(UserError, match="names 'a' twice"):
         spaces.parse_fixed(["a=1", "a=2"])
 

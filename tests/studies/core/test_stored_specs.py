@@ -56,24 +56,24 @@ def test_random_inputs_have_no_file(plain: dict[str, Any]) -> None:
     assert spec.workload.inputs == InputSource(seed=3)
 
 
-def test_evaluations_are_found_under_the_keys_of_then(spec: StudySpec) -> None:
+def test_evaluations_keep_the_keys_of_earlier_versions(spec: StudySpec) -> None:
     assert evaluation_key(spec, spec.baseline) == "5f6b4157dd40726b6d38229c27ea48cd"
 
 
-def test_graphs_and_reference_outputs_have_the_names_of_then(spec: StudySpec) -> None:
+def test_graphs_and_reference_outputs_keep_the_names_of_earlier_versions(spec: StudySpec) -> None:
     workload = spec.workload
     reference = reference_file(Path(), workload, 8, {"onnxruntime": "1"})
     assert reference.name == "reference-7ecda06904aa9f7a684db4f492e904f0.npz"
     assert wire.digest(calibration_identity(workload)) == "e57a667b2bae1a9e23601c1dd9536dcd"
 
 
-def test_what_is_written_today_is_read_as_it_is(spec: StudySpec) -> None:
+def test_current_spec_is_read_unchanged(spec: StudySpec) -> None:
     written = wire.to_json(spec)
     assert "plan" in json.loads(written)["workload"]
     assert earlier.from_json(written, StudySpec) == spec
 
 
-def test_what_is_no_spec_is_refused_by_the_name_of_its_field(plain: dict[str, Any]) -> None:
+def test_invalid_spec_is_refused_with_the_name_of_the_field(plain: dict[str, Any]) -> None:
     del plain["workload"]["inputs"]
     with pytest.raises(msgspec.ValidationError, match=r"inputs.*\$\.workload"):
         earlier.from_json(json.dumps(plain), StudySpec)

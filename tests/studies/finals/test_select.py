@@ -22,19 +22,19 @@ def test_only_those_that_overlap_the_best_are_measured_again_and_the_baseline_wi
     assert numbers(study) == [0, 1, 2]
 
 
-def test_on_a_noisy_machine_more_could_be_the_best() -> None:
+def test_more_trials_are_finalists_on_a_noisy_machine() -> None:
     study = with_self_test(study_at(2.0, 1.0, 1.02, 1.05), NOISY)
     assert numbers(study) == [0, 1, 2, 3]
     assert numbers(study, most=2) == [0, 1, 2]
 
 
-def test_there_are_none_where_nothing_comes_near_the_baseline_or_nobody_asked() -> None:
+def test_no_finalists_without_a_rival_of_the_baseline_or_when_turned_off() -> None:
     assert numbers(with_self_test(study_at(1.0, 2.0, 3.0), QUIET)) == []
     assert numbers(with_self_test(study_at(2.0, 1.0), QUIET), most=0) == []
     assert numbers(study_at(1.0)) == []
 
 
-def test_what_was_cut_short_or_is_infeasible_is_no_finalist() -> None:
+def test_pruned_and_infeasible_trials_are_not_finalists() -> None:
     study = with_self_test(study_at(2.0, 1.0, 1.0, 1.0), QUIET)
     _, one, two, three = study.trials
     assert one.measurement is not None
@@ -59,14 +59,14 @@ def test_a_front_and_an_exact_objective_need_no_finals(objectives: list[str]) ->
     assert numbers(with_self_test(study_at(2.0, 1.0, objectives=objectives), QUIET)) == []
 
 
-def test_a_baseline_without_a_measurement_has_nobody_to_be_compared_with() -> None:
+def test_no_finalists_without_a_measured_baseline() -> None:
     study = study_at(2.0, 1.0)
     failed = replace(evaluation(study.trials[0].candidate, 1.0), measurement=None, failure=FAILED)
     broken = replace(study.trials[0], evaluation=failed, state="failed", metrics={})
     assert numbers(replace(study, trials=(broken, study.trials[1]))) == []
 
 
-def test_trials_that_share_a_measurement_need_one_place() -> None:
+def test_trials_that_share_a_measurement_are_one_finalist() -> None:
     study = with_self_test(study_at(2.0, 1.0, 1.0, 1.0001, 2.0), QUIET)
     first, one, two, three, four = study.trials
     twins = replace(two, same_as=1), three, replace(four, same_as=0)

@@ -27,7 +27,7 @@ def test_without_finals_there_are_none() -> None:
     assert finals(study_at(2.0, 1.0)) is None
 
 
-def test_what_drifts_from_session_to_session_does_not_hide_who_is_faster() -> None:
+def test_drift_between_sessions_does_not_hide_the_faster_trial() -> None:
     study = with_finals(
         study_at(1.0, 0.99, 0.995),
         {
@@ -179,7 +179,7 @@ def test_without_finals_trials_are_compared_free_of_drift() -> None:
     assert found.speedup.value == pytest.approx(1.2 / 1.1, rel=0.02)
 
 
-def test_without_finals_a_difference_that_the_machine_cannot_tell_is_none() -> None:
+def test_without_finals_an_undetectable_difference_counts_as_none() -> None:
     study = study_at(1.0, 0.97)
     assert comparison(study).verdict == "faster"
     noisy = with_self_test(study, [1.02, 0.98, 1.01, 0.99, 1.0])
@@ -189,7 +189,7 @@ def test_without_finals_a_difference_that_the_machine_cannot_tell_is_none() -> N
     assert comparison(quiet).verdict == "faster"
 
 
-def test_a_finalist_that_missed_the_slow_sessions_gains_nothing_by_it() -> None:
+def test_missing_a_slow_session_is_not_an_advantage() -> None:
     levels = [1.0, 1.0, 1.0, 2.0, 2.0]
     runs = {0: levels, 1: [0.8 * level for level in levels], 2: [0.85, 0.85, 0.85]}
     found = finals(with_finals(study_at(1.0, 0.8, 0.8), runs))
@@ -198,7 +198,7 @@ def test_a_finalist_that_missed_the_slow_sessions_gains_nothing_by_it() -> None:
     assert [row.trial for row in found.finalists] == [1, 2, 0]
 
 
-def test_one_that_is_proven_faster_wins_over_a_better_mean_that_proves_nothing() -> None:
+def test_proven_faster_finalist_wins_over_a_better_mean_without_proof() -> None:
     runs = {0: [1.0, 1.001, 0.999, 1.0, 1.0], 1: [0.5, 1.3, 0.6, 1.2, 0.7], 2: [0.9] * 5}
     study = with_finals(study_at(1.0, 0.8, 0.8), runs)
     found = finals(study)
@@ -208,7 +208,7 @@ def test_one_that_is_proven_faster_wins_over_a_better_mean_that_proves_nothing()
     assert recommended(study) is study.trials[2]
 
 
-def test_beside_a_baseline_that_is_out_nothing_needs_to_be_proven() -> None:
+def test_best_mean_wins_when_the_baseline_is_out() -> None:
     runs = {0: [1.0, 1.001, 0.999, 1.0, 1.0], 1: [0.5, 1.3, 0.6, 1.2, 0.7], 2: [0.9] * 5}
     study = with_finals(study_at(1.0, 0.8, 0.8), runs)
     out = replace(study.trials[0], state="infeasible", violations={"error<=0.01": 1.0})

@@ -67,7 +67,7 @@ def test_a_baseline_outside_of_the_space_has_no_point() -> None:
     assert landscape_of(replace(study, spec=replace(study.spec, space=narrowed)), "").points[0] == ()
 
 
-def test_the_best_are_told_by_the_passes_so_far_and_have_the_baseline_with_them() -> None:
+def test_best_are_chosen_from_earlier_passes_and_include_the_baseline() -> None:
     study = study_record(20, failing=0.0)
     first = best_of(study, 3)
     assert first[-1] == 0
@@ -80,7 +80,7 @@ def test_the_best_are_told_by_the_passes_so_far_and_have_the_baseline_with_them(
     assert best_of(with_pass, 3, before=1) == first
 
 
-def test_numbers_that_are_missing_leave_no_hole_in_a_landscape() -> None:
+def test_landscape_has_no_gap_for_missing_trial_numbers() -> None:
     study = study_record(6, failing=0.0)
     study = replace(study, repeats=tuple(_again(study, trial, 1) for trial in (4, 0)))
     gapped = with_gap(study)

@@ -15,7 +15,9 @@ from tuner.options.record import PASSES
         (600, 0, []),
     ],
 )
-def test_the_fewer_the_more_often(candidates: int, passes: int, expected: list[tuple[int, int]]) -> None:
+def test_fewer_candidates_get_more_passes(
+    candidates: int, passes: int, expected: list[tuple[int, int]]
+) -> None:
     found = schedule(candidates, passes)
     assert found == expected
     assert sum(times for _, times in found) == passes

@@ -25,7 +25,7 @@ def test_points_are_suggested_in_the_order_given_until_none_is_left() -> None:
     assert len(found) == spaces.size(SPACE) == 9
 
 
-def test_what_was_seen_is_left_out_and_what_lies_outside_ignored() -> None:
+def test_seen_points_are_left_out_and_points_outside_ignored() -> None:
     listing = Listing(SPACE, random_points(SPACE, 99, seed=1))
     first = listing.suggest()
     listing.mark_seen({**spaces.settled(SPACE, first), "fixed": 2})

@@ -9,14 +9,14 @@ import pytest
 
 from engines.artifacts.workspace import Workspace
 from engines.core.values import Settings, Workload
+from studies.belief.measurement_plan import MeasurementPlan
 from studies.belief.noise import noise, noise_of
-from studies.belief.rigour import Rigour
 from studies.run import loop as loop_module
 from studies.run.loop import StudyLoop
 from studies.storage.storage import Storage, open_storage
 from tests.studies.loops import Here, Notes, failed, loop_of, run, spec_of
 
-RIGOUR = Rigour(self_test_runs=4, anchor_every=3, racing=False)
+MEASUREMENT_PLAN = MeasurementPlan(self_test_runs=4, anchor_every=3, racing=False)
 
 
 @pytest.fixture
@@ -25,11 +25,13 @@ def storage(workspace: Workspace) -> Iterator[Storage]:
         yield opened
 
 
-def loop(storage: Storage, workload: Workload, executor: Here, rigour: Rigour = RIGOUR) -> StudyLoop:
-    return replace(loop_of(storage, spec_of(workload), executor), rigour=rigour)
+def loop(
+    storage: Storage, workload: Workload, executor: Here, measurement_plan: MeasurementPlan = MEASUREMENT_PLAN
+) -> StudyLoop:
+    return replace(loop_of(storage, spec_of(workload), executor), measurement_plan=measurement_plan)
 
 
-def test_the_baseline_is_measured_again_behind_trial_0_and_every_few_trials(
+def test_baseline_is_measured_again_after_trial_0_and_every_few_trials(
     storage: Storage, workload: Workload, workspace: Workspace
 ) -> None:
     executor = Here(workload, workspace)
@@ -43,7 +45,7 @@ def test_the_baseline_is_measured_again_behind_trial_0_and_every_few_trials(
     assert len(executor.asked) == 8 + 6
 
 
-def test_a_search_that_goes_on_does_not_repeat_the_self_test(
+def test_resume_does_not_repeat_the_self_test(
     storage: Storage, workload: Workload, workspace: Workspace
 ) -> None:
     run(loop(storage, workload, Here(workload, workspace)), 3)
@@ -52,7 +54,7 @@ def test_a_search_that_goes_on_does_not_repeat_the_self_test(
     assert roles == ["self-test"] * 4 + ["anchor"]
 
 
-def test_what_the_self_test_found_is_told_once(
+def test_result_of_the_self_test_is_reported_once(
     storage: Storage, workload: Workload, workspace: Workspace
 ) -> None:
     found = loop(storage, workload, Here(workload, workspace, options=Settings(run_noise=0.01)))
@@ -73,19 +75,19 @@ def test_a_baseline_that_failed_is_not_measured_again(
     assert storage.read_study("study").repeats == ()
 
 
-def test_without_rigour_nothing_is_measured_twice(
+def test_nothing_is_measured_twice_when_turned_off(
     storage: Storage, workload: Workload, workspace: Workspace
 ) -> None:
     executor = Here(workload, workspace)
-    run(loop(storage, workload, executor, Rigour(self_test_runs=0, anchor_every=0)), 6)
+    run(loop(storage, workload, executor, MeasurementPlan(self_test_runs=0, anchor_every=0)), 6)
     assert len(executor.asked) == 6
     assert executor.bars == [None] * 6
 
 
-def test_trials_behind_the_best_are_cut_short_and_answer_no_other_study(
+def test_clearly_worse_trials_are_pruned_and_not_reused_by_other_studies(
     storage: Storage, workload: Workload, workspace: Workspace
 ) -> None:
-    racing = replace(RIGOUR, racing=True)
+    racing = replace(MEASUREMENT_PLAN, racing=True)
     executor = Here(workload, workspace)
     run(loop(storage, workload, executor, racing), 30)
     trials = storage.read_study("study").trials
@@ -101,11 +103,11 @@ def test_trials_behind_the_best_are_cut_short_and_answer_no_other_study(
     assert not any(keys[trial.number].endswith("-pruned") for trial in whole)
 
 
-def test_the_noise_that_is_found_is_what_the_machine_has(
+def test_estimated_noise_matches_the_simulated_noise(
     storage: Storage, workload: Workload, workspace: Workspace
 ) -> None:
     executor = Here(workload, workspace, options=Settings(run_noise=0.02, noise=0.0001))
-    run(loop(storage, workload, executor, replace(RIGOUR, self_test_runs=60)), 2)
+    run(loop(storage, workload, executor, replace(MEASUREMENT_PLAN, self_test_runs=60)), 2)
     found = noise(storage.read_study("study"))
     assert found is not None
     assert found.runs == 61
@@ -113,7 +115,7 @@ def test_the_noise_that_is_found_is_what_the_machine_has(
     assert found.between == pytest.approx(found.spread, rel=0.1)
 
 
-def test_two_runs_say_nothing_of_noise() -> None:
+def test_two_runs_give_no_noise() -> None:
     assert noise_of([]) is None
 
 

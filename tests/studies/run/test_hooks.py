@@ -41,7 +41,7 @@ class Recorder:
         monkeypatch.setattr(storage, "set_attempt", kept)
 
 
-def test_what_is_under_way_is_written_with_its_stage_and_goes_when_it_is_stored(
+def test_attempt_has_its_stage_and_is_removed_when_the_trial_is_stored(
     loop: StudyLoop, storage: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(hooks, "ATTEMPTS_EVERY_SECONDS", 0.0)
@@ -60,7 +60,7 @@ def test_what_is_under_way_is_written_with_its_stage_and_goes_when_it_is_stored(
     assert storage.attempts("study") == ()
 
 
-def test_it_is_written_at_most_once_a_second(
+def test_attempts_are_written_at_most_once_a_second(
     loop: StudyLoop, storage: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(hooks, "ATTEMPTS_EVERY_SECONDS", 3600.0)
@@ -69,7 +69,7 @@ def test_it_is_written_at_most_once_a_second(
     assert len(recorder.rows) <= len(THREE)
 
 
-def test_an_interrupted_search_leaves_no_rows_and_a_killed_ones_go_with_the_next_run(
+def test_interrupted_search_leaves_no_attempts_and_next_run_removes_those_of_a_killed_one(
     loop: StudyLoop, storage: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def stop(record: TrialRecord) -> None:

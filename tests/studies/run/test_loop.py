@@ -41,7 +41,7 @@ def test_a_search_for_speed_begins_with_what_vendors_advise(
     assert settings["builder_optimization_level"] == 3
 
 
-def test_the_observer_is_told_of_each_trial_from_start_to_end(
+def test_observer_gets_each_trial_from_start_to_end(
     storage: Storage, workload: Workload, workspace: Workspace
 ) -> None:
     executor = Here(workload, workspace)
@@ -60,7 +60,7 @@ def test_the_observer_is_told_of_each_trial_from_start_to_end(
         assert told.seconds == kept.seconds >= sum(told.evaluation.stage_seconds.values())
 
 
-def test_a_trial_is_stored_before_optuna_or_anybody_hears_of_it(
+def test_trial_is_stored_before_optuna_and_the_observer_get_it(
     storage: Storage, workload: Workload, workspace: Workspace
 ) -> None:
     seen = []
@@ -74,7 +74,7 @@ def test_a_trial_is_stored_before_optuna_or_anybody_hears_of_it(
     assert len(optuna_trials(storage)) == 4
 
 
-def test_a_search_that_ends_between_the_two_tells_optuna_when_it_goes_on(
+def test_resume_adds_trials_missing_from_optuna(
     storage: Storage, workload: Workload, workspace: Workspace
 ) -> None:
     def stop(record: TrialRecord) -> None:
@@ -92,7 +92,7 @@ def test_a_search_that_ends_between_the_two_tells_optuna_when_it_goes_on(
     assert [trial.value for trial in optuna_trials(storage)] == values
 
 
-def test_another_run_goes_on_behind_the_last_and_repeats_nothing(
+def test_resume_continues_after_the_last_trial_and_repeats_nothing(
     storage: Storage, workload: Workload, workspace: Workspace
 ) -> None:
     executor = Here(workload, workspace)
@@ -120,7 +120,7 @@ def test_a_baseline_outside_the_space_is_tried_besides_every_candidate_inside(
     assert all(len(trial.params) == 2 for trial in others)
 
 
-def test_a_second_search_of_the_same_study_is_told_to_leave_it_alone(
+def test_second_search_of_the_same_study_raises_user_error(
     storage: Storage, workload: Workload, workspace: Workspace
 ) -> None:
     spec = spec_of(workload)

@@ -23,7 +23,7 @@ def database_url(workspace: Workspace) -> str:
     return str(workspace.database)
 
 
-def test_it_ends_when_every_candidate_was_tried(
+def test_search_ends_when_every_candidate_was_tried(
     storage: Storage, workload: Workload, workspace: Workspace
 ) -> None:
     fixed = {"precision": ["fp32"], "profile": ["wide"], "max_aux_streams": ["0"]}
@@ -43,7 +43,7 @@ def test_a_space_of_one_candidate_needs_one_trial(
     assert executor.asked == [spec.baseline]
 
 
-def test_a_stop_ends_it_after_the_trial_in_flight(
+def test_stop_ends_the_search_after_the_trial_in_flight(
     storage: Storage, workload: Workload, workspace: Workspace
 ) -> None:
     stop = Stop()
@@ -58,7 +58,7 @@ def test_a_stop_ends_it_after_the_trial_in_flight(
     assert not stop.running
 
 
-def test_a_time_limit_ends_it_after_the_trial_in_flight(
+def test_time_limit_ends_the_search_after_the_trial_in_flight(
     storage: Storage, workload: Workload, workspace: Workspace, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     executor = Here(workload, workspace)
@@ -110,7 +110,7 @@ def test_a_trial_may_take_a_multiple_of_the_baseline(
 @pytest.mark.parametrize(
     ("constraint", "said"),
     [
-        ("device_memory_bytes<=1e9", "this machine does not tell device_memory_bytes"),
+        ("device_memory_bytes<=1e9", "device_memory_bytes is not available on this machine"),
         ("top1_agreement>=0.9", "the outputs of this model have no top1_agreement"),
     ],
 )
@@ -125,7 +125,7 @@ def test_a_metric_that_the_baseline_does_not_have_ends_the_search_at_once(
     assert len(executor.asked) == len(storage.finished("study")) == 1
 
 
-def test_a_metric_that_only_so_short_a_measurement_does_not_have_ends_nothing(
+def test_metric_missing_from_a_short_measurement_does_not_end_the_search(
     storage: Storage, workload: Workload, workspace: Workspace
 ) -> None:
     constraints = ["energy_mj<=1e9", "p99_bound_ms<=1e-9"]
@@ -149,7 +149,7 @@ def test_the_search_ends_when_little_is_left_to_gain(
     assert run(loop, tried + 2) == "complete"
 
 
-def test_a_search_that_ended_by_itself_does_so_again_until_more_is_asked_for(
+def test_converged_search_ends_again_until_more_is_requested(
     storage: Storage, workload: Workload, workspace: Workspace
 ) -> None:
     spec = spec_of(workload, constraints=["error<=1"])

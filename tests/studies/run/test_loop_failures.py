@@ -19,7 +19,7 @@ def database_url(workspace: Workspace) -> str:
 
 
 @pytest.mark.parametrize("stage", ["graph", "build"])
-def test_what_fails_before_there_is_an_engine_is_not_tried_again(
+def test_graph_and_build_failures_are_not_tried_again(
     storage: Storage, workload: Workload, workspace: Workspace, stage: Stage
 ) -> None:
     def verdict(candidate: Candidate) -> Evaluation | None:
@@ -49,7 +49,7 @@ def test_what_fails_before_there_is_an_engine_is_not_tried_again(
         assert (record.reused, record.log) == (False, "")
 
 
-def test_what_fails_with_an_engine_is_tried_again_under_another_run_spec(
+def test_run_failure_is_tried_again_under_another_run_spec(
     storage: Storage, workload: Workload, workspace: Workspace
 ) -> None:
     executor = Here(workload, workspace, failed("load", "out_of_memory"))
@@ -59,7 +59,7 @@ def test_what_fails_with_an_engine_is_tried_again_under_another_run_spec(
     assert len(executor.asked) == 3
 
 
-def test_our_own_mistake_in_a_build_is_no_verdict_on_it(
+def test_internal_error_in_a_build_does_not_rule_it_out(
     storage: Storage, workload: Workload, workspace: Workspace
 ) -> None:
     executor = Here(workload, workspace, failed("build", "internal"))
@@ -70,7 +70,7 @@ def test_our_own_mistake_in_a_build_is_no_verdict_on_it(
 
 
 @pytest.mark.parametrize("stage", ["graph", "build"])
-def test_the_search_does_not_ask_for_what_cannot_be_made(
+def test_sampler_does_not_suggest_candidates_that_cannot_be_made(
     storage: Storage, workload: Workload, workspace: Workspace, stage: Stage
 ) -> None:
     def verdict(candidate: Candidate) -> Evaluation | None:
@@ -114,7 +114,7 @@ def test_a_baseline_that_fails_is_stored_and_the_search_goes_on(
     assert [record.state == "failed" for record in records_of(loop)] == [True] + [False] * 4
 
 
-def test_a_full_disk_ends_it_and_is_no_trial(
+def test_full_disk_ends_the_search_without_a_trial(
     storage: Storage, workload: Workload, workspace: Workspace
 ) -> None:
     def verdict(candidate: Candidate) -> Evaluation | None:

@@ -18,7 +18,7 @@ def database_url(workspace: Workspace) -> str:
     return str(workspace.database)
 
 
-def test_what_an_earlier_study_found_is_answered_from_storage(
+def test_evaluations_of_an_earlier_study_are_reused(
     storage: Storage, workload: Workload, workspace: Workspace
 ) -> None:
     spec = spec_of(workload)
@@ -38,9 +38,7 @@ def test_what_an_earlier_study_found_is_answered_from_storage(
     assert stored[0].log == ""
 
 
-def test_it_is_measured_again_where_that_is_asked_for(
-    storage: Storage, workload: Workload, workspace: Workspace
-) -> None:
+def test_remeasure_measures_again(storage: Storage, workload: Workload, workspace: Workspace) -> None:
     spec = spec_of(workload)
     run(loop_of(storage, spec, Here(workload, workspace)), 3)
     again = Here(workload, workspace)
@@ -60,7 +58,7 @@ def test_it_is_measured_again_where_that_is_asked_for(
         ("internal", False),
     ],
 )
-def test_only_a_failure_that_would_repeat_itself_is_answered_from_storage(
+def test_only_reproducible_failures_are_reused(
     storage: Storage, workload: Workload, workspace: Workspace, kind: FailureKind, lasts: bool
 ) -> None:
     spec = spec_of(workload)
@@ -124,7 +122,7 @@ def test_an_engine_that_is_the_same_shares_the_measurement_of_the_first(
     assert [trial.same_as for trial in storage.read_study("study").trials] == [None, 0, 0]
 
 
-def test_it_is_measured_anew_where_everything_is(
+def test_remeasure_does_not_share_measurements(
     storage: Storage, workload: Workload, workspace: Workspace
 ) -> None:
     spec = spec_of(workload, {"precision": ["fp32"], "profile": ["wide"], "max_aux_streams": ["0"]})

@@ -11,7 +11,7 @@ from engines.core.errors import Interrupted
 from engines.core.values import Settings, Workload
 from engines.machine.device import Device
 from studies.belief.devices import beliefs
-from studies.belief.rigour import Rigour
+from studies.belief.measurement_plan import MeasurementPlan
 from studies.core.records import TrialRecord
 from studies.run.limits import Limits, Stop
 from studies.run.loop import StudyLoop
@@ -76,7 +76,7 @@ def test_optuna_knows_each_trial_by_our_number(
     assert told == {record.number: record.metrics["latency_ms"].value for record in records_of(loop)}
 
 
-def test_a_killed_search_leaves_gaps_and_goes_on_with_fresh_numbers(
+def test_resume_after_a_kill_leaves_gaps_and_uses_new_numbers(
     storage: Storage, workload: Workload, workspace: Workspace
 ) -> None:
     def kill(record: TrialRecord) -> None:
@@ -100,7 +100,7 @@ def test_a_killed_search_leaves_gaps_and_goes_on_with_fresh_numbers(
     assert run(loop, 12) == "complete"
 
 
-def test_a_stop_waits_for_all_that_are_under_way(
+def test_stop_waits_for_all_trials_under_way(
     storage: Storage, workload: Workload, workspace: Workspace
 ) -> None:
     stop = Stop()
@@ -120,7 +120,7 @@ def test_every_device_measures_the_baseline_before_any_trial(
     storage: Storage, workload: Workload, workspace: Workspace
 ) -> None:
     loop = beside(storage, workload, workspace)
-    run(replace(loop, rigour=Rigour(self_test_runs=3, anchor_every=2, racing=False)), 14)
+    run(replace(loop, measurement_plan=MeasurementPlan(self_test_runs=3, anchor_every=2, racing=False)), 14)
     study = storage.read_study("study")
     (home,) = {study.trials[0].device}
     found = beliefs(study)
@@ -147,7 +147,7 @@ def test_without_a_self_test_other_devices_still_have_a_baseline(
     assert {one.device for one in study.repeats} == set(NAMES) - {study.trials[0].device}
 
 
-def test_what_shares_a_measurement_names_a_trial_that_was_finished_before_it(
+def test_shared_measurement_names_a_trial_that_finished_earlier(
     storage: Storage, workload: Workload, workspace: Workspace
 ) -> None:
     fixed = {"precision": ["fp32"], "profile": ["wide"], "max_aux_streams": ["0"], "cuda_graph": ["false"]}

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from engines.executors.registry import EXECUTORS
-from studies.belief.rigour import TRIALS_ALONE, Rigour
+from studies.belief.measurement_plan import TRIALS_ALONE, MeasurementPlan
 from studies.run.limits import Limits, Stop
 from studies.run.opening import opened
 from tests.executors import HERE, InProcessExecutor
@@ -33,7 +33,7 @@ def test_an_executor_is_added_by_one_entry_in_the_table(here: Path, monkeypatch:
     ]
 
 
-def test_what_cannot_be_told_of_the_objectives_is_not_measured(here: Path) -> None:
+def test_opening_drops_measurements_that_do_not_apply_to_the_objectives(here: Path) -> None:
     request = request_in(here, objectives=["engine_bytes"])
-    with opened(request, here / "w", str(here / "studies.db"), Rigour(), Notes()) as opening:
-        assert (opening.rigour.self_test_runs, opening.rigour.finalists) == (0, 0)
+    with opened(request, here / "w", str(here / "studies.db"), MeasurementPlan(), Notes()) as opening:
+        assert (opening.measurement_plan.self_test_runs, opening.measurement_plan.finalists) == (0, 0)

@@ -102,7 +102,7 @@ def test_a_study_full_of_faults_ends_normally(study: StudyRecord) -> None:
     assert {engine_of(candidate) for candidate in untried} <= broken
 
 
-def test_each_fault_is_told_for_what_it_is(study: StudyRecord) -> None:
+def test_each_fault_becomes_a_failure_of_its_kind(study: StudyRecord) -> None:
     told = {
         (trial.failure.stage, trial.failure.kind, trial.failure.message)
         for trial in study.trials
@@ -125,7 +125,7 @@ def test_wrong_outputs_are_infeasible_whatever_the_precision(study: StudyRecord)
         assert "error<=0.01" in trial.violations
 
 
-def test_a_build_that_took_its_worker_down_is_not_built_again(study: StudyRecord) -> None:
+def test_build_that_crashed_its_worker_is_not_repeated(study: StudyRecord) -> None:
     failed = [trial for trial in study.trials if trial.failure is not None and trial.failure.stage == "build"]
     assert any(trial.failure and trial.failure.kind == "crashed" for trial in failed)
     assert len({engine_of(trial.candidate) for trial in failed}) == len(failed)

@@ -10,12 +10,12 @@ import pytest
 from engines.core.errors import Interrupted, UserError
 from engines.core.results import Evaluation, Failure
 from engines.core.values import Candidate
-from studies.belief.rigour import Rigour
+from studies.belief.measurement_plan import MeasurementPlan
 from studies.run import session as session_module
 from studies.run.session import Contest, Entry, entries_of
 from tests.studies.repeated import evaluation, study_at
 
-RIGOUR = Rigour(sessions=3, rounds=4)
+MEASUREMENT_PLAN = MeasurementPlan(sessions=3, rounds=4)
 STUDY = study_at(1.0, 0.9, 0.8)
 
 
@@ -80,7 +80,7 @@ class LoadedEngine:
 
 
 def contest(stage: Stage, rebuilds: int = 0) -> Contest:
-    return Contest(entries_of(STUDY.trials, rebuilds), 3, RIGOUR, stage.engine, lambda _: None)
+    return Contest(entries_of(STUDY.trials, rebuilds), 3, MEASUREMENT_PLAN, stage.engine, lambda _: None)
 
 
 def test_every_entry_has_a_process_of_its_own_in_every_session() -> None:
@@ -100,7 +100,7 @@ def test_each_round_times_every_entry_once_in_an_order_of_its_own() -> None:
     contest(stage).session(0)
     turns = stage.asked("sample")
     rounds = [tuple(turns[start : start + 3]) for start in range(0, len(turns), 3)]
-    assert len(rounds) == RIGOUR.rounds
+    assert len(rounds) == MEASUREMENT_PLAN.rounds
     assert all(len(set(one)) == 3 for one in rounds)
     assert len(set(rounds)) > 1
 
@@ -115,11 +115,11 @@ def test_no_engine_is_timed_before_all_are_loaded_or_released_before_all_were_ti
 
 
 @pytest.mark.parametrize("deed", ["hold", "sample"])
-def test_one_that_fails_is_stored_as_failed_and_the_others_go_on(deed: str) -> None:
+def test_failed_entry_is_stored_and_the_others_continue(deed: str) -> None:
     stage = Stage(failing={"trial 1": deed})
     records = contest(stage).session(0)
     assert [one.evaluation.failure is not None for one in records] == [False, True, False]
-    assert stage.asked("sample").count("trial 2") == RIGOUR.rounds
+    assert stage.asked("sample").count("trial 2") == MEASUREMENT_PLAN.rounds
     assert "trial 1" not in stage.asked("release")
 
 
@@ -145,7 +145,7 @@ def test_all_but_the_baseline_are_rebuilt_as_often_as_asked() -> None:
     assert {one.build for one in contest(Stage(), rebuilds=2).session(0)} == {0, 1, 2}
 
 
-def test_what_is_being_done_is_told() -> None:
+def test_session_reports_its_steps() -> None:
     told: list[str] = []
     replace(contest(Stage()), say=told.append).session(1)
     assert told[0].endswith("session 2 of 3: loading 3 engines")
@@ -157,7 +157,7 @@ def test_engines_that_exist_are_loaded_together() -> None:
     contest(Stage(while_loading=lambda: together.wait(timeout=20))).session(0)
 
 
-def test_what_may_have_to_be_built_is_made_one_after_another() -> None:
+def test_entries_that_may_build_are_loaded_one_after_another() -> None:
     makers: list[int] = []
     stage = Stage(while_loading=lambda: makers.append(threading.get_ident()))
     contest(stage, rebuilds=1).session(0, may_build=True)
@@ -167,7 +167,7 @@ def test_what_may_have_to_be_built_is_made_one_after_another() -> None:
     assert max(at for at, deed in enumerate(deeds) if deed == "open") < deeds.index("hold")
 
 
-def test_an_interruption_while_one_is_built_starts_none_of_those_that_wait(
+def test_interruption_during_a_build_starts_no_waiting_entry(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     builders: list[threading.Thread] = []
@@ -189,7 +189,7 @@ def test_an_interruption_while_one_is_built_starts_none_of_those_that_wait(
     assert stage.asked("hold") == ["the baseline"]
 
 
-def test_one_whose_process_dies_while_it_opens_has_failed_and_the_others_go_on() -> None:
+def test_entry_whose_process_dies_on_opening_fails_and_the_others_continue() -> None:
     stage = Stage(unusable=("trial 1",))
     records = contest(stage).session(0)
     failures = [one.evaluation.failure for one in records]

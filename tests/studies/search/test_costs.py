@@ -28,7 +28,7 @@ def test_another_run_of_an_engine_costs_neither_graph_nor_build() -> None:
     assert other_graph > other_engine
 
 
-def test_what_makes_builds_slow_is_learnt() -> None:
+def test_costs_learn_which_choices_make_builds_slow() -> None:
     costs = Costs(ENCODING)
     for precision in (1, 2, 3):
         for level in (1, 3, 5):
@@ -38,7 +38,7 @@ def test_what_makes_builds_slow_is_learnt() -> None:
     assert slow > 15
 
 
-def test_what_was_reused_teaches_no_seconds_but_is_made() -> None:
+def test_reused_results_count_as_made_but_add_no_seconds() -> None:
     costs = Costs(ENCODING)
     _told(costs, (1, 1, 1), build=30.0, measure=1.0)
     _told(costs, (1, 2, 1), measure=1.0)
@@ -53,7 +53,7 @@ def test_an_engine_that_failed_is_not_made() -> None:
     assert costs.predict(np.array([(1, 1, 2)]))[0] > 10
 
 
-def test_before_anything_is_known_all_cost_the_same() -> None:
+def test_all_candidates_cost_the_same_before_any_trial() -> None:
     assert len(set(Costs(ENCODING).predict(ENCODING.every()).tolist())) == 1
 
 
@@ -64,7 +64,7 @@ def test_an_engine_whose_graph_failed_is_not_made() -> None:
     assert costs.predict(np.array([(1, 1, 2)]))[0] > 20
 
 
-def test_nothing_is_free() -> None:
+def test_every_candidate_costs_more_than_zero() -> None:
     costs = Costs(ENCODING)
     _told(costs, (1, 1, 1), build=0.0, measure=0.0)
     assert costs.predict(ENCODING.every()).min() > 0

@@ -10,13 +10,13 @@ FIXED = Dimension("batch", "run", (8,), 8, "")
 SPACE = (PRECISION, KEEP, LEVEL, FIXED)
 
 
-def test_a_dimension_that_means_nothing_has_the_idle_code() -> None:
+def test_inactive_dimension_has_code_0() -> None:
     encoding = Encoding(SPACE)
     assert encoding.codes({"precision": "fp32", "keep_fp32": 4, "level": 0}) == (1, IDLE, 2)
     assert encoding.codes({"precision": "int8", "keep_fp32": 4, "level": 5}) == (3, 2, 3)
 
 
-def test_a_point_and_its_codes_say_the_same() -> None:
+def test_point_and_codes_convert_both_ways() -> None:
     encoding = Encoding(SPACE)
     for row in encoding.every().tolist():
         assert list(encoding.codes(encoding.point(row))) == row
@@ -50,13 +50,13 @@ def test_numbers_next_to_each_other_are_more_alike_than_those_far_apart() -> Non
     assert np.isclose(alike[1, 3], alike[1, 2])
 
 
-def test_names_are_only_like_themselves() -> None:
+def test_different_names_are_not_similar() -> None:
     factor = Encoding(SPACE).factors[0]
     assert np.allclose((factor @ factor.T)[1:, 1:], np.eye(3))
     assert not (factor @ factor.T)[IDLE].any()
 
 
-def test_a_decider_that_is_fixed_decides_all_the_same() -> None:
+def test_fixed_dimension_still_decides_which_others_are_active() -> None:
     fixed = Dimension("precision", "graph", ("int8",), "int8", "")
     encoding = Encoding((fixed, KEEP, LEVEL))
     assert [one.name for one in encoding.searched] == ["keep_fp32", "level"]

@@ -36,13 +36,13 @@ def test_a_choice_of_the_engine_is_new_beside_a_graph_that_it_was_not_tried_with
     assert _are_new(pairs, *rows) == [False, False, False]
 
 
-def test_how_an_engine_is_run_makes_nothing_new() -> None:
+def test_run_settings_make_no_new_pair() -> None:
     pairs = Pairs(ENCODING)
     pairs.add(_row("fp32", "static"), kept=False)
     assert _are_new(pairs, _row("fp32", "static", 4)) == [False]
 
 
-def test_what_missed_beside_three_choices_is_to_blame_itself() -> None:
+def test_choice_that_missed_with_three_others_is_blamed() -> None:
     pairs = Pairs(ENCODING)
     for precision in ("fp32", "tf32"):
         pairs.add(_row(precision, "static"), kept=False)
@@ -52,7 +52,7 @@ def test_what_missed_beside_three_choices_is_to_blame_itself() -> None:
     assert _are_new(pairs, _row("fp16", "static")) == [False]
 
 
-def test_what_was_kept_once_is_never_to_blame() -> None:
+def test_choice_that_met_the_constraints_once_is_never_blamed() -> None:
     pairs = Pairs(ENCODING)
     pairs.add(_row("fp16", "static"), kept=True)
     for precision in ("fp32", "tf32"):

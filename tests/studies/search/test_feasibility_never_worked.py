@@ -33,25 +33,25 @@ def _after(*trials: tuple[tuple[int, ...], bool]) -> NeverWorked:
     return found
 
 
-def test_what_was_not_tried_or_failed_twice_may_work() -> None:
+def test_untried_or_twice_failed_choices_may_work() -> None:
     assert _chance(_after(), _row("fp8"), _row("fp32")) == [1.0, 1.0]
     assert _chance(_after(*[(_row("fp8"), False)] * 2), _row("fp8")) == [1.0]
 
 
 @pytest.mark.parametrize(("failures", "chance"), [(3, 1 / 25), (8, 1 / 100), (18, 1 / 400)])
-def test_the_more_often_a_choice_failed_the_less_it_is_hoped_for(failures: int, chance: float) -> None:
+def test_chance_falls_with_each_failure_of_a_choice(failures: int, chance: float) -> None:
     found = _after((_row("fp32"), True), (_row("fp32", "static"), True), *[(_row("fp8"), False)] * failures)
     rows = (_row("fp8"), _row("fp8", "static", "entropy"), _row("fp16"))
     assert _chance(found, *rows) == [pytest.approx(chance), pytest.approx(chance), 1.0]
 
 
-def test_a_choice_that_worked_once_is_not_to_blame() -> None:
+def test_choice_that_worked_once_is_not_blamed() -> None:
     trials = [(_row("fp8", "static"), False)] * 9
     found = _after(*trials, (_row("fp16", "static"), True), (_row("fp8"), True))
     assert _chance(found, _row("fp8", "static")) == [1.0]
 
 
-def test_a_dimension_that_means_nothing_is_not_to_blame() -> None:
+def test_inactive_dimension_is_not_blamed() -> None:
     found = _after(*[(_row("fp16"), False)] * 3)
     assert _chance(found, _row("fp32", "static")) == [1.0]
     assert _chance(found, _row("fp16", "static")) == [pytest.approx(1 / 25)]

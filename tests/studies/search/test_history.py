@@ -53,13 +53,13 @@ def test_an_error_of_zero_is_as_good_as_a_tiny_one() -> None:
     assert memory.objective(0).values[2] > 10
 
 
-def test_a_trial_outside_of_the_space_may_be_the_best_but_teaches_nothing() -> None:
+def test_trial_outside_the_space_may_be_the_best_but_is_not_learnt_from() -> None:
     memory = _memory(_told(0, 4.0, precision="int8"), _told(1, 8.0))
     assert len(memory.objective(0)) == 1
     assert memory.feasible(np.array([[math.log(2)]])).tolist() == [[math.log(2)], [0.0]]
 
 
-def test_what_misses_a_constraint_is_never_the_best() -> None:
+def test_infeasible_trial_is_never_the_best() -> None:
     memory = _memory(
         _told(0, 4.0, margins=(-0.5,)), _told(1, 1.0, margins=(0.1,)), _told(2, 3.0, margins=(None,))
     )
@@ -74,7 +74,7 @@ def test_margins_count_from_far_below_the_limit_and_are_cut_off() -> None:
     assert memory.margin(0).values.tolist() == [0.0, LIMIT, FARTHEST_MISSED - FARTHEST_KEPT]
 
 
-def test_earlier_studies_tell_ratios_to_their_own_baselines() -> None:
+def test_earlier_studies_give_ratios_to_their_own_baselines() -> None:
     earlier = Earlier("other", 0.7, (_told(0, 40.0), _told(1, 10.0)))
     memory = Memory(ENCODING, MINIMIZE, (earlier,))
     memory.add(_told(0, 4.0))
@@ -86,7 +86,7 @@ def test_earlier_studies_tell_ratios_to_their_own_baselines() -> None:
     assert memory.feasible(data.values[:, None]).tolist() == [[0.0]]
 
 
-def test_an_earlier_study_whose_baseline_failed_tells_nothing() -> None:
+def test_earlier_study_with_a_failed_baseline_is_ignored() -> None:
     earlier = Earlier("other", 0.7, (_told(0), _told(1, 10.0)))
     assert not Memory(ENCODING, MINIMIZE, (earlier,)).is_telling
 

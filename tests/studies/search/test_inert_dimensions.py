@@ -59,7 +59,7 @@ def but(name: str) -> Callable[[Point], object]:
     return lambda point: {key: value for key, value in point.items() if key != name}
 
 
-def test_a_dimension_that_no_engine_cares_for_is_dead_and_stays_where_most_engines_are() -> None:
+def test_dimension_without_effect_is_inert_and_keeps_the_most_frequent_value() -> None:
     found = inert(tried(every(), but("level")), SPACE)
     assert [(one.name, one.value, one.choices, one.engines) for one in found] == [("level", 0, 3, 18)]
     others = *every(level=(0,), workspace=(0,)), *every(level=(1,), workspace=(256,))
@@ -69,7 +69,7 @@ def test_a_dimension_that_no_engine_cares_for_is_dead_and_stays_where_most_engin
     assert found[0].reason.endswith("it leaves the space and stays at 0")
 
 
-def test_nothing_is_dead_where_all_engines_differ_or_nobody_can_tell() -> None:
+def test_nothing_is_inert_when_all_engines_differ_or_have_no_fingerprint() -> None:
     assert names(tried(every(), dict)) == []
     assert names([]) == []
     silent = tried(every(), lambda _: "alike")
@@ -77,7 +77,7 @@ def test_nothing_is_dead_where_all_engines_differ_or_nobody_can_tell() -> None:
     assert names([replace(one, evaluation=replace(one.evaluation, engine=engine)) for one in silent]) == []
 
 
-def test_several_can_be_dead_at_once_without_an_engine_that_differs_in_one_alone() -> None:
+def test_several_dimensions_can_be_inert_at_once() -> None:
     diagonal: list[Point] = [
         {"precision": precision, "level": level, "workspace": workspace}
         for precision in ("fp32", "fp16", "int8")
@@ -86,7 +86,7 @@ def test_several_can_be_dead_at_once_without_an_engine_that_differs_in_one_alone
     assert names(tried(diagonal, lambda point: point["precision"])) == ["level", "workspace"]
 
 
-def test_where_one_dimension_suffices_to_explain_the_engines_only_the_other_is_dead() -> None:
+def test_only_the_dimension_that_explains_no_difference_is_inert() -> None:
     assert names(tried(every(), but("workspace"))) == ["workspace"]
     # two of three levels give the same engines: level is alive, though some engines are the same
     merged = tried(every(), lambda point: (point["precision"], min(int(point["level"]), 1)))
@@ -104,14 +104,14 @@ def test_fewer_than_three_pairs_are_no_evidence() -> None:
     assert names(tried([*few[0], *few[1], *more], but("workspace"))) == ["workspace"]
 
 
-def test_what_changes_nothing_in_one_precision_is_not_dead_in_another_where_it_does() -> None:
+def test_dimension_inert_in_one_precision_only_is_not_inert() -> None:
     def what(point: Point) -> object:
         return point if point["precision"] == "int8" else but("level")(point)
 
     assert names(tried(every(), what)) == []
 
 
-def test_nor_before_every_precision_was_tried_with_it() -> None:
+def test_dimension_is_not_inert_before_every_precision_was_tried() -> None:
     two = every(precision=("fp32", "fp16"))
     assert names(tried(two, but("level"))) == []
     alone: list[Point] = [{"precision": "int8", "level": 1, "workspace": 0}]
@@ -122,7 +122,7 @@ def test_nor_before_every_precision_was_tried_with_it() -> None:
     assert names(tried(two, lambda point: point["workspace"])) == []
 
 
-def test_a_choice_that_does_not_go_with_it_is_not_waited_for() -> None:
+def test_incompatible_choice_is_not_required_as_evidence() -> None:
     space = (
         *SPACE[:2],
         Dimension("method", "graph", ("max", "entropy"), "max", "", applies_to={"precision": ("int8",)}),
@@ -136,7 +136,7 @@ def test_a_choice_that_does_not_go_with_it_is_not_waited_for() -> None:
     assert names(tried(maximum, but("level"), space=space), space) == []
 
 
-def test_an_alive_build_choice_that_more_than_two_engines_had_is_waited_for() -> None:
+def test_build_choice_of_more_than_two_engines_is_required_as_evidence() -> None:
     space = tuple(replace(one, choices=(0, 1, 2, 3)) if one.name == "workspace" else one for one in SPACE)
     seen = every(workspace=(0,))
     rare: list[Point] = [
@@ -146,7 +146,7 @@ def test_an_alive_build_choice_that_more_than_two_engines_had_is_waited_for() ->
     assert names(tried([*seen, *rare], but("level"), space=space), space) == []
 
 
-def test_what_decides_the_shapes_is_never_dead() -> None:
+def test_dimension_that_decides_shapes_is_never_inert() -> None:
     for name in ("batch", "profile"):
         space = (*SPACE, Dimension(name, "build", (1, 2), 1, ""))
         everywhere = [{**point, name: choice} for point in every() for choice in (1, 2)]
@@ -170,7 +170,7 @@ def test_the_engines_of_a_large_study_are_not_compared_one_by_one() -> None:
         tracemalloc.stop()
 
 
-def test_engines_with_other_errors_are_others_whatever_their_layers() -> None:
+def test_engines_with_different_errors_differ() -> None:
     def error(point: Point) -> float:
         return 0.01 * (1 + int(point["level"]))
 
@@ -179,7 +179,7 @@ def test_engines_with_other_errors_are_others_whatever_their_layers() -> None:
     assert names(tried(every(), but("level"), lambda point: 0.01 + 1e-7 * int(point["level"]))) == ["level"]
 
 
-def test_a_choice_that_cannot_be_built_is_not_dead() -> None:
+def test_dimension_with_a_choice_that_cannot_be_built_is_not_inert() -> None:
     records = tried(every(), but("level"))
 
     def with_failure(kind: FailureKind) -> list[TrialRecord]:

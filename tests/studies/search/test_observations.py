@@ -44,7 +44,7 @@ def test_a_value_without_an_interval_is_trusted_as_values_usually_are() -> None:
     assert observation_of(study.trials[1], study.spec).variances == (USUAL_VARIANCE,)
 
 
-def test_drift_is_taken_out() -> None:
+def test_observation_is_corrected_for_drift() -> None:
     study = thorough_study(24, drift=0.5)
     change = drift(study)
     assert change is not None
@@ -62,14 +62,14 @@ def test_a_failure_has_its_stage_and_nothing_else() -> None:
     assert (found.values, found.failed) == (None, record.failure.stage)
 
 
-def test_our_own_mistake_in_a_build_is_no_verdict_on_what_can_be_built() -> None:
+def test_internal_error_in_a_build_counts_as_failed_measurement() -> None:
     study = study_record(20, failing=0.5)
     record = next(one for one in study.trials if one.failure is not None)
     evaluation = replace(record.evaluation, failure=Failure("build", "internal", "KeyError"))
     assert observation_of(replace(record, evaluation=evaluation), study.spec).failed == "measure"
 
 
-def test_what_was_made_before_cost_nothing_that_could_be_learnt() -> None:
+def test_reused_stages_have_no_seconds() -> None:
     study = _study()
     record = study.trials[1]
     assert record.engine is not None
@@ -88,7 +88,7 @@ def test_margins_are_logarithms_where_there_are_any() -> None:
     assert margin(0.5, 0.0, True) == pytest.approx(0.5)
 
 
-def test_of_a_share_near_one_what_it_lacks_is_what_counts() -> None:
+def test_margin_of_a_share_near_one_uses_its_distance_from_one() -> None:
     assert margin(0.99, 0.999, False) == pytest.approx(math.log(10))
     assert margin(0.9999, 0.999, False) == pytest.approx(-math.log(10))
     assert margin(1.0, 0.999, False) < -5

@@ -21,7 +21,7 @@ def test_all_that_is_advised_comes_together_once_for_each_precision() -> None:
 
 
 @pytest.mark.parametrize("metrics", [["error"], ["engine_bytes"], ["my_score"], []])
-def test_nothing_is_advised_for_what_is_no_speed(metrics: list[str]) -> None:
+def test_no_advice_unless_an_objective_is_a_speed(metrics: list[str]) -> None:
     assert _advice(PRECISION, GRAPH, metrics=metrics).left == []
 
 
@@ -29,7 +29,7 @@ def test_of_several_objectives_a_speed_is_enough() -> None:
     assert _advice(GRAPH, metrics=["error", "latency_ms"]).left == [{0: 2}]
 
 
-def test_nothing_is_advised_where_nothing_is_to_be_chosen() -> None:
+def test_no_advice_for_a_space_without_choices() -> None:
     assert _advice(LEVEL).left == _advice().left == []
 
 
@@ -45,7 +45,7 @@ def test_a_model_that_came_in_16_bits_or_fewer_has_no_reason_for_others() -> Non
         assert _advice(arrived).left == []
 
 
-def test_what_works_with_all_that_is_advised_leaves_no_part_of_it_to_be_tried() -> None:
+def test_advice_is_done_once_the_full_combination_works() -> None:
     advice = _advice(PRECISION, BATCH, metrics=["throughput"])
     advice.mark_tried((2, 3), works=True)
     assert advice.left == [{0: 3, 1: 3}, {0: 3}]
@@ -60,7 +60,7 @@ def test_what_fails_with_the_largest_batch_is_tried_with_another() -> None:
     assert advice.left == [{0: 3, 1: 3}, {0: 3}]
 
 
-def test_what_has_only_some_of_it_is_not_it() -> None:
+def test_part_of_the_advice_does_not_count_as_tried() -> None:
     advice = _advice(PRECISION, GRAPH)
     before = list(advice.left)
     for row in ((1, 2), (2, 1), (4, 2)):

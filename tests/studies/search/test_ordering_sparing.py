@@ -33,7 +33,7 @@ def _learnt(sparing: Sparing, precision: str, keep: int, *, kept: bool) -> dict[
     return found
 
 
-def test_what_keeps_more_nodes_than_enough_is_spared_as_long_as_that_is_enough() -> None:
+def test_graphs_with_more_fp32_nodes_are_postponed_while_fewer_suffice() -> None:
     sparing = Sparing(ENCODING, ["latency_ms"])
     assert _learnt(sparing, "fp32", 0, kept=True) == {}
     assert _learnt(sparing, "fp16", 1, kept=True) == {4: True}
@@ -44,7 +44,7 @@ def test_what_keeps_more_nodes_than_enough_is_spared_as_long_as_that_is_enough()
 
 
 @pytest.mark.parametrize("metrics", [[], ["error"], ["latency_ms", "error"], ["latency_ms", "engine_bytes"]])
-def test_nothing_is_spared_where_accuracy_or_something_else_is_wanted_too(metrics: list[str]) -> None:
+def test_nothing_is_postponed_with_an_objective_other_than_speed(metrics: list[str]) -> None:
     assert _learnt(Sparing(ENCODING, metrics), "fp16", 0, kept=True) == {}
 
 
@@ -68,7 +68,7 @@ def _tried(errors: dict[int, float], trials: int, *, worst_level: int | None = N
     return points
 
 
-def test_nodes_are_kept_only_after_all_else_where_the_limit_is_kept_without() -> None:
+def test_fp32_nodes_are_tried_last_when_the_limit_is_met_without() -> None:
     points = _tried({0: 1e-3, 1: 1e-4, 4: 1e-5}, 100)
     assert len(points) == 4 + 3 * 4 - 1
     assert not any(point["keep_fp32"] for point in points[: 4 + 4 - 1])

@@ -51,7 +51,7 @@ def test_what_needs_an_engine_that_cannot_be_made_is_left_out(pool: Pool) -> Non
     assert len(_all(pool)) == 10
 
 
-def test_a_dead_dimension_stays_where_it_is_and_what_differs_in_it_alone_was_seen(pool: Pool) -> None:
+def test_inert_dimension_is_fixed_and_candidates_that_differ_only_in_it_are_seen(pool: Pool) -> None:
     pool.mark_seen((1, 2, 1))
     pool.leave_out(1, 1)
     assert _all(pool) == {(1, 1, 2), (2, 1, 1), (2, 1, 2)}
@@ -82,7 +82,7 @@ def test_a_large_space_that_shrinks_is_searched_whole(monkeypatch: pytest.Monkey
     assert _all(pool) == {(1, 2, 1), (1, 2, 2), (2, 2, 1), (2, 2, 2)}
 
 
-def test_what_is_left_out_of_a_large_space_does_not_starve_what_is_drawn() -> None:
+def test_excluding_most_of_a_large_space_still_yields_draws() -> None:
     many = tuple(Dimension(f"d{number}", "build", tuple(range(6)), 0, "") for number in range(9))
     pool = Pool(Encoding(many), RANDOM)
     for place in range(4):

@@ -48,7 +48,7 @@ def key(trial: FrozenTrial) -> tuple[object, ...]:
     return tuple(spaces.settled(SPACE, trial.params).values())
 
 
-def test_an_ordinary_study_of_optunas_finds_the_best_soon() -> None:
+def test_plain_optuna_study_finds_the_best_soon() -> None:
     best = optimized(latency, 20).best_trial
     assert best.params == {
         "precision": "int8",
@@ -70,7 +70,7 @@ def test_no_candidate_is_asked_for_twice_as_long_as_there_are_others() -> None:
     assert len({key(trial) for trial in study.trials}) == SIZE
 
 
-def test_it_goes_on_when_everything_was_tried() -> None:
+def test_sampler_suggests_again_when_everything_was_tried() -> None:
     study = optuna.create_study(sampler=EngineSampler(SPACE[:1]))
     study.optimize(lambda trial: float(len(str(trial.suggest_categorical("precision", SPACE[0].choices)))), 5)
     assert len(study.trials) == 5
@@ -109,13 +109,13 @@ def test_what_is_running_elsewhere_is_not_asked_for() -> None:
     assert levels == set(SPACE[2].choices)
 
 
-def test_a_parameter_that_is_no_dimension_is_sampled_at_random() -> None:
+def test_parameter_that_is_not_a_dimension_is_sampled_at_random() -> None:
     study = optuna.create_study(sampler=EngineSampler(SPACE[2:3]))
     study.optimize(lambda trial: trial.suggest_float("other", 0.0, 1.0), 4)
     assert len({trial.params["other"] for trial in study.trials}) == 4
 
 
-def test_seconds_by_stage_are_taken_from_the_trial_where_it_tells_them() -> None:
+def test_seconds_by_stage_are_read_from_the_trials_user_attribute() -> None:
     study = optuna.create_study(sampler=EngineSampler(SPACE))
 
     def timed(trial: Trial) -> float:

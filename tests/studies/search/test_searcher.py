@@ -9,7 +9,7 @@ from studies.core import space as spaces
 from studies.core.space import Point
 from studies.search import pool
 from studies.search.observations import Earlier, Observation
-from studies.search.searcher import Searcher, Taste
+from studies.search.searcher import CostWeight, Searcher
 
 SPACE = (
     Dimension("precision", "graph", ("fp32", "fp16", "int8"), "fp32", ""),
@@ -90,7 +90,7 @@ def test_larger_is_better_where_the_objective_says_so() -> None:
     assert max(map(_latency, points)) > 0.99 * max(map(_latency, spaces.points(SPACE)))
 
 
-def test_what_misses_a_constraint_is_avoided_once_that_is_known() -> None:
+def test_choices_that_miss_a_constraint_are_avoided() -> None:
     points = _search(_searcher(), 20)
     # of three precisions it is the fastest
     assert sum(point["precision"] == "int8" for point in points) <= 6
@@ -117,7 +117,7 @@ def test_an_engine_that_cannot_be_built_is_not_asked_for_in_another_run() -> Non
     assert len(engines) == len(set(engines))
 
 
-def test_failures_teach_what_fails() -> None:
+def test_choices_that_fail_are_avoided() -> None:
     def observed(point: Point) -> Observation:
         if point["cuda_graph"]:
             return Observation(spaces.candidate_at(SPACE, point), None, (), (None,), failed="measure")
@@ -128,7 +128,7 @@ def test_failures_teach_what_fails() -> None:
     assert sum(bool(point["cuda_graph"]) for point in points) <= 8
 
 
-def test_what_never_works_is_given_up_though_it_would_be_much_better() -> None:
+def test_choice_that_never_works_is_given_up_however_promising() -> None:
     def observed(point: Point) -> Observation:
         candidate = spaces.candidate_at(SPACE, point)
         if point["precision"] == "int8":
@@ -140,16 +140,16 @@ def test_what_never_works_is_given_up_though_it_would_be_much_better() -> None:
     assert 1 <= sum(point["precision"] == "int8" for point in points) <= 16
 
 
-def test_dear_builds_make_the_search_try_more_with_the_engines_that_there_are() -> None:
-    def engines(patience: float) -> int:
-        searcher = _searcher(taste=Taste(patience))
+def test_expensive_builds_make_the_search_reuse_engines() -> None:
+    def engines(fixed_share: float) -> int:
+        searcher = _searcher(cost_weight=CostWeight(fixed_share))
         points = _search(searcher, 30, lambda point: _observed(point, build=300.0))
         return len({(one["precision"], one["profile"], one["level"]) for one in points})
 
     assert engines(0.0) < engines(1e6)
 
 
-def test_a_study_of_a_like_model_shows_where_to_begin() -> None:
+def test_study_of_a_similar_model_shows_where_to_begin() -> None:
     random = np.random.default_rng(0)
     every = list(spaces.points(SPACE))
     points = [BASELINE, *(every[int(place)] for place in random.permutation(len(every))[:60])]
@@ -157,7 +157,7 @@ def test_a_study_of_a_like_model_shows_where_to_begin() -> None:
     assert _best(_search(_searcher(earlier=(earlier,)), 6)) < 1.05 * _best(every)
 
 
-def test_a_baseline_outside_of_the_space_is_a_measure_but_no_candidate() -> None:
+def test_baseline_outside_the_space_is_a_reference_but_not_a_candidate() -> None:
     fixed = (Dimension("precision", "graph", ("fp16",), "fp32", ""), *SPACE[1:])
     searcher = Searcher(fixed, ["minimize"], 1, 0)
     searcher.add(_observed(BASELINE))
@@ -293,7 +293,7 @@ def test_what_is_being_tried_is_not_advised_again() -> None:
     assert not _advised(searcher.suggest())
 
 
-def test_what_vendors_advise_is_tried_whatever_a_like_model_showed() -> None:
+def test_vendor_advice_is_tried_whatever_a_similar_model_showed() -> None:
     every = tuple(_observed(point) for point in spaces.points(SPACE))
     searcher = _searcher(metrics=["latency_ms"], earlier=[Earlier("like", 0.9, every)])
     searcher.add(_observed(BASELINE))
@@ -322,7 +322,7 @@ def test_a_batch_names_no_candidate_twice_and_spreads_out() -> None:
     assert _spread(batch) > _spread(alike)
 
 
-def test_what_was_pending_leaves_nothing_behind_once_it_is_known() -> None:
+def test_pending_trials_have_no_effect_once_they_are_finished() -> None:
     searcher, one_by_one = _searcher(), _searcher()
     for one in (searcher, one_by_one):
         _search(one, 12)

@@ -1,8 +1,8 @@
 import pytest
 
+from studies.belief.measurement_plan import TRIALS_ALONE, MeasurementPlan
 from studies.belief.noise import Noise
-from studies.belief.rigour import TRIALS_ALONE, Rigour
-from studies.search.stopping import MOST_UNTOLD, Left, Stopped, is_converged, least_gain
+from studies.search.stopping import LARGEST_LEAST_GAIN, Left, Stopped, is_converged, least_gain
 
 
 def test_a_search_ends_when_more_is_unlikely() -> None:
@@ -11,18 +11,18 @@ def test_a_search_ends_when_more_is_unlikely() -> None:
     assert not is_converged(None)
 
 
-def test_what_cannot_be_told_apart_is_not_worth_going_on_for() -> None:
+def test_least_gain_is_at_least_the_detectable_difference() -> None:
     noisy, quiet = Noise(0.03, 0.03, 6, 0.09), Noise(0.001, 0.001, 6, 0.003)
-    assert least_gain(0.01, quiet, Rigour()) == 0.01
-    assert least_gain(0.01, noisy, Rigour(sessions=9)) == pytest.approx(0.03)
-    assert least_gain(0.01, None, Rigour()) == 0.01
+    assert least_gain(0.01, quiet, MeasurementPlan()) == 0.01
+    assert least_gain(0.01, noisy, MeasurementPlan(sessions=9)) == pytest.approx(0.03)
+    assert least_gain(0.01, None, MeasurementPlan()) == 0.01
 
 
-def test_a_disturbed_machine_is_no_reason_to_leave_much_unfound() -> None:
+def test_least_gain_is_limited_on_a_noisy_machine() -> None:
     disturbed = Noise(3.0, 3.0, 6, 28.0)
-    assert least_gain(0.01, disturbed, Rigour()) == MOST_UNTOLD
-    assert least_gain(0.01, disturbed, TRIALS_ALONE) == MOST_UNTOLD
-    assert least_gain(0.2, disturbed, Rigour()) == 0.2
+    assert least_gain(0.01, disturbed, MeasurementPlan()) == LARGEST_LEAST_GAIN
+    assert least_gain(0.01, disturbed, TRIALS_ALONE) == LARGEST_LEAST_GAIN
+    assert least_gain(0.2, disturbed, MeasurementPlan()) == 0.2
 
 
 def test_a_stop_holds_until_there_are_more_trials_or_less_gain_counts() -> None:

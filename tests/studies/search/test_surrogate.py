@@ -31,14 +31,14 @@ def _learnt(
     return surrogate, seen, unseen
 
 
-def test_sums_of_effects_are_foretold_from_few_trials() -> None:
+def test_sums_of_effects_are_predicted_from_few_trials() -> None:
     surrogate, _, unseen = _learnt(30)
     found = surrogate.predict(unseen)
     assert np.abs(found.mean - _truth(unseen)).max() < 0.05
     assert np.corrcoef(found.mean, _truth(unseen))[0, 1] > 0.99
 
 
-def test_what_pairs_do_is_learnt_too() -> None:
+def test_pair_effects_are_learnt() -> None:
     surrogate, _, unseen = _learnt(90, pair=0.5)
     assert np.abs(surrogate.predict(unseen).mean - _truth(unseen, 0.5)).max() < 0.15
 
@@ -68,7 +68,7 @@ def test_intervals_hold_about_as_often_as_they_say() -> None:
     assert 0.9 <= float(np.mean(inside)) <= 1.0
 
 
-def test_what_was_never_tried_is_less_sure() -> None:
+def test_untried_choices_have_a_larger_variance() -> None:
     surrogate, seen, _ = _learnt(20)
     tried = surrogate.predict(seen).deviation
     alone = Surrogate(ENCODING.factors)
@@ -83,7 +83,7 @@ def test_noise_is_smoothed_away_where_the_model_knows_better() -> None:
     assert np.std(smoothed - _truth(seen)) < 0.7 * 0.05
 
 
-def test_a_trial_without_noise_is_what_it_is() -> None:
+def test_trial_without_noise_is_not_smoothed() -> None:
     values = np.array([0.3, -0.2, 0.1])
     surrogate = Surrogate(ENCODING.factors)
     surrogate.learn(data_of(ROWS[[0, 20, 40]], values, np.zeros(3)))
@@ -98,7 +98,7 @@ def test_draws_have_the_mean_and_spread_of_what_is_expected() -> None:
 
 
 @pytest.mark.parametrize("likeness", [0.0, 0.9])
-def test_trials_of_a_like_model_tell_of_this_one(likeness: float) -> None:
+def test_trials_of_a_similar_model_inform_the_prediction(likeness: float) -> None:
     count = 40
     rows = ROWS[np.random.default_rng(3).permutation(len(ROWS))]
     data = Data(
@@ -114,7 +114,7 @@ def test_trials_of_a_like_model_tell_of_this_one(likeness: float) -> None:
     assert related > 0.95 if likeness else related < 0.8
 
 
-def test_what_is_under_way_changes_no_expectation_and_leaves_less_unknown() -> None:
+def test_pending_trials_keep_the_means_and_reduce_the_variance() -> None:
     surrogate, _, unseen = _learnt(30)
     before, smoothed = surrogate.predict(unseen), surrogate.smoothed()
     surrogate.expect(unseen[:3])

@@ -15,7 +15,7 @@ from tests.studies.planned import Ask, specified
 # what ranges are taken from
 
 
-def test_without_calibration_data_it_is_the_inputs(ask: Ask) -> None:
+def test_calibration_data_defaults_to_the_inputs(ask: Ask) -> None:
     assert ask().workload.calibration is None
 
 
@@ -67,7 +67,7 @@ def test_what_is_no_calibration_data_is_refused(ask: Ask, source: str, said: str
     ],
     ids=str,
 )
-def test_that_ranges_are_those_of_random_data_is_said_where_any_are_taken(
+def test_note_says_that_calibration_ranges_come_from_random_data(
     ask: Ask, changes: dict[str, Any], said: list[str]
 ) -> None:
     _, notes = specified(ask(**changes))
@@ -139,7 +139,7 @@ def test_patterns_of_nodes_are_taken_by_name_and_operator(ask: Ask, pattern: str
     assert ask(keep_fp32=(pattern,)).workload.keep_fp32 == (pattern,)
 
 
-def test_a_pattern_that_matches_nothing_is_a_slip(ask: Ask) -> None:
+def test_pattern_that_matches_no_node_raises_user_error(ask: Ask) -> None:
     with pytest.raises(UserError) as refused:
         ask(keep_fp32=("Conv", "LayerNorm*"))
     assert refused.value.message == "--keep-fp32 'LayerNorm*' matches no node and no operator of the model"

@@ -35,13 +35,13 @@ def test_a_time_comes_back_in_utc_to_the_microsecond(connection: Connection) -> 
     assert found.tzinfo is UTC
 
 
-def test_a_time_without_a_zone_is_a_mistake(connection: Connection) -> None:
+def test_time_without_a_zone_is_refused(connection: Connection) -> None:
     with pytest.raises(StatementError, match="has no time zone"):
         stored(connection, UtcTime(), datetime(2025, 3, 30))
 
 
 @pytest.mark.parametrize("column_type", [UtcTime(), PlainJson(), CleanText()])
-def test_nothing_stays_nothing(connection: Connection, column_type: TypeEngine[Any]) -> None:
+def test_none_stays_none(connection: Connection, column_type: TypeEngine[Any]) -> None:
     assert stored(connection, column_type, None) is None
 
 

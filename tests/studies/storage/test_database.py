@@ -66,7 +66,7 @@ def test_every_spelling_of_postgresql_means_psycopg(scheme: str) -> None:
         ("sqlite://studies.db", "sqlite://studies.db names a server, not a file"),
     ],
 )
-def test_what_is_no_database_is_refused(storage: str, message: str) -> None:
+def test_url_of_another_kind_is_refused(storage: str, message: str) -> None:
     with pytest.raises(UserError) as refused:
         open_storage(storage)
     assert message in refused.value.message
@@ -96,7 +96,7 @@ def test_sqlite_is_set_up_for_one_writer_and_readers_beside_it(tmp_path: Path) -
     assert pragmas == {"journal_mode": "wal", "foreign_keys": 1, "synchronous": 1, "busy_timeout": 60_000}
 
 
-def test_patience_in_the_url_goes_before_ours(tmp_path: Path) -> None:
+def test_timeout_in_the_url_overrides_the_default(tmp_path: Path) -> None:
     with open_storage(f"sqlite:///{tmp_path}/a.db?timeout=2.5") as storage, reading(storage.engine) as found:
         assert found.exec_driver_sql("PRAGMA busy_timeout").scalar() == 2500
     url = parse_url("postgresql://host/db?connect_timeout=3")
@@ -215,9 +215,7 @@ def test_an_option_that_sqlite_cannot_take_is_refused(
         "file:x.db",
     ],
 )
-def test_options_that_are_heeded_are_taken(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
+def test_supported_options_are_accepted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.chdir(tmp_path)
     with open_storage(name) as storage:
         assert storage.study_names() == ()

@@ -171,7 +171,7 @@ def test_samples_that_are_damaged(tmp_path: Path, study_spec: StudySpec) -> None
             storage.read_study("study")
 
 
-def test_a_spec_of_a_version_that_knows_more(tmp_path: Path, study_spec: StudySpec) -> None:
+def test_spec_of_a_newer_version_is_refused(tmp_path: Path, study_spec: StudySpec) -> None:
     with open_storage(str(filled(tmp_path / "studies.db", study_spec))) as storage:
         with writing(storage.engine) as connection:
             connection.execute(
@@ -217,7 +217,7 @@ def test_a_write_that_the_system_refuses(tmp_path: Path, study_spec: StudySpec) 
         assert len(storage.finished("study")) == 5
 
 
-def test_trouble_that_optuna_has_with_the_database(tmp_path: Path, study_spec: StudySpec) -> None:
+def test_optuna_errors_become_user_errors(tmp_path: Path, study_spec: StudySpec) -> None:
     path = filled(tmp_path / "studies.db", study_spec)
     with open_storage(f"sqlite:///{path}?timeout=0.01") as storage:
         theirs = optuna.storages.RDBStorage(storage.url, engine_kwargs=storage.engine_options())
@@ -237,7 +237,7 @@ def test_trouble_that_optuna_has_with_the_database(tmp_path: Path, study_spec: S
         theirs.engine.dispose()
 
 
-def test_a_mistake_of_ours_is_let_through(storage: Storage) -> None:
+def test_internal_errors_pass_through(storage: Storage) -> None:
     with pytest.raises(Exception, match="no_such_table"), writing(storage.engine) as connection:
         connection.exec_driver_sql("SELECT * FROM no_such_table")
 

@@ -97,7 +97,7 @@ def add(storage: Storage, key: str, evaluation: Evaluation, number: int = 0) -> 
 
 
 @pytest.mark.parametrize("shape", EVALUATIONS)
-def test_an_evaluation_comes_out_as_it_went_in(storage: Storage, study_spec: StudySpec, shape: str) -> None:
+def test_evaluation_is_read_exactly_as_stored(storage: Storage, study_spec: StudySpec, shape: str) -> None:
     storage.create_study("study", study_spec, {})
     add(storage, "key", EVALUATIONS[shape])
     found = storage.find_evaluation("key")
@@ -105,7 +105,9 @@ def test_an_evaluation_comes_out_as_it_went_in(storage: Storage, study_spec: Stu
     assert exactly(found) == exactly(EVALUATIONS[shape])
 
 
-def test_all_evaluations_of_a_study_come_out_as_they_went_in(storage: Storage, study_spec: StudySpec) -> None:
+def test_all_evaluations_of_a_study_are_read_exactly_as_stored(
+    storage: Storage, study_spec: StudySpec
+) -> None:
     shapes = [shape for shape in EVALUATIONS.values() if not (shape.measurement and not _samples(shape))]
     storage.create_study("study", study_spec, {})
     for number, evaluation in enumerate(shapes):

@@ -69,7 +69,7 @@ def test_several_objectives_have_their_directions_and_values(storage: Storage) -
 
 
 @pytest.mark.parametrize("known", [0, 1, 7])
-def test_what_a_killed_search_did_not_add_is_added_when_it_goes_on(storage: Storage, known: int) -> None:
+def test_resume_adds_trials_that_a_killed_search_did_not(storage: Storage, known: int) -> None:
     study = study_record(12)
     before = mirrored(storage, study, study.trials[:known])
     assert len(before) == known
@@ -91,7 +91,7 @@ def test_trials_that_finish_out_of_turn_keep_our_numbers(storage: Storage) -> No
     assert mirrored(storage, study, study.trials) == after
 
 
-def test_trials_that_another_added_are_a_users_error(storage: Storage) -> None:
+def test_trials_added_by_another_program_raise_user_error(storage: Storage) -> None:
     study = study_record(5)
     mirrored(storage, study, study.trials[:4])
     with pytest.raises(UserError, match="has 2 trials that this study does not know of"):

@@ -29,7 +29,9 @@ def test_a_reused_trial_whose_key_is_unknown_is_stored_whole(storage: Storage, s
     assert storage.read_study("study").trials[0].failure is not None
 
 
-def test_what_is_measured_again_stands_beside_what_was(storage: Storage, study_spec: StudySpec) -> None:
+def test_remeasured_evaluation_is_stored_beside_the_earlier_one(
+    storage: Storage, study_spec: StudySpec
+) -> None:
     storage.create_study("study", study_spec, {})
     add(storage, "study", 0, measured(0, latency_ms=1.0), key="same")
     add(storage, "study", 1, measured(0, latency_ms=2.0), key="same")

@@ -125,7 +125,7 @@ def test_a_database_that_optuna_made_takes_our_tables(database_url: str, study_s
     theirs.engine.dispose()
 
 
-def test_optuna_is_as_patient_and_as_quick_as_we_are(tmp_path: Path) -> None:
+def test_optuna_uses_the_same_timeout_and_journal(tmp_path: Path) -> None:
     with open_storage(str(tmp_path / "studies.db")) as storage:
         theirs = optuna.storages.RDBStorage(storage.url, engine_kwargs=storage.engine_options())
         with theirs.engine.connect() as connection:

@@ -11,7 +11,7 @@ import tuner
 from engines.artifacts.workspace import Workspace
 from engines.worker.client import Worker
 from engines.worker.protocol import Open
-from studies.belief.rigour import Rigour
+from studies.belief.measurement_plan import MeasurementPlan
 from studies.core.records import RepeatRecord, StudyRecord
 from studies.finals.verdict import finals
 from studies.run import finals as held_finals
@@ -178,7 +178,7 @@ def test_without_finalists_there_are_no_finals(command: Command, model: Path) ->
 
 
 def test_a_limited_time_is_shared_with_the_finals() -> None:
-    assert searching_seconds(None, Rigour()) is None
-    assert searching_seconds(40.0, Rigour()) == 30.0
-    assert searching_seconds(3600.0, Rigour()) == 3540.0
-    assert searching_seconds(40.0, Rigour(finalists=0)) == 40.0
+    assert searching_seconds(None, MeasurementPlan()) is None
+    assert searching_seconds(40.0, MeasurementPlan()) == 30.0
+    assert searching_seconds(3600.0, MeasurementPlan()) == 3540.0
+    assert searching_seconds(40.0, MeasurementPlan(finalists=0)) == 40.0

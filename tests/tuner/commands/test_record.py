@@ -10,8 +10,8 @@ import pytest
 import tuner
 from engines.landscapes.file import Landscape, load
 from engines.landscapes.truths import truths
+from studies.belief.measurement_plan import TRIALS_ALONE
 from studies.belief.noise import baseline_runs
-from studies.belief.rigour import TRIALS_ALONE
 from studies.setup.request import Request
 from studies.storage.storage import open_storage
 from tests.command import Command
@@ -114,7 +114,7 @@ def test_a_pass_that_was_interrupted_goes_on_where_it_stopped(model: Path, tmp_p
 
     search = SearchOptions(
         Request(model, FAKE, fix=("profile=narrow", "builder_optimization_level=2,3")),
-        rigour=TRIALS_ALONE,
+        measurement_plan=TRIALS_ALONE,
         place=Place(workspace=tmp_path / "w"),
     )
     options = RecordOptions(search, candidates=12, passes=3)

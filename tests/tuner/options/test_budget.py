@@ -7,7 +7,7 @@ import pytest
 
 from engines.core.errors import UserError
 from engines.core.values import Dimension
-from studies.belief.rigour import TRIALS_ALONE
+from studies.belief.measurement_plan import TRIALS_ALONE
 from studies.core.records import StudySpec
 from studies.setup.request import Request
 from tests.records import study_spec

@@ -50,7 +50,7 @@ def test_dimensions_that_only_one_has_are_at_their_defaults() -> None:
     assert here(away, spec, richer) is None
 
 
-def test_a_default_that_cannot_be_had_is_the_default_here() -> None:
+def test_unavailable_default_becomes_the_default_here() -> None:
     """As the batch is where it is not searched: each model's own."""
     spec = study_spec()
 
@@ -103,7 +103,7 @@ def test_several_objectives_keep_the_front() -> None:
     assert found[1:11] == list(range(1, 11))
 
 
-def test_the_baseline_comes_first_and_without_it_nothing_is_told() -> None:
+def test_baseline_comes_first_and_is_required() -> None:
     spec = study_spec()
     points = [spec.baseline, *(candidate("fp16", "all", threads, True) for threads in (1, 2, 4))]
     seen = [Observation(point, (float(place + 1),), (0.0,), (-1.0,)) for place, point in enumerate(points)]
@@ -114,7 +114,7 @@ def test_the_baseline_comes_first_and_without_it_nothing_is_told() -> None:
     assert taken_over([], spec.space, spec.baseline, ["minimize"], [True]) == ()
 
 
-def test_margins_that_mean_nothing_here_are_not_known() -> None:
+def test_incomparable_margins_are_none() -> None:
     spec = study_spec()
     points = [spec.baseline, *(candidate("fp16", "all", threads, True) for threads in (1, 2))]
     seen = [Observation(point, (1.0,), (0.0,), (0.5, -1.0)) for point in points]
@@ -122,7 +122,7 @@ def test_margins_that_mean_nothing_here_are_not_known() -> None:
     assert [one.margins for one in found] == [(None, -1.0)] * 3
 
 
-def test_two_that_are_the_same_here_are_told_once() -> None:
+def test_candidates_that_are_the_same_here_are_kept_once() -> None:
     """As where a batch is searched there, from another default, and fixed here."""
     spec = study_spec()
     (threads,) = [one for one in spec.space if one.name == "intra_op_threads"]
@@ -135,7 +135,7 @@ def test_two_that_are_the_same_here_are_told_once() -> None:
     assert [one.candidate.graph["precision"] for one in found] == list(formats)
     # as they are at the default here, which was tried there
     assert [one.values for one in found] == [(2.0,), (4.0,), (6.0,)]
-    # where it was not, all are told as they are at the default there
+    # where it was not, all are converted as at the default there
     found = taken_over(seen[::2], narrow, baseline, ["minimize"], [])
     assert [one.values for one in found] == [(1.0,), (3.0,), (5.0,)]
 

@@ -90,7 +90,7 @@ def names(storage: Storage, spec: StudySpec, but: str | None = None) -> list[str
     return [one.name for one in earlier_studies(storage, spec, but)]
 
 
-def test_an_earlier_study_is_told_baseline_first_as_values_and_margins(storage: Storage) -> None:
+def test_earlier_study_has_its_baseline_first_with_values_and_margins(storage: Storage) -> None:
     spec = study_spec(constraints=["error<=0.01", "latency_ms<=5"])
     made = [*few(4), failed(candidate("int8", "none", 8, False), "build", "refused", "no")]
     keep(storage, "other", of_model("other"), made)
@@ -167,13 +167,13 @@ def test_the_study_itself_is_none_of_them(storage: Storage) -> None:
     assert names(storage, of_model("one"), but="one") == ["two"]
 
 
-def test_of_several_studies_of_one_workload_the_largest_tells(storage: Storage) -> None:
+def test_largest_of_several_studies_of_one_workload_is_used(storage: Storage) -> None:
     for name, trials in (("small", 3), ("large", 6), ("newest", 4)):
         keep(storage, name, of_model("same"), few(trials))
     assert names(storage, study_spec()) == ["large"]
 
 
-def test_a_study_that_has_nothing_to_tell_is_left_out(storage: Storage) -> None:
+def test_uninformative_study_is_left_out(storage: Storage) -> None:
     baseline = study_spec().baseline
     keep(storage, "too few", of_model("1"), few(2))
     keep(storage, "failed baseline", of_model("2"), [failed(baseline, "build", "refused", ""), *few(4)[1:]])
@@ -184,7 +184,7 @@ def test_a_study_that_has_nothing_to_tell_is_left_out(storage: Storage) -> None:
     assert names(storage, study_spec()) == ["no score"]
 
 
-def test_an_accident_teaches_nothing_of_its_candidate(storage: Storage) -> None:
+def test_accidental_failures_are_ignored(storage: Storage) -> None:
     broken = failed(candidate("int8", "none", 8, False), "build", "internal", "our mistake")
     keep(storage, "other", of_model("other"), [*few(3), broken])
     (found,) = earlier_studies(storage, study_spec())
@@ -205,7 +205,7 @@ def test_machine_backend_and_kind_of_objective_decide_what_counts() -> None:
     assert relevance(spec, replace(other, space=())) == 0
 
 
-def test_a_latency_study_tells_the_percentile_that_is_searched_for(storage: Storage) -> None:
+def test_latency_study_gives_the_percentile_of_the_objective(storage: Storage) -> None:
     keep(storage, "other", of_model("other"), few(3))
     (found,) = earlier_studies(storage, study_spec(["p99_ms"]))
     trials = storage.read_study("other").trials
@@ -214,7 +214,7 @@ def test_a_latency_study_tells_the_percentile_that_is_searched_for(storage: Stor
     ]
 
 
-def test_what_was_recorded_is_read_again_as_far_as_it_is_there(storage: Storage) -> None:
+def test_recorded_studies_are_read_if_still_stored(storage: Storage) -> None:
     spec = study_spec()
     keep(storage, "other", of_model("other"), few(4))
     found = earlier_studies(storage, spec)
@@ -224,7 +224,7 @@ def test_what_was_recorded_is_read_again_as_far_as_it_is_there(storage: Storage)
     assert recorded_studies(storage, spec, (*recorded, Prior("gone", 0.9, 5))) == found
 
 
-def test_what_is_unlike_in_everything_is_left_out(storage: Storage) -> None:
+def test_dissimilar_study_is_left_out(storage: Storage) -> None:
     spec = study_spec()
     other = of_model("other")
     model = replace(other.workload.model, operators={"Softmax": 5})

@@ -1,4 +1,4 @@
-"""How much measuring goes into being believed, beside the trials themselves."""
+"""Decide what a search measures more than once: self-test, anchors, finals and rebuilds."""
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated
@@ -12,7 +12,7 @@ OFF = Range(0, hint="0 turns it off.")
 
 
 @dataclass(frozen=True)
-class Rigour:
+class MeasurementPlan:
     """What is measured more than once.
 
     `self_test_runs` of the baseline at the beginning, and one more every `anchor_every` trials; with
@@ -42,23 +42,23 @@ class Rigour:
     ] = 0
 
 
-TRIALS_ALONE = Rigour(self_test_runs=0, anchor_every=0, racing=False, finalists=0)
+TRIALS_ALONE = MeasurementPlan(self_test_runs=0, anchor_every=0, racing=False, finalists=0)
 
 
-def fitting(rigour: Rigour, objectives: "tuple[Objective, ...]") -> Rigour:
-    """What of it can tell something of these objectives; without a self-test, anchors cannot."""
+def fitting(measurement_plan: MeasurementPlan, objectives: "tuple[Objective, ...]") -> MeasurementPlan:
+    """Return the parts that are meaningful for these objectives; anchors need a self-test."""
     if not are_timed(objectives):
-        return replace(TRIALS_ALONE, sessions=rigour.sessions, rounds=rigour.rounds)
+        return replace(TRIALS_ALONE, sessions=measurement_plan.sessions, rounds=measurement_plan.rounds)
     return replace(
-        rigour,
-        anchor_every=rigour.anchor_every if rigour.self_test_runs else 0,
-        racing=rigour.racing and can_race(objectives),
-        finalists=rigour.finalists if can_have_finals(objectives) else 0,
+        measurement_plan,
+        anchor_every=measurement_plan.anchor_every if measurement_plan.self_test_runs else 0,
+        racing=measurement_plan.racing and can_race(objectives),
+        finalists=measurement_plan.finalists if can_have_finals(objectives) else 0,
     )
 
 
 def are_timed(objectives: "tuple[Objective, ...]") -> bool:
-    """Whether the first objective differs from run to run, as what is timed does."""
+    """Return whether the first objective differs from run to run, as timed metrics do."""
     # loads numpy, which --help need not wait for
     from studies.core.metrics import is_timed
 
@@ -66,12 +66,12 @@ def are_timed(objectives: "tuple[Objective, ...]") -> bool:
 
 
 def can_have_finals(objectives: "tuple[Objective, ...]") -> bool:
-    """Whether there is one winner to be found, and by measuring again."""
+    """Return whether there is a single winner, and measuring again can find it."""
     return len(objectives) == 1 and are_timed(objectives)
 
 
 def can_race(objectives: "tuple[Objective, ...]") -> bool:
-    """Whether the timed blocks show early that a trial will be worse."""
+    """Return whether the timed blocks show early that a trial will be worse."""
     from studies.core.metrics import METRICS
 
     return can_have_finals(objectives) and METRICS[objectives[0].metric].raced

@@ -1,6 +1,6 @@
 import pytest
 
-from studies.belief.rigour import Rigour, fitting
+from studies.belief.measurement_plan import MeasurementPlan, fitting
 from studies.core.objectives import parse_objectives
 
 
@@ -19,18 +19,18 @@ from studies.core.objectives import parse_objectives
         (["error", "latency_ms"], 0, False, 0),
     ],
 )
-def test_only_what_can_tell_something_of_the_objectives_is_measured_more_than_once(
+def test_fitting_drops_parts_that_do_not_apply_to_the_objectives(
     objectives: list[str], self_test: int, racing: bool, finalists: int
 ) -> None:
-    found = fitting(Rigour(), parse_objectives(objectives))
+    found = fitting(MeasurementPlan(), parse_objectives(objectives))
     assert (found.self_test_runs, found.racing, found.finalists) == (self_test, racing, finalists)
     assert (found.anchor_every > 0) == (self_test > 0)
 
 
-def test_what_was_turned_off_stays_off() -> None:
-    off = Rigour(self_test_runs=0, anchor_every=0, racing=False, finalists=0)
+def test_fitting_keeps_parts_turned_off() -> None:
+    off = MeasurementPlan(self_test_runs=0, anchor_every=0, racing=False, finalists=0)
     assert fitting(off, parse_objectives(["latency_ms"])) == off
 
 
-def test_without_a_self_test_the_baseline_is_no_anchor_either() -> None:
-    assert fitting(Rigour(self_test_runs=0), parse_objectives(["latency_ms"])).anchor_every == 0
+def test_no_anchors_without_a_self_test() -> None:
+    assert fitting(MeasurementPlan(self_test_runs=0), parse_objectives(["latency_ms"])).anchor_every == 0
