@@ -19,6 +19,8 @@ from engines.backends.tensorrt.run.load import ENGINE
 from engines.core.errors import EngineError
 from engines.core.results import Artifact
 from engines.core.values import Profile, Settings, ShapeRange, Value, Workload
+from engines.data import calibration
+from engines.graphs import recipe
 from engines.machine.gpu import has_gpu
 from tests.contracts.rtx_builds import EXAMPLES, build
 from tests.workloads import example, tiny_conv, workload_of
@@ -46,9 +48,13 @@ def test_what_changes_no_byte_of_the_plan_changes_no_fingerprint(
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_every_choice_of_every_dimension_builds_an_engine_of_its_own(
-    name: str, backend: Backend, workspace: Workspace, tmp_path: Path
+    name: str, backend: Backend, workspace: Workspace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """But for what needs no engine of its own: fewer streams than a network without branches has anyway."""
+    # how right the ranges are does not matter here
+    monkeypatch.setattr(calibration, "CALIBRATION_SEEDS", 1)
+    monkeypatch.setattr(recipe, "RANKING_BATCHES", 1)
+    monkeypatch.setattr(recipe, "RANKING_SAMPLES", 1)
     workload = example(name, tmp_path, **EXAMPLES[name])
     dimensions = backend.dimensions(workload, True)
     engines = {"baseline": build(backend, workload, workspace)}
