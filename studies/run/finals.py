@@ -14,7 +14,6 @@ from engines.artifacts.workspace import Workspace, temporary_folder
 from engines.core.errors import Interrupted, UserError
 from engines.worker.client import Worker
 from engines.worker.protocol import Open
-from studies.belief.measurement_plan import MeasurementPlan
 from studies.core.identity import evaluation_key
 from studies.core.records import RepeatRecord
 from studies.finals.select import finalists
@@ -24,20 +23,9 @@ from studies.run.limits import Ending, Stop
 from studies.run.loop import StudyLoop
 from studies.run.session import Contest, Entry, entries_of
 
-# share of a limited time that is kept for the finals, and the greatest number of seconds
-FINALS_SHARE = 0.25
-FINALS_SECONDS = 60.0
-
 
 class HeldTwice(UserError):
     """Another search is holding the finals of this study."""
-
-
-def searching_seconds(timeout: float | None, measurement_plan: MeasurementPlan) -> float | None:
-    """Return how much of the time limit the search itself may use; `measurement_plan` fits its objectives."""
-    if timeout is None or not measurement_plan.finalists:
-        return timeout
-    return timeout - min(FINALS_SHARE * timeout, FINALS_SECONDS)
 
 
 def hold(

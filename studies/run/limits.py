@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from engines.core.results import Evaluation
+from studies.belief.measurement_plan import MeasurementPlan
 from studies.search.stopping import Left
 
 Ending = Literal["complete", "exhausted", "converged", "timeout", "interrupted"]
@@ -14,6 +15,9 @@ BASELINE_SECONDS = 1800.0
 SHORTEST_LIMIT_SECONDS = 60.0
 # a candidate may be this many times slower to build than the baseline
 TIMES_BASELINE = 20.0
+# share of a limited time that is kept for the finals, and the greatest number of seconds
+FINALS_SHARE = 0.25
+FINALS_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -66,3 +70,10 @@ def _cost(evaluation: Evaluation) -> float:
     reused = [made for made in (evaluation.graph, evaluation.engine) if made is not None and made.reused]
     making = sum(float(made.facts.get("build_seconds", 0.0)) for made in reused)
     return making + sum(evaluation.stage_seconds.values())
+
+
+def searching_seconds(timeout: float | None, measurement_plan: MeasurementPlan) -> float | None:
+    """Return how much of the time limit the search itself may use; `measurement_plan` fits its objectives."""
+    if timeout is None or not measurement_plan.finalists:
+        return timeout
+    return timeout - min(FINALS_SHARE * timeout, FINALS_SECONDS)

@@ -9,8 +9,7 @@ from engines.trials.sampling import MINIMUM_BLOCKS
 from studies.belief.measurement_plan import MeasurementPlan
 from studies.core import space as spaces
 from studies.core.records import StudySpec
-from studies.run.finals import searching_seconds
-from studies.run.limits import Limits
+from studies.run.limits import Limits, searching_seconds
 from tuner.options.search import Budget
 
 DEFAULT_TRIALS = 50

@@ -15,7 +15,7 @@ from studies.belief.measurement_plan import MeasurementPlan
 from studies.core.records import RepeatRecord, StudyRecord
 from studies.finals.verdict import finals
 from studies.run import finals as held_finals
-from studies.run.finals import searching_seconds
+from studies.run.limits import searching_seconds
 from studies.run.session import Contest
 from studies.storage.storage import open_storage
 from tests.command import Command
