@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -168,13 +169,11 @@ def _several(workers: int, *arguments: str | Path) -> list[str]:
     return [sys.executable, "-m", program, str(workers), *(str(argument) for argument in arguments)]
 
 
-def kills(search: Search, count: int, seed: int) -> list[Kill]:
-    """So many kills, one after another."""
+def kills(search: Search, count: int, seed: int) -> Iterator[Kill]:
+    """Kills the search so many times, one after another, and yields what each left."""
     moments = random.Random(seed)
-    return [
-        search.kill(moments.randint(0, MOST_REPORTED), moments.uniform(0, LONGEST_DELAY_SECONDS))
-        for _ in range(count)
-    ]
+    for _ in range(count):
+        yield search.kill(moments.randint(0, MOST_REPORTED), moments.uniform(0, LONGEST_DELAY_SECONDS))
 
 
 def _reported(line: str) -> list[int]:
@@ -211,7 +210,8 @@ def _print_kill(number: int, kill: Kill) -> None:
     print(
         f"kill {number:<4} {len(kill.reported)} trials reported, {len(kill.stored)} stored in all, "
         f"{kill.under_way} under way, {len(kill.lost)} lost, database {'ok' if kill.sound else 'BROKEN'}, "
-        f"{kill.workers_left} workers and {len(kill.unfinished)} unfinished files left"
+        f"{kill.workers_left} workers and {len(kill.unfinished)} unfinished files left",
+        flush=True,
     )
 
 
@@ -233,8 +233,9 @@ def main() -> None:
     print(heading(), end="\n\n")
     with tempfile.TemporaryDirectory() as folder:
         search = search_in(Path(folder), asked.trials, asked.workers)
-        killed = kills(search, asked.kills, asked.seed)
-        for number, kill in enumerate(killed, 1):
+        killed = []
+        for number, kill in enumerate(kills(search, asked.kills, asked.seed), 1):
+            killed.append(kill)
             _print_kill(number, kill)
         end = search.finish()
         _print_end(end)

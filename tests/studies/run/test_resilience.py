@@ -19,7 +19,7 @@ FAULTY = "fake:fault_rate=0.45,seed=8"
 
 def test_a_search_that_is_killed_again_and_again_loses_nothing_and_completes(tmp_path: Path) -> None:
     search = search_in(tmp_path, trials=30)
-    killed = kills(search, count=3, seed=1)
+    killed = list(kills(search, count=3, seed=1))
     assert all(kill.reported for kill in killed)
     for kill in killed:
         assert kill.lost == set()
